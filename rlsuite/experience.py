@@ -1,0 +1,77 @@
+"""The records that environments, replay memories and agents exchange.
+
+Every tensor carries the leading axes ``[S, E, ...]`` (seeds, environments of a seed) or ``[S, B, ...]`` (seeds, batch).
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import gymnasium
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one vector step returned, whatever the autoreset mode of the environment underneath. Axes ``[S, E, ...]``.
+
+    ``successor`` is the true next observation of the action: the last observation of an episode where one ended.
+    ``observation`` is what the agent acts on next. They differ only where the environment has already started the next
+    episode (SAME_STEP and DISABLED); under NEXT_STEP they are the same tensor, and the step that follows an end is a
+    phantom: its action was ignored, ``valid`` is False, and it must neither be learned from nor counted.
+    """
+
+    observation: Tensor
+    successor: Tensor
+    reward: Tensor  # float32, as the environment gave it
+    terminated: Tensor  # bool: the task ended here
+    truncated: Tensor  # bool: the episode was cut here, its future still had value
+    bootstrap: Tensor  # bool: the successor's value counts; False at termination (and at a lost life, if so asked)
+    valid: Tensor  # bool: False at a phantom reset step
+
+    @property
+    def ended(self) -> Tensor:
+        """Where an episode is over, for either reason. No return may be summed across it."""
+        return self.terminated | self.truncated
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Transitions to learn from, axes ``[S, B, ...]``.
+
+    ``reward`` is the n-step return r_0 + g r_1 + ... + g^(m-1) r_(m-1), m <= n, cut at the end of the episode;
+    ``discount`` is g^m where the value of ``next_observation`` counts and 0 where it does not, so that every one-step
+    or n-step target reads ``reward + discount * value(next_observation)`` (the convention of dm_env).
+    """
+
+    observation: Tensor
+    action: Tensor
+    reward: Tensor  # float32 [S, B]
+    discount: Tensor  # float32 [S, B]
+    next_observation: Tensor
+
+
+class Environments(Protocol):
+    """S x E environments that step together; what ``envs`` builds and what experience is collected from."""
+
+    seeds: tuple[int, ...]  # S
+    num_envs: int  # E, environments of each seed
+    observation_space: gymnasium.Space[Any]  # of one environment
+    action_space: gymnasium.Space[Any]  # of one environment
+
+    def reset(self) -> Tensor:
+        """Start every environment; returns the first observations ``[S, E, ...]``."""
+        ...
+
+    def step(self, action: Tensor) -> Step:
+        """Act everywhere; ``action`` is ``[S, E]`` int64 (discrete) or ``[S, E, A]`` float32."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on exactly here, as nested dicts of tensors and JSON values."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> Tensor:
+        """Go back to a saved state; returns the observations to act on, as ``reset`` does."""
+        ...
+
+    def close(self) -> None: ...
