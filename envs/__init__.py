@@ -1,0 +1,5 @@
+"""Environments; importing the package registers ``rlsuite/*`` with Gymnasium."""
+
+from envs.registration import register
+
+register()

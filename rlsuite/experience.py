@@ -62,8 +62,18 @@ class Environments(Protocol):
         """Start every environment; returns the first observations ``[S, E, ...]``."""
         ...
 
+    exact_resume: bool  # whether load_state_dict goes back exactly, or starts new episodes
+
+    def send(self, action: Tensor) -> None:
+        """Begin to act everywhere; ``action`` is ``[S, E]`` int64 (discrete) or ``[S, E, A]`` float32."""
+        ...
+
+    def receive(self) -> Step:
+        """Wait for what the sent actions did."""
+        ...
+
     def step(self, action: Tensor) -> Step:
-        """Act everywhere; ``action`` is ``[S, E]`` int64 (discrete) or ``[S, E, A]`` float32."""
+        """``send`` and ``receive``."""
         ...
 
     def state_dict(self) -> dict[str, Any]:

@@ -2,4 +2,82 @@
 
 The same numbers come out on the CPU and on CUDA, eager, compiled or captured, and seed 3 of 32 draws exactly what
 seed 3 draws alone. There is no generator state to save: the counters are the state.
+
+Keys are 64 bits wide, so that billions of them do not meet. The draws of a key are hashed in 32 bits: vector units
+multiply 32-bit integers natively and 64-bit integers not at all.
 """
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def _signed(constant: int, bits: int) -> int:
+    # torch has no arithmetic on unsigned integers, so constants are written as their two's complement.
+    return constant - (1 << bits) if constant >> (bits - 1) else constant
+
+
+# SplitMix64 (Steele, Lea and Flood, 2014).
+_GOLDEN_64 = _signed(0x9E3779B97F4A7C15, 64)
+_MIX_64 = (_signed(0xBF58476D1CE4E5B9, 64), _signed(0x94D049BB133111EB, 64))
+# The 32-bit hash with the least bias known (Wellons' hash-prospector, the constants of 2022).
+_GOLDEN_32 = _signed(0x9E3779B9, 32)
+_MIX_32 = (_signed(0x21F0AAAD, 32), _signed(0xD35A2D97, 32))
+
+
+def _shift_right(z: Tensor, bits: int) -> Tensor:
+    # torch shifts signed integers arithmetically; without the mask the sign would be smeared into the high bits.
+    return (z >> bits) & ((1 << (torch.iinfo(z.dtype).bits - bits)) - 1)
+
+
+def _mix_64(z: Tensor) -> Tensor:
+    """The SplitMix64 finaliser: a bijection of 64 bits in which every input bit moves every output bit."""
+    z = (z ^ _shift_right(z, 30)) * _MIX_64[0]
+    z = (z ^ _shift_right(z, 27)) * _MIX_64[1]
+    return z ^ _shift_right(z, 31)
+
+
+def key(seed: Tensor, *counters: Tensor | int) -> Tensor:
+    """A key for each seed (int64, any shape), made distinct by counters: ``key(seed, stream, step)``.
+
+    Counters are integers or integer tensors that broadcast against ``seed``.
+    """
+    return fold(_mix_64(seed + _GOLDEN_64), *counters)
+
+
+def fold(key: Tensor, *counters: Tensor | int) -> Tensor:
+    """A new key from a key and counters; ``key(seed, a, b)`` is ``fold(key(seed), a, b)``."""
+    for counter in counters:
+        key = _mix_64((key ^ counter) + _GOLDEN_64)
+    return key
+
+
+def _bits(key: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """32 random bits for each of ``prod(shape)`` draws of each key: ``[*key.shape, *shape]`` int32."""
+    low, high = key.to(torch.int32).unsqueeze(-1), (key >> 32).to(torch.int32).unsqueeze(-1)
+    z = low + torch.arange(1, math.prod(shape) + 1, dtype=torch.int32, device=key.device) * _GOLDEN_32
+    z = (z ^ _shift_right(z, 16)) * _MIX_32[0]
+    # The other half of the key, already random, joins midway: keys with equal low halves still part.
+    z = (z ^ _shift_right(z, 15) ^ high) * _MIX_32[1]
+    return (z ^ _shift_right(z, 15)).reshape(*key.shape, *shape)
+
+
+def uniform(key: Tensor, *shape: int) -> Tensor:
+    """Uniform float32 numbers in [0, 1), shape ``[*key.shape, *shape]``; 24 bits each, so that 1 is never rounded to."""
+    return _shift_right(_bits(key, shape), 8).to(torch.float32) * 2.0**-24
+
+
+def integers(key: Tensor, high: Tensor | int, *shape: int) -> Tensor:
+    """Uniform int64 numbers in [0, high), shape ``[*key.shape, *shape]``; ``high <= 2**31`` broadcasts against it.
+
+    The bias of multiply-and-shift is below high / 2**32 (Lemire, 2019).
+    """
+    return ((_bits(key, shape).to(torch.int64) & 0xFFFFFFFF) * high) >> 32
+
+
+def normal(key: Tensor, *shape: int) -> Tensor:
+    """Standard normal float32 numbers, shape ``[*key.shape, *shape]`` (Box and Muller, 1958)."""
+    radius, angle = _shift_right(_bits(key, (2, *shape)), 8).to(torch.float32).unbind(key.dim())
+    # (0, 1] for the radius, so that the logarithm is finite.
+    return torch.sqrt(-2.0 * torch.log((radius + 1.0) * 2.0**-24)) * torch.cos(angle * (2.0 * math.pi * 2.0**-24))

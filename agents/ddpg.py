@@ -1,0 +1,174 @@
+"""Deep deterministic policy gradient (Lillicrap et al., 2016); plain, with TD3's delayed actor as an option.
+
+Shapes: S seeds, E environments or B transitions of each, A action components.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from gymnasium.spaces import Box, Space
+from torch import Tensor, nn
+
+from agents.configs import DDPGConfig
+from rlsuite import random
+from rlsuite.experience import Batch
+from rlsuite.networks.encoder import encoder, is_pixels
+from rlsuite.networks.heads import ActionValue
+from rlsuite.networks.mlp import mlp
+from rlsuite.training.execution import compiled
+from rlsuite.training.population import Adam, Population, clip_rows, gradient
+from rlsuite.training.schedules import per_seed
+
+_NOISE_STREAM, _WARMUP_STREAM = 4, 5
+
+
+class DDPG:
+    """A deterministic policy that climbs the gradient of its own learned Q(s, a).
+
+    Inside, actions are in [-1, 1]; they are scaled to the bounds of the action space on their way out and back on
+    their way in.
+
+    Args:
+        config: see ``DDPGConfig``.
+        observation_space: vectors or uint8 images.
+        action_space: a bounded ``Box``.
+        seeds: one integer a seed.
+        device: where the parameters live.
+
+    Raises:
+        ValueError: the action space is not a bounded Box.
+    """
+
+    acts_in = "bounded Box"
+
+    def __init__(
+        self, config: DDPGConfig, observation_space: Space, action_space: Space, seeds: Sequence[int], device: torch.device | str = "cpu"
+    ) -> None:
+        if not isinstance(action_space, Box) or len(action_space.shape) != 1 or not action_space.is_bounded():
+            raise ValueError(f"ddpg needs a bounded Box action space of one axis, but this one is {action_space}")
+        assert isinstance(observation_space, Box)
+        self.config = config
+        self.actions = action_space.shape[0]
+        low, high = torch.tensor(action_space.low), torch.tensor(action_space.high)
+        self.middle, self.half_range = ((low + high) / 2).to(device), ((high - low) / 2).to(device)
+
+        def body() -> tuple[nn.Module, int]:
+            if is_pixels(observation_space):
+                return encoder(observation_space, config.encoder)
+            return nn.Flatten(), int(np.prod(observation_space.shape))
+
+        def actor() -> nn.Module:
+            network, features = body()
+            return nn.Sequential(network, mlp([features, *config.hidden, self.actions]), nn.Tanh())
+
+        def critic() -> nn.Module:
+            network, features = body()
+            return ActionValue(network, mlp([features + self.actions, *config.hidden, 1]))
+
+        self.actor, self.critic = Population(actor, seeds, device), Population(critic, seeds, device)
+        self.actor_target, self.critic_target = self.actor.parameters.clone(), self.critic.parameters.clone()
+        self.actor_optimiser = Adam(self.actor.parameters, per_seed("actor_learning_rate", config.actor_learning_rate, seeds))
+        self.critic_optimiser = Adam(self.critic.parameters, per_seed("critic_learning_rate", config.critic_learning_rate, seeds))
+        self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
+        self.noise = torch.zeros(0)  # [S, E, A], the state of the Ornstein-Uhlenbeck process
+        self.updates = 0
+        self._critic_step = compiled(self._improve_critic, config.execution)
+        self._actor_step = compiled(self._improve_actor, config.execution)
+
+    def _from_unit(self, action: Tensor) -> Tensor:
+        return self.middle + self.half_range * action
+
+    def _to_unit(self, action: Tensor) -> Tensor:
+        return (action - self.middle) / self.half_range
+
+    @torch.no_grad()
+    def act(self, observation: Tensor, env_step: Tensor, began: Tensor, *, explore: bool) -> Tensor:
+        """Actions ``[S, E, A]``: uniform during the warm-up, then the policy's plus noise; without ``explore`` the policy's."""
+        action = self.actor(observation)
+        if not explore:
+            return self._from_unit(action)
+        key = random.key(self.seeds, _NOISE_STREAM, env_step)
+        noisy = (action + self._noise(random.normal(key, *action.shape[1:]), began)).clamp(-1.0, 1.0)
+        key = random.key(self.seeds, _WARMUP_STREAM, env_step)
+        anything = 2.0 * random.uniform(key, *action.shape[1:]) - 1.0
+        return self._from_unit(torch.where(env_step < self.config.random_env_steps, anything, noisy))
+
+    def _noise(self, white: Tensor, began: Tensor) -> Tensor:
+        """White Gaussian noise ``[S, E, A]``, or the paper's Ornstein-Uhlenbeck process, which starts anew with each episode."""
+        if self.config.noise == "gaussian":
+            return self.config.noise_scale * white
+        if self.noise.shape != white.shape:
+            self.noise = torch.zeros_like(white)
+        before = self.noise.masked_fill(began.unsqueeze(-1), 0.0)
+        self.noise = before - self.config.noise_reversion * before + self.config.noise_scale * white
+        return self.noise
+
+    @torch.no_grad()
+    def values(self, observation: Tensor, action: Tensor) -> Tensor:
+        """Q(s, a) ``[S, E]`` of actions ``[S, E, A]`` in the environment's units."""
+        return self.critic(observation, self._to_unit(action)).squeeze(-1)
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """One step of the critic, one of the actor unless it is delayed, and the targets' moves; metrics are ``[S]``."""
+        metrics = self._critic_step(batch)
+        self.updates += 1
+        if self.updates % self.config.actor_period_updates == 0:
+            metrics = metrics | self._actor_step(batch)
+        return metrics
+
+    def _improve_critic(self, batch: Batch) -> dict[str, Tensor]:
+        with torch.no_grad():
+            next_action = self.actor(batch.next_observation, parameters=self.actor_target)
+            next_value = self.critic(batch.next_observation, next_action, parameters=self.critic_target).squeeze(-1)
+            target = batch.reward + batch.discount * next_value
+            action = self._to_unit(batch.action)
+
+        def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+            value = self.critic(batch.observation, action, parameters=parameters).squeeze(-1)
+            losses = F.mse_loss(value, target, reduction="none").mean(dim=1)
+            return losses, {"loss/critic": losses, "value/q": value.mean(dim=1)}
+
+        slope, metrics = gradient(loss, self.critic.parameters)
+        if self.config.max_gradient_norm is not None:
+            slope, metrics["gradient/critic_norm"] = clip_rows(slope, self.config.max_gradient_norm)
+        self.critic_optimiser.step(self.critic.parameters, slope)
+        self.critic_target.lerp_(self.critic.parameters, self.config.target_averaging)
+        return metrics
+
+    def _improve_actor(self, batch: Batch) -> dict[str, Tensor]:
+        def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+            action = self.actor(batch.observation, parameters=parameters)
+            losses = -self.critic(batch.observation, action).squeeze(-1).mean(dim=1)
+            return losses, {"loss/actor": losses}
+
+        slope, metrics = gradient(loss, self.actor.parameters)
+        if self.config.max_gradient_norm is not None:
+            slope, metrics["gradient/actor_norm"] = clip_rows(slope, self.config.max_gradient_norm)
+        self.actor_optimiser.step(self.actor.parameters, slope)
+        self.actor_target.lerp_(self.actor.parameters, self.config.target_averaging)
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "actor": self.actor.parameters,
+            "critic": self.critic.parameters,
+            "actor_target": self.actor_target,
+            "critic_target": self.critic_target,
+            "actor_optimiser": self.actor_optimiser.state_dict(),
+            "critic_optimiser": self.critic_optimiser.state_dict(),
+            "noise": self.noise,
+            "updates": self.updates,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.actor.parameters.copy_(state["actor"])
+        self.critic.parameters.copy_(state["critic"])
+        self.actor_target.copy_(state["actor_target"])
+        self.critic_target.copy_(state["critic_target"])
+        self.actor_optimiser.load_state_dict(state["actor_optimiser"])
+        self.critic_optimiser.load_state_dict(state["critic_optimiser"])
+        self.noise = state["noise"].clone()
+        self.updates = state["updates"]

@@ -1,0 +1,60 @@
+"""The final judgement of a run: many episodes, a named protocol, confidence intervals, a JSON report."""
+
+import dataclasses
+import json
+from typing import Any
+
+from agents.runs import Run, environments, load_agent
+from envs.atari_scores import human_normalised
+from envs.protocols import PROTOCOLS
+from rlsuite.tracking.statistics import bootstrap_interval, iqm
+from rlsuite.training.evaluation import evaluate
+
+_TEST_ENVS = 25  # per seed, at most
+
+
+def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protocol: str | None = None) -> dict[str, Any]:
+    """Play ``episodes`` episodes with every seed's agent in environments it has never seen; returns the report.
+
+    The report is also written to ``evaluation.json`` in the run's folder. Its protocol is the run's own unless another
+    is named. The interval of the IQM is over seeds where there are several, else over episodes.
+
+    Raises:
+        CheckpointError: the checkpoint is missing or damaged.
+    """
+    if protocol is not None:
+        run = dataclasses.replace(run, config=dataclasses.replace(run.config, protocol=protocol, evaluation_epsilon=None))
+    agent = load_agent(run, checkpoint)
+    test = environments(run, "test", min(episodes, _TEST_ENVS))
+    try:
+        result = evaluate(agent, test, episodes, run.device)
+    finally:
+        test.close()
+    per_seed = result.returns.mean(axis=1)
+    sample = per_seed if len(per_seed) > 1 else result.returns[0]
+    low, high = bootstrap_interval(sample, iqm)
+    report: dict[str, Any] = {
+        "env": run.config.env,
+        "agent": run.agent,
+        "checkpoint": checkpoint,
+        "episodes": episodes,
+        "protocol": protocol_name(run),
+        "mean": float(per_seed.mean()),
+        "iqm": float(iqm(sample)),
+        "ci95": [float(low), float(high)],
+        "ci95_over": "seeds" if len(per_seed) > 1 else "episodes",
+        "per_seed_mean": per_seed.tolist(),
+        "per_seed_std": result.returns.std(axis=1).tolist(),
+        "seeds": list(run.seeds),
+        "mean_length_env_steps": float(result.lengths_env_steps.mean()),
+    }
+    if run.config.env.startswith("ALE/"):
+        report["human_normalised"] = human_normalised(run.config.env, report["mean"])
+        report["protocol_options"] = dataclasses.asdict(PROTOCOLS[run.config.protocol])
+    (run.folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
+    return report
+
+
+def protocol_name(run: Run) -> str:
+    """What the scores of a run may be compared with: an Atari protocol, or the environment's own rules, greedily."""
+    return run.config.protocol if run.config.env.startswith("ALE/") else "greedy"

@@ -1,0 +1,107 @@
+"""Tuned values per agent and environment family, with what each was tuned for and where it comes from.
+
+A preset is what differs from the agent's plain defaults; what the command line names wins over it.
+"""
+
+from typing import Any
+
+from agents.registry import nearest
+
+# Stable-Baselines3's zoo trains 50,000 steps to 500; its target interval of 10 env steps means one copy for each
+# burst of 128 updates. The falling learning rate is ours: it keeps the last policy at 500 instead of near it.
+_DQN_CARTPOLE = {
+    "total_env_steps": 50_000,
+    "learning_rate": (2.3e-3,),
+    "final_learning_rate_fraction": 0.0,
+    "batch_size": 64,
+    "replay_capacity": 100_000,
+    "learning_starts_env_steps": 1_000,
+    "train_every_env_steps": 256,
+    "updates_per_train": 128,
+    "target_period_updates": 128,
+    "epsilon_decay_env_steps": 8_000,
+    "epsilon_end": (0.04,),
+    "evaluate_every_env_steps": 5_000,
+    "log_every_env_steps": 500,
+}
+
+# The zoo's values for LunarLander-v2 and Acrobot-v1, 100,000 steps.
+_DQN_LUNAR_LANDER = {
+    "total_env_steps": 100_000,
+    "learning_rate": (6.3e-4,),
+    "batch_size": 128,
+    "replay_capacity": 50_000,
+    "learning_starts_env_steps": 1_000,
+    "train_every_env_steps": 4,
+    "updates_per_train": 4,
+    "target_period_updates": 250,
+    "epsilon_decay_env_steps": 12_000,
+    "epsilon_end": (0.1,),
+}
+
+# The zoo's values for MountainCar-v0, 120,000 steps.
+_DQN_MOUNTAIN_CAR = {
+    "total_env_steps": 120_000,
+    "learning_rate": (4e-3,),
+    "discount": (0.98,),
+    "batch_size": 128,
+    "replay_capacity": 10_000,
+    "learning_starts_env_steps": 1_000,
+    "train_every_env_steps": 16,
+    "updates_per_train": 8,
+    "target_period_updates": 300,
+    "epsilon_decay_env_steps": 24_000,
+    "epsilon_end": (0.07,),
+}
+
+# Mnih et al. (2015) with the Adam values of CleanRL and of Stable-Baselines3's zoo; 40 million frames.
+_DQN_ATARI = {
+    "num_envs": 8,
+    "total_env_steps": 10_000_000,
+    "learning_rate": (1e-4,),
+    "batch_size": 32,
+    "replay_capacity": 1_000_000,
+    "learning_starts_env_steps": 80_000,
+    "train_every_env_steps": 4,
+    "updates_per_train": 1,
+    "target_period_updates": 1_000,
+    "epsilon_decay_env_steps": 1_000_000,
+    "epsilon_end": (0.01,),
+    "clip_rewards": True,
+    "evaluate_every_env_steps": 250_000,
+    "log_every_env_steps": 2_000,
+    "checkpoint_every_seconds": 1_800.0,
+}
+
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "dqn": {
+        "CartPole": _DQN_CARTPOLE,
+        "Acrobot": _DQN_LUNAR_LANDER,
+        "LunarLander": _DQN_LUNAR_LANDER,
+        "MountainCar": _DQN_MOUNTAIN_CAR,
+        "Atari": _DQN_ATARI,
+    },
+}
+
+
+def family(env_id: str) -> str:
+    """``rlsuite/CartPole-v1`` and ``CartPole-v1`` are of the family CartPole, all of ``ALE/`` of Atari."""
+    if env_id.startswith("ALE/"):
+        return "Atari"
+    return env_id.split(":")[-1].split("/")[-1].rsplit("-v", 1)[0]
+
+
+def preset(agent: str, env_id: str, name: str = "auto") -> dict[str, Any]:
+    """The tuned values to start from: those of the environment's family (``auto``), of a named preset, or ``none``.
+
+    Raises:
+        ValueError: no preset of that name; the message gives the nearest.
+    """
+    known = PRESETS.get(agent, {})
+    if name == "none":
+        return {}
+    if name == "auto":
+        return known.get(family(env_id), {})
+    if name not in known:
+        raise ValueError(nearest(f"preset of {agent}", name, [*known, "auto", "none"]))
+    return known[name]

@@ -1,0 +1,35 @@
+"""The agents by name. A new method is one new file beside this one, its configuration, and a line here."""
+
+import difflib
+import importlib
+from typing import Any
+
+from agents import configs
+
+AGENTS: dict[str, tuple[type[configs.RunConfig], str]] = {
+    "dqn": (configs.DQNConfig, "agents.dqn:DQN"),
+}
+
+
+def nearest(kind: str, name: str, known: list[str]) -> str:
+    """One line that says that ``name`` is not a ``kind`` and what comes nearest."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"there is no {kind} {name!r}: {hint}there are {', '.join(known)}"
+
+
+def config_class(agent: str) -> type[configs.RunConfig]:
+    """The configuration of an agent.
+
+    Raises:
+        ValueError: no agent of that name; the message gives the nearest.
+    """
+    if agent not in AGENTS:
+        raise ValueError(nearest("agent", agent, list(AGENTS)))
+    return AGENTS[agent][0]
+
+
+def agent_class(agent: str) -> Any:
+    """The agent itself; imports torch."""
+    module, name = AGENTS[agent][1].split(":")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,287 @@
+"""Brings every ``gymnasium.vector.VectorEnv`` to one stream of experience."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from torch import Tensor
+
+from envs.conversion import action_array, check_action_space, observation_tensor, tensor_space
+from envs.failure import ExperienceError
+from envs.info import STOPS_BOOTSTRAP
+from envs.inspection import Fault, action_fault, observation_fault, reported_fault, reward_fault
+from envs.seeding import Purpose, environment_seeds
+from rlsuite.experience import Step
+
+
+class Stateful(Protocol):
+    """What can bring a vector environment back to where it was saved."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> bool | None:
+        """Returns False where that did not succeed."""
+        ...
+
+
+class VectorAdapter:
+    """S x E environments in any vector environment, as ``rlsuite.experience.Environments``.
+
+    Environment e of seed s is number ``s * E + e`` underneath. The three autoreset modes give the same transitions in
+    the same order; NEXT_STEP alone has phantom steps between episodes. Observations are as ``tensor_space`` says.
+
+    A vector environment with an attribute ``device`` works with tensors there: it takes and returns them, and nothing
+    here waits for it, so its numbers are not looked at either. All others work with NumPy arrays and are checked.
+    ``step_async`` and ``step_wait`` are used where they exist, so that environments step while the agent learns.
+
+    Args:
+        vector_env: has ``len(seeds) * num_envs`` environments and takes one seed each in ``reset(seed=list)``.
+        seeds: S seeds, from which those of environments and episodes derive.
+        num_envs: E.
+        env_id: names the environment in messages.
+        purpose: keeps the episodes of training and evaluation apart.
+        device: where all tensors go that come from here.
+        stateful: saves and restores ``vector_env``; without it a resumed run starts new episodes.
+
+    Attributes:
+        exact_resume: whether saving and loading goes on exactly; after ``load_state_dict``, whether it did.
+
+    Raises:
+        ValueError: the spaces are not supported, or the number of environments does not fit.
+    """
+
+    def __init__(
+        self,
+        vector_env: VectorEnv[Any, Any, Any],
+        seeds: Sequence[int],
+        num_envs: int,
+        *,
+        env_id: str,
+        purpose: Purpose = "train",
+        device: torch.device | str = "cpu",
+        stateful: Stateful | None = None,
+    ) -> None:
+        if vector_env.num_envs != len(seeds) * num_envs:
+            raise ValueError(f"{len(seeds)} seeds of {num_envs} environments do not make {vector_env.num_envs}.")
+        check_action_space(vector_env.single_action_space)
+        self.observation_space = tensor_space(vector_env.single_observation_space)
+        self.action_space = vector_env.single_action_space
+        self.vector_env: Any = vector_env
+        self.seeds = tuple(seeds)
+        self.num_envs = num_envs
+        self.exact_resume = stateful is not None
+        self._env_id = env_id
+        self._purpose: Purpose = purpose
+        self._stateful = stateful
+        self._device = device
+        self._takes_tensors = hasattr(vector_env, "device")
+        self._autoreset_mode = _autoreset_mode(vector_env)
+        self._steps_apart = hasattr(vector_env, "step_async") and hasattr(vector_env, "step_wait")
+
+        self._steps = 0  # of each environment, phantom steps included
+        self._restarts = 0
+        self._is_whole = True  # False once a step failed in some environments and not in others
+        self._sent: Any = None  # the action under way
+        self._observation: Tensor | None = None  # [S, E, ...], to act on next
+        self._is_phantom: Any = None  # bool [N], the next step only resets
+
+    def reset(self) -> Tensor:
+        """Start every environment; always with the same episodes, so that an evaluation can be repeated."""
+        seeds = environment_seeds(self.seeds, self.num_envs, self._purpose, self._restarts)
+        with self._failures_named():
+            observation, info = self.vector_env.reset(seed=seeds)
+        self._check_observation(observation, info)
+        nowhere = torch.zeros(len(seeds), dtype=torch.bool)
+        self._is_phantom = nowhere.to(self._device) if self._takes_tensors else nowhere.numpy()
+        self._observation = self._observation_tensor(observation)
+        return self._observation
+
+    def send(self, action: Tensor) -> None:
+        """Begin to act everywhere; ``action`` is ``[S, E]`` int64 counted from 0, or ``[S, E, A]`` float32.
+
+        Raises:
+            ExperienceError: an action is not finite or not in the space, or environments failed.
+        """
+        if self._sent is not None:
+            raise RuntimeError("send() twice without receive() between")
+        self._steps += 1
+        actions: Any = action.flatten(0, 1)
+        if not self._takes_tensors:
+            actions = action_array(self.action_space, actions)
+            if fault := action_fault(self.action_space, actions):
+                raise self._error(fault)
+        if self._steps_apart:
+            with self._failures_named():
+                self.vector_env.step_async(actions)
+        self._sent = actions
+
+    def receive(self) -> Step:
+        """Wait for what the sent actions did.
+
+        Raises:
+            ExperienceError: an environment raised, or returned something that cannot be learned from.
+        """
+        if self._sent is None:
+            raise RuntimeError("receive() without send()")
+        actions, self._sent = self._sent, None
+        with self._failures_named():
+            result = self.vector_env.step_wait() if self._steps_apart else self.vector_env.step(actions)
+        observation, reward, terminated, truncated, info = result
+        self._check_observation(observation, info)
+        self._check_reward(reward)
+
+        ended = terminated | truncated
+        valid = ~self._is_phantom
+        bootstrap = valid & ~terminated
+        if STOPS_BOOTSTRAP in info:
+            bootstrap = bootstrap & ~info[STOPS_BOOTSTRAP]
+
+        successor = observation
+        if self._autoreset_mode is AutoresetMode.NEXT_STEP:
+            self._is_phantom = ended
+        elif self._autoreset_mode is AutoresetMode.SAME_STEP:
+            successor = self._final_observation(observation, ended, info)
+        elif ended.any():
+            observation = self._reset_ended(ended)
+
+        self._observation = self._observation_tensor(observation)
+        return Step(
+            observation=self._observation,
+            successor=self._observation if successor is observation else self._observation_tensor(successor),
+            reward=self._by_seed(torch.as_tensor(reward).float()),
+            terminated=self._by_seed(torch.as_tensor(terminated)),
+            truncated=self._by_seed(torch.as_tensor(truncated)),
+            bootstrap=self._by_seed(torch.as_tensor(bootstrap)),
+            valid=self._by_seed(torch.as_tensor(valid)),
+        )
+
+    def step(self, action: Tensor) -> Step:
+        """``send`` and ``receive``."""
+        self.send(action)
+        return self.receive()
+
+    def render(self) -> tuple[np.ndarray, ...] | None:
+        """A picture uint8 ``[height, width, 3]`` of each of the N environments, if they were made to be looked at."""
+        return self.vector_env.render()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on; after a failure, everything needed to start new episodes."""
+        if self._sent is not None:
+            raise RuntimeError("receive() what was sent before saving")
+        state = {
+            "seeds": list(self.seeds),
+            "num_envs": self.num_envs,
+            "steps": self._steps,
+            "restarts": self._restarts,
+        }
+        if self._stateful is not None and self._observation is not None and self._is_whole:
+            state["environments"] = self._stateful.state_dict()
+            state["observation"] = self._observation.clone()
+            state["is_phantom"] = torch.as_tensor(self._is_phantom).clone()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> Tensor:
+        """Go on where the state was saved, or with new episodes everywhere: see ``exact_resume``.
+
+        Returns:
+            The observations to act on.
+        """
+        if (tuple(state["seeds"]), state["num_envs"]) != (self.seeds, self.num_envs):
+            raise ValueError(
+                f"the saved state has {state['num_envs']} environments of each of the seeds {state['seeds']}, "
+                f"not {self.num_envs} of {list(self.seeds)}."
+            )
+        self._steps, self._restarts = state["steps"], state["restarts"]
+        self._sent, self._is_whole = None, True
+        self.exact_resume = self._go_back(state)
+        if not self.exact_resume:
+            self._restarts += 1
+            return self.reset()
+        is_phantom = state["is_phantom"]
+        self._is_phantom = is_phantom.to(self._device) if self._takes_tensors else is_phantom.cpu().numpy()
+        self._observation = state["observation"].to(self._device)
+        return self._observation
+
+    def close(self) -> None:
+        if self._sent is not None and self._steps_apart:
+            with contextlib.suppress(Exception):  # what the last step did is of no interest any more
+                self.vector_env.step_wait()
+        self._sent = None
+        self.vector_env.close()
+
+    def _go_back(self, state: dict[str, Any]) -> bool:
+        if self._stateful is None or "environments" not in state:
+            return False
+        if self._stateful.load_state_dict(state["environments"]) is False:
+            warnings.warn(f"{self._env_id} did not play back as saved: new episodes are started.", stacklevel=3)
+            return False
+        return True
+
+    def _final_observation(self, observation: Any, ended: Any, info: dict[str, Any]) -> Any:
+        """The observations that the last actions led to, where ``observation`` already shows the next episode."""
+        if self._takes_tensors:
+            trailing = (1,) * (observation.ndim - 1)
+            return torch.where(ended.view(-1, *trailing), info["final_obs"], observation)
+        if not ended.any():
+            return observation
+        # An array of objects in Gymnasium; in ale-py one array, of which only the rows of ended episodes were written.
+        successor = observation.copy()
+        for environment in np.flatnonzero(ended):
+            successor[environment] = info["final_obs"][environment]
+        self._check_observation(successor, info)
+        return successor
+
+    def _reset_ended(self, ended: Any) -> Any:
+        with self._failures_named():
+            observation, info = self.vector_env.reset(options={"reset_mask": ended})
+        self._check_observation(observation, info)
+        return observation
+
+    def _observation_tensor(self, observation: Any) -> Tensor:
+        return self._by_seed(observation_tensor(self.vector_env.single_observation_space, observation))
+
+    def _by_seed(self, flat: Tensor) -> Tensor:
+        return flat.to(self._device).unflatten(0, (len(self.seeds), self.num_envs))
+
+    def _check_observation(self, observation: Any, info: dict[str, Any]) -> None:
+        if not self._takes_tensors:
+            space = self.vector_env.single_observation_space
+            self._check(reported_fault(info) or observation_fault(space, observation, self.vector_env.num_envs))
+
+    def _check_reward(self, reward: Any) -> None:
+        if not self._takes_tensors:
+            self._check(reward_fault(reward, self.vector_env.num_envs))
+
+    def _check(self, fault: Fault | None) -> None:
+        if fault is not None:
+            self._is_whole = False
+            raise self._error(fault)
+
+    @contextlib.contextmanager
+    def _failures_named(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._is_whole = False
+            raise self._error(Fault(None, f"{type(error).__name__}: {error}")) from error
+
+    def _error(self, fault: Fault) -> ExperienceError:
+        where = "its environments"
+        if fault.environment is not None:
+            seed, environment = divmod(fault.environment, self.num_envs)
+            where = f"environment {environment} of seed {self.seeds[seed]}"
+        return ExperienceError(
+            f"{self._env_id}: experience broke off in {where} at env step {self._steps}.\n{fault.what}"
+        )
+
+
+def _autoreset_mode(vector_env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
+    mode = vector_env.metadata.get("autoreset_mode")
+    if mode is None:
+        warnings.warn(f"{vector_env} does not tell its autoreset mode: taken to be NEXT_STEP.", stacklevel=3)
+        return AutoresetMode.NEXT_STEP
+    return AutoresetMode(mode)

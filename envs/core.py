@@ -1,0 +1,342 @@
+"""Vector environments on tensors: one Gymnasium vector environment around a few pure functions."""
+
+import functools
+import warnings
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Discrete, Space
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from torch import Tensor
+
+from rlsuite import random
+
+State = dict[str, Tensor]
+"""What an environment is in, by name: tensors with a leading axis N, one entry for each environment."""
+
+
+class Dynamics(Protocol):
+    """One kind of environment, as pure functions over N environments at once.
+
+    They branch on no data, so that they run eager, compiled and captured. Randomness comes from keys (``rlsuite.random``)
+    int64 ``[N]``; each call draws from its own.
+    """
+
+    observation_space: Box  # of one environment
+    action_space: Box | Discrete  # of one environment
+    max_episode_steps: int
+    render_fps: int
+
+    def initial(self, key: Tensor) -> State:
+        """The state in which episodes begin."""
+        ...
+
+    def transition(self, state: State, action: Tensor, key: Tensor) -> tuple[State, Tensor, Tensor]:
+        """The next state, the reward (floating point ``[N]``) and whether the episode terminated (bool ``[N]``).
+
+        ``action`` is integer ``[N]`` counted from 0 (Discrete) or float32 ``[N, A]`` (Box).
+        """
+        ...
+
+    def observe(self, state: State) -> Tensor:
+        """Observations ``[N, *observation_space.shape]`` of the type of the observation space."""
+        ...
+
+    def render(self, state: State) -> np.ndarray:
+        """A picture uint8 ``[height, width, 3]`` of one environment; ``state`` is on the CPU and has no leading axis."""
+        ...
+
+
+def select(mask: Tensor, if_true: State, if_false: State) -> State:
+    """Row by row one state or the other; ``mask`` is bool ``[N]``."""
+    return {
+        name: torch.where(mask.view(-1, *(1,) * (value.dim() - 1)), value, if_false[name])
+        for name, value in if_true.items()
+    }
+
+
+class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
+    """N environments of one kind that live on a device; tensors go in and come out.
+
+    ``info`` has the same keys at every step, and masks say where they count: ``episode`` holds return ``r`` and length
+    ``l`` of the episodes so far, final where ``_episode``; under SAME_STEP ``final_obs`` is the true next observation
+    everywhere, the last of an episode where ``_final_obs``; under NEXT_STEP ``valid`` is False at phantom reset steps.
+
+    What an environment draws depends on its own seed, its episode and its step only: it does the same alone, in any
+    company and on any device (up to rounding). Nothing here waits for a CUDA device.
+
+    Args:
+        dynamics: the kind of environment.
+        num_envs: N.
+        max_episode_steps: steps after which an episode is truncated; those of ``dynamics`` unless given.
+        device: where everything lives.
+        autoreset_mode: SAME_STEP, NEXT_STEP, or DISABLED for ``reset(options={"reset_mask": ...})`` by hand.
+        render_mode: None, or ``rgb_array`` for ``render``.
+        compile: run ``step`` under ``torch.compile``, which takes some seconds at the first one.
+
+    Attributes:
+        render_indices: the environments that ``render`` draws; all unless set.
+
+    Raises:
+        ValueError: no such device, too little memory, or another option that cannot be.
+    """
+
+    def __init__(
+        self,
+        dynamics: Dynamics,
+        num_envs: int,
+        *,
+        max_episode_steps: int | None = None,
+        device: torch.device | str = "cpu",
+        autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
+        render_mode: str | None = None,
+        compile: bool = False,
+    ) -> None:
+        if num_envs < 1:
+            raise ValueError(f"num_envs must be at least 1, not {num_envs}.")
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode must be None or 'rgb_array', not {render_mode!r}.")
+        self.dynamics = dynamics
+        self.num_envs = num_envs
+        self.max_episode_steps = max_episode_steps or dynamics.max_episode_steps
+        self.device = _available_device(device)
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.render_mode = render_mode
+        self.render_indices: Sequence[int] = range(num_envs)
+        self.metadata = {
+            "render_modes": ["rgb_array"],
+            "render_fps": dynamics.render_fps,
+            "autoreset_mode": self.autoreset_mode,
+        }
+        self.single_observation_space: Space[Any] = dynamics.observation_space
+        self.single_action_space: Space[Any] = dynamics.action_space
+        self.observation_space = batch_space(dynamics.observation_space, num_envs)
+        self.action_space = batch_space(dynamics.action_space, num_envs)
+        self._allocate()
+        self._is_seeded = False
+        self._step = torch.compile(self.step_tensors, fullgraph=True, dynamic=False) if compile else self.step_tensors
+
+    def _allocate(self) -> None:
+        """State that keeps its addresses for good, so that a captured CUDA graph can be replayed."""
+        try:
+            self.key = torch.zeros(self.num_envs, dtype=torch.int64, device=self.device)
+            self.episode = torch.zeros_like(self.key)
+            self.episode_length = torch.zeros_like(self.key, dtype=torch.int32)
+            self.episode_return = torch.zeros_like(self.key, dtype=torch.float32)
+            self.ended = torch.zeros_like(self.key, dtype=torch.bool)
+            self.state = self.dynamics.initial(self.key)
+            self.dynamics.observe(self.state)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if "memory" not in str(error):
+                raise
+            raise ValueError(
+                f"{self.num_envs} environments need about {self._bytes_needed() / 2**30:.3g} GiB, more than is free "
+                f"on {self.device}; make num_envs smaller."
+            ) from None
+
+    def _bytes_needed(self) -> int:
+        """State, and observations before and after a reset."""
+        state = self.dynamics.initial(torch.zeros(1, dtype=torch.int64))
+        observation = self.dynamics.observe(state)
+        bookkeeping = 8 + 8 + 4 + 4 + 1
+        return self.num_envs * (sum(value.nbytes for value in state.values()) + 2 * observation.nbytes + bookkeeping)
+
+    def reset(
+        self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Start new episodes.
+
+        Args:
+            seed: environment i gets ``seed + i``, or its own from a list; None goes on with the seeds there are.
+            options: ``{"reset_mask": bool [N]}`` starts only those episodes.
+
+        Returns:
+            All observations, and an empty info.
+        """
+        mask = self._reset_mask(options)
+        if seed is not None or not self._is_seeded:
+            seeds = self._seeds(seed)
+            self.key.copy_(torch.where(mask, random.key(seeds), self.key))
+            self.episode.copy_(torch.where(mask, 0, self.episode))
+            self._is_seeded = True
+        else:
+            self.episode.add_(mask)
+        fresh = self.dynamics.initial(random.fold(self.key, self.episode))
+        self._keep(select(mask, fresh, self.state))
+        for counter in (self.episode_length, self.episode_return, self.ended):
+            counter.masked_fill_(mask, 0)
+        return self.observe(), {}
+
+    def _seeds(self, seed: int | Sequence[int] | None) -> Tensor:
+        if seed is None:
+            seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 2)
+        if isinstance(seed, int):
+            super().reset(seed=seed)
+            return torch.arange(seed, seed + self.num_envs, dtype=torch.int64, device=self.device)
+        if len(seed) != self.num_envs:
+            raise ValueError(f"one seed for each of {self.num_envs} environments is needed, not {len(seed)}.")
+        return torch.tensor(list(seed), dtype=torch.int64, device=self.device)
+
+    def _reset_mask(self, options: dict[str, Any] | None) -> Tensor:
+        if not options or "reset_mask" not in options:
+            return torch.ones_like(self.ended)
+        mask = torch.as_tensor(options["reset_mask"], device=self.device)
+        if mask.shape != (self.num_envs,) or mask.dtype != torch.bool:
+            raise ValueError(f"reset_mask must be bool [{self.num_envs}], not {mask.dtype} {list(mask.shape)}.")
+        return mask
+
+    def step(self, actions: Tensor | np.ndarray) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
+        """Act in every environment.
+
+        Args:
+            actions: integers ``[N]``, or floating point ``[N, A]``, which the dynamics clip to the space. Values are
+                looked at on the CPU only, where that does not make the program wait.
+
+        Returns:
+            Observations ``[N, ...]``, rewards float32 ``[N]``, terminations and truncations bool ``[N]``, and info.
+        """
+        action = self._checked(torch.as_tensor(actions, device=self.device))
+        observation, successor, reward, terminated, truncated = self._step(action)
+        ended = terminated | truncated
+        info: dict[str, Any] = {
+            "episode": {"r": self.episode_return.clone(), "l": self.episode_length.clone()},
+            "_episode": ended,
+        }
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            info |= {"final_obs": successor, "_final_obs": ended}
+        elif self.autoreset_mode is AutoresetMode.NEXT_STEP:
+            info["valid"] = self.episode_length > 0
+        return observation, reward, terminated, truncated, info
+
+    def step_tensors(self, action: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """``step`` without checks and info, to be called inside a compiled or captured region.
+
+        Updates the state in place and never waits for the device.
+
+        Args:
+            action: int64 ``[N]`` or float32 ``[N, A]``.
+
+        Returns:
+            The observations to act on; the true successors of the actions, which differ from them where SAME_STEP has
+            begun the next episode; rewards; terminations; truncations.
+        """
+        if self.autoreset_mode is AutoresetMode.NEXT_STEP:
+            return self._step_or_reset(action)
+        length = torch.where(self.ended, 0, self.episode_length) + 1
+        episode_return = torch.where(self.ended, 0, self.episode_return)
+        key = random.fold(self.key, self.episode, length)
+        state, reward, terminated = self.dynamics.transition(self.state, action, key)
+        reward = reward.to(torch.float32)
+        truncated = length >= self.max_episode_steps
+        ended = terminated | truncated
+        observation = successor = self.dynamics.observe(state)
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            self.episode.add_(ended)
+            state = select(ended, self.dynamics.initial(random.fold(self.key, self.episode)), state)
+            observation = self.dynamics.observe(state)
+        self._keep(state)
+        self.episode_length.copy_(length)
+        self.episode_return.copy_(episode_return + reward)
+        self.ended.copy_(ended)
+        return observation, successor, reward, terminated, truncated
+
+    def _step_or_reset(self, action: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Gymnasium's NEXT_STEP: where an episode has ended, the action is ignored and the next one begins."""
+        phantom = self.ended.clone()
+        self.episode.add_(phantom)
+        length = torch.where(phantom, 0, self.episode_length + 1)
+        key = random.fold(self.key, self.episode, length)
+        state, reward, terminated = self.dynamics.transition(self.state, action, key)
+        state = select(phantom, self.dynamics.initial(random.fold(self.key, self.episode)), state)
+        reward = torch.where(phantom, 0, reward).to(torch.float32)
+        terminated = terminated & ~phantom
+        truncated = length >= self.max_episode_steps
+        self._keep(state)
+        self.episode_length.copy_(length)
+        self.episode_return.copy_(torch.where(phantom, 0, self.episode_return) + reward)
+        self.ended.copy_(terminated | truncated)
+        observation = self.dynamics.observe(state)
+        return observation, observation, reward, terminated, truncated
+
+    def _keep(self, state: State) -> None:
+        for name, value in state.items():
+            self.state[name].copy_(value)
+
+    def _checked(self, action: Tensor) -> Tensor:
+        """The action in the type that the dynamics take, or an error that says what is wrong with it."""
+        space = self.dynamics.action_space
+        shape = [self.num_envs, *(space.shape or ())]
+        discrete = isinstance(space, Discrete)
+        if list(action.shape) != shape or action.is_floating_point() == discrete or action.dtype == torch.bool:
+            wanted = "integers" if discrete else "floating point"
+            raise ValueError(f"actions must be {wanted} {shape}, not {action.dtype} {list(action.shape)}.")
+        if self.device.type == "cpu":
+            low, high = action.aminmax()
+            if isinstance(space, Discrete) and (low < 0 or high >= space.n):
+                raise ValueError(f"actions must be 0 to {space.n - 1}; some are {int(low)} to {int(high)}.")
+            if not discrete and not torch.isfinite(high - low):
+                raise ValueError("actions must be finite; some are not.")
+            if self.autoreset_mode is AutoresetMode.DISABLED and self.ended.any():
+                raise ValueError("some episodes have ended: reset them first (options={'reset_mask': ended}).")
+        return action.to(torch.int64 if discrete else torch.float32)
+
+    def observe(self) -> Tensor:
+        """The observations ``[N, ...]`` of the current state."""
+        return self.dynamics.observe(self.state)
+
+    def sample_actions(self, key: Tensor) -> Tensor:
+        """Uniform random actions on the device; ``key`` is int64 ``[N]``."""
+        space = self.dynamics.action_space
+        if isinstance(space, Discrete):
+            return random.integers(key, int(space.n), 1).squeeze(-1)
+        # Bounds are the same in every dimension here, and plain numbers cost a compiled region no input.
+        low, high = float(space.low.min()), float(space.high.max())
+        return low + (high - low) * random.uniform(key, *space.shape)
+
+    def render(self) -> tuple[np.ndarray, ...] | None:
+        """A picture uint8 ``[height, width, 3]`` of each of ``render_indices``; None without a render mode."""
+        if self.render_mode is None:
+            warnings.warn("render() draws only with render_mode='rgb_array'.", stacklevel=2)
+            return None
+        host = {name: value.cpu() for name, value in self.state.items()}
+        return tuple(
+            self.dynamics.render({name: value[index] for name, value in host.items()}) for index in self.render_indices
+        )
+
+    def _buffers(self) -> State:
+        counters = ("key", "episode", "episode_length", "episode_return", "ended")
+        return {name: getattr(self, name) for name in counters} | self.state
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on exactly here."""
+        return {
+            "dynamics": type(self.dynamics).__name__,
+            "is_seeded": self._is_seeded,
+            "buffers": {name: value.clone() for name, value in self._buffers().items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to a saved state, from any device; ``observe`` gives the observations to act on."""
+        buffers = self._buffers()
+        saved: State = state["buffers"]
+        own = type(self.dynamics).__name__
+        if state["dynamics"] != own or saved.keys() != buffers.keys():
+            raise ValueError(f"the saved state is one of {state['dynamics']}, not of {own}.")
+        if len(saved["key"]) != self.num_envs:
+            raise ValueError(f"the saved state has {len(saved['key'])} environments, not {self.num_envs}.")
+        for name, buffer in buffers.items():
+            buffer.copy_(saved[name])
+        self._is_seeded = state["is_seeded"]
+
+
+@functools.cache
+def _available_device(name: torch.device | str) -> torch.device:
+    """The device, if something can be put there."""
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device {str(name)!r} is not available here: {reason}") from None

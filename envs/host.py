@@ -1,0 +1,111 @@
+"""Any Gymnasium environment, many copies of it, in this process or in one process each."""
+
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from envs.info import FAILURE
+from envs.replayable import EpisodeRecord, Replayable
+
+Vectorization = Literal["sync", "async"]
+
+
+def make_host_vector(
+    spec: EnvSpec,
+    num_envs: int,
+    *,
+    vectorization: Vectorization = "sync",
+    autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP,
+    **env_kwargs: Any,
+) -> VectorEnv[Any, Any, Any]:
+    """A vector of ``num_envs`` replayable copies of a registered environment.
+
+    ``sync`` steps one after the other in this process; ``async`` gives each its own process, which pays where a step
+    costs much more than the 0.1 ms that it takes to ask for it.
+
+    Raises:
+        ValueError: packages are missing, ``env_kwargs`` do not fit, or there is no such vectorization.
+    """
+    if vectorization not in ("sync", "async"):
+        raise ValueError(f"unknown vectorization {vectorization!r}: it is 'sync' or 'async'.")
+    wrappers: list[Callable[[gymnasium.Env[Any, Any]], Any]] = [Replayable]
+    if vectorization == "async":
+        wrappers.append(partial(_leave_interrupts_to, os.getpid()))
+    try:
+        return gymnasium.make_vec(
+            spec,
+            num_envs,
+            vectorization_mode=vectorization,
+            vector_kwargs={"autoreset_mode": autoreset_mode},
+            wrappers=wrappers,
+            **env_kwargs,
+        )
+    except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
+        raise ValueError(f"{spec.id} needs packages that are not installed: {error}\n{_remedy(spec)}") from error
+    except TypeError as error:
+        raise ValueError(f"cannot make {spec.id} with {env_kwargs}: {error}") from error
+
+
+def _leave_interrupts_to(main_process: int, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
+    """Let worker processes live through Ctrl-C, which the terminal sends to them too: the run is to be saved first."""
+    if os.getpid() != main_process:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return env
+
+
+def _remedy(spec: EnvSpec) -> str:
+    entry_point = spec.entry_point if isinstance(spec.entry_point, str) else ""
+    for extra in ("box2d", "mujoco"):
+        if entry_point.startswith(f"gymnasium.envs.{extra}"):
+            return f'Install them: pip install "gymnasium[{extra}]"'
+    return "Install them, then try again."
+
+
+class EpisodePlayback:
+    """Saves a vector of ``Replayable`` environments as the episodes they are in, and plays these back to return there.
+
+    No simulator has to know how to save itself. Going back takes as long as the open episodes took to play.
+    """
+
+    def __init__(self, vector_env: VectorEnv[Any, Any, Any]) -> None:
+        self._vector_env: Any = vector_env  # a SyncVectorEnv or AsyncVectorEnv
+
+    def state_dict(self) -> dict[str, Any]:
+        records: tuple[EpisodeRecord, ...] = self._vector_env.call("record")
+        action_space = self._vector_env.single_action_space
+        actions = [action for record in records for action in record.actions]
+        return {
+            "seed": [record.seed for record in records],
+            "episode": [record.episode for record in records],
+            "length": [len(record.actions) for record in records],
+            "actions": torch.from_numpy(
+                np.array(actions, action_space.dtype).reshape(len(actions), *(action_space.shape or ()))
+            ),
+            "observation": torch.from_numpy(np.stack([record.observation for record in records])),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> bool:
+        """Returns False where the environments did not come back to the observations they were saved with."""
+        ends = np.cumsum(state["length"])
+        actions = np.split(state["actions"].numpy(), ends[:-1])
+        records = [
+            EpisodeRecord(seed, episode, list(episode_actions), observation)
+            for seed, episode, episode_actions, observation in zip(
+                state["seed"], state["episode"], actions, state["observation"].numpy(), strict=True
+            )
+        ]
+        # The vector environment itself remembers which episodes are over. It learns that from an ordinary step: each
+        # environment answers the next one, whatever its action, with the last step of the episode it plays back.
+        self._vector_env.reset(seed=state["seed"])
+        self._vector_env.set_attr("resume_from", records)
+        nothing = np.zeros(self._vector_env.action_space.shape or (), self._vector_env.action_space.dtype)
+        *_, info = self._vector_env.step(nothing)
+        return FAILURE not in info

@@ -1,0 +1,68 @@
+"""Looks for what must never reach an agent or an environment: wrong shapes, and numbers that are none."""
+
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Discrete
+
+from envs.info import FAILURE
+
+
+class Fault(NamedTuple):
+    """What is wrong, and with which of N environments; None where it concerns the whole batch."""
+
+    environment: int | None
+    what: str
+
+
+def reported_fault(info: dict[str, Any]) -> Fault | None:
+    """The first failure that an environment itself reported."""
+    if FAILURE not in info:
+        return None
+    environment = int(np.flatnonzero(info[f"_{FAILURE}"])[0])
+    return Fault(environment, info[FAILURE][environment])
+
+
+def observation_fault(space: gymnasium.Space[Any], observation: np.ndarray, num_envs: int) -> Fault | None:
+    """The first observation that is not finite, or outside a ``Discrete`` space."""
+    expected = (num_envs, *(space.shape or ()))
+    if observation.shape != expected:
+        return Fault(None, f"the observations have the shape {observation.shape} instead of {expected}")
+    if isinstance(space, Discrete):
+        outside = _outside(space, observation)
+        return outside and Fault(outside.environment, f"the observation {outside.what}")
+    if np.issubdtype(observation.dtype, np.floating) and not np.isfinite(observation).all():
+        environment, *place = (int(index) for index in np.argwhere(~np.isfinite(observation))[0])
+        value = observation[(environment, *place)]
+        return Fault(environment, f"the observation is {value} at index {place}")
+    return None
+
+
+def reward_fault(reward: np.ndarray, num_envs: int) -> Fault | None:
+    """The first reward that is not finite."""
+    if reward.shape != (num_envs,):
+        return Fault(None, f"the rewards have the shape {reward.shape} instead of {(num_envs,)}")
+    if not np.isfinite(reward).all():
+        environment = int(np.flatnonzero(~np.isfinite(reward))[0])
+        return Fault(environment, f"the reward is {reward[environment]}")
+    return None
+
+
+def action_fault(space: gymnasium.Space[Any], action: np.ndarray) -> Fault | None:
+    """The first action that is not finite, or outside a ``Discrete`` space. Agents keep to a ``Box`` themselves."""
+    if isinstance(space, Discrete):
+        outside = _outside(space, action)
+        return outside and Fault(outside.environment, f"the agent's action {outside.what}")
+    if not np.isfinite(action).all():
+        environment = int(np.argwhere(~np.isfinite(action))[0][0])
+        return Fault(environment, f"the agent's action is not finite: {action[environment].tolist()}")
+    return None
+
+
+def _outside(space: Discrete, values: np.ndarray) -> Fault | None:
+    outside = (values < space.start) | (values >= space.start + space.n)
+    if not outside.any():
+        return None
+    environment = int(np.flatnonzero(outside)[0])
+    return Fault(environment, f"{values[environment]} is outside {space}")

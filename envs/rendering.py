@@ -1,0 +1,25 @@
+"""Pictures of environments."""
+
+import functools
+import os
+import sys
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+
+@functools.cache
+def _artist(environment: type[gymnasium.Env[Any, Any]]) -> gymnasium.Env[Any, Any]:
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        # pygame opens a display even to draw off screen.
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    return environment(render_mode="rgb_array")
+
+
+def draw_with(environment: type[gymnasium.Env[Any, Any]], **attributes: Any) -> np.ndarray:
+    """The picture that Gymnasium's own environment draws once its attributes (``state=...``) are set."""
+    artist = _artist(environment)
+    for name, value in attributes.items():
+        setattr(artist, name, value)
+    return np.array(artist.render(), dtype=np.uint8)

@@ -1,0 +1,45 @@
+"""Seeds of environments and of their episodes, each a hash of what it belongs to. Imports no torch."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+Purpose = Literal["train", "evaluate", "test", "watch"]
+
+_PURPOSES: dict[Purpose, int] = {"train": 0, "evaluate": 1, "test": 2, "watch": 3}
+_64_BITS = (1 << 64) - 1
+
+
+def _mix(z: int) -> int:
+    """The SplitMix64 finaliser (Steele, Lea and Flood, 2014)."""
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _64_BITS
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _64_BITS
+    return z ^ (z >> 31)
+
+
+def fold(seed: int, *counters: int) -> int:
+    """``rlsuite.random.key`` on plain integers: 64 bits, made distinct from ``seed`` by the counters."""
+    mixed = _mix((seed + 0x9E3779B97F4A7C15) & _64_BITS)
+    for counter in counters:
+        mixed = _mix(((mixed ^ counter) + 0x9E3779B97F4A7C15) & _64_BITS)
+    return mixed
+
+
+def environment_seeds(seeds: Sequence[int], num_envs: int, purpose: Purpose, restart: int = 0) -> list[int]:
+    """Seeds of S x E environments, 63 bits, environment e of seed s at position ``s * num_envs + e``.
+
+    Each depends on its own seed, number and purpose only, so seed 3 of 32 sees what seed 3 sees alone, and the episodes
+    of training come up in no evaluation or test. ``restart`` tells the lives of a resumed run apart.
+
+    Raises:
+        ValueError: there is no such purpose.
+    """
+    if purpose not in _PURPOSES:
+        raise ValueError(f"unknown purpose {purpose!r}: it is one of {', '.join(_PURPOSES)}.")
+    return [
+        fold(seed, _PURPOSES[purpose], environment, restart) >> 1 for seed in seeds for environment in range(num_envs)
+    ]
+
+
+def episode_seed(environment_seed: int, episode: int) -> int:
+    """The seed of one episode: 31 bits, which every environment in the wild accepts."""
+    return fold(environment_seed, episode) >> 33

@@ -1,0 +1,174 @@
+"""What an economy is: pure tensor functions of states, policies and shocks.
+
+Shapes: states ``[..., B, D]``, B states with D named columns each; everything else a model returns keeps the leading
+axes ``[..., B]`` and may add one component axis (ages, countries). Inside expectations one more axis, the nodes, stands
+in front of all others, so that values of today and tomorrow combine without reshaping.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from rlsuite.deqn.quadrature import Quadrature, Shocks
+
+Policy = dict[str, Tensor]
+PolicyFunction = Callable[[Tensor], Policy]
+Expect = Callable[[Callable[[Tensor, Policy], Tensor]], Tensor]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a certificate demands, as log10: of the Euler errors on the ergodic set, and of other largest errors."""
+
+    mean: float = -4.0
+    p99: float | None = None
+    policy_max: float | None = None  # against the reference policy
+    complementarity: float = -6.0  # slack times multiplier, both free of units
+    clearing: float = -7.0  # relative to output
+
+
+class Model(ABC):
+    """One economy. A subclass in a file of its own under ``models`` is all that a new one needs.
+
+    Class attributes:
+        calibrations: by name, the default first. Frozen dataclasses that refuse impossible values.
+
+    Attributes:
+        state_names: one a column of the state.
+        equation_names: of the residuals, in their order.
+        euler_curvature: of those residuals that are Euler errors ``(E ratio)^(-1/curvature) - 1``: their curvature.
+        num_features, num_outputs: of the network between ``features`` and ``head``.
+        shocks: what moves the economy, and the rules to integrate over it.
+        discount: of one period, in (0, 1).
+        targets: what its certificate demands.
+        risk_aversion: of the one agent whose ``reward`` is given.
+    """
+
+    calibrations: ClassVar[Mapping[str, Any]]
+    state_names: tuple[str, ...]
+    equation_names: tuple[str, ...]
+    euler_curvature: Mapping[str, float]
+    num_features: int
+    num_outputs: int
+    shocks: Shocks
+    discount: float
+    targets: Targets = Targets()
+    risk_aversion: float | None = None
+
+    @abstractmethod
+    def __init__(self, calibration: Any) -> None: ...
+
+    @abstractmethod
+    def initial_state(self, key: Tensor, count: int) -> Tensor:
+        """States ``[*key.shape, count, D]`` to start paths from, near the steady state; float64."""
+
+    @abstractmethod
+    def box_state(self, key: Tensor, count: int) -> Tensor:
+        """States ``[*key.shape, count, D]`` spread evenly over a box that holds nearly all of the ergodic set."""
+
+    @abstractmethod
+    def features(self, state: Tensor) -> Tensor:
+        """Network inputs ``[..., B, F]`` of about unit scale."""
+
+    @abstractmethod
+    def head(self, raw: Tensor, state: Tensor) -> Policy:
+        """From network outputs ``[..., B, O]`` to a feasible policy, near the steady state's where ``raw`` is 0."""
+
+    @abstractmethod
+    def step(self, state: Tensor, policy: Policy, shock: Tensor) -> Tensor:
+        """Tomorrow's state, for shocks ``[..., K]`` that broadcast against today's."""
+
+    @abstractmethod
+    def residuals(self, state: Tensor, policy: Policy, expect: Expect) -> dict[str, Tensor]:
+        """What is 0 in equilibrium, free of units: ``[..., B]`` or ``[..., B, components]`` under each equation's name.
+
+        ``expect(f)`` is the expectation of ``f(next_state, next_policy)`` given today.
+        """
+
+    @abstractmethod
+    def feasible(self, state: Tensor, policy: Policy) -> Tensor:
+        """Where ``[..., B]`` the state can exist and the policy leaves everybody something to consume (bool)."""
+
+    def reward(self, state: Tensor, policy: Policy) -> Tensor | None:
+        """Utility of one period ``[..., B]``, for economies that are one agent's problem."""
+        return None
+
+    def reference_policy(self, state: Tensor) -> Policy | None:
+        """The true policy, or some of its entries, from a closed form or an independent method; not differentiable."""
+        return None
+
+    def reference_spectral_radius(self) -> float | None:
+        """Of the true closed loop at the steady state, where an independent method gives it."""
+        return None
+
+    def complementarity(self, state: Tensor, policy: Policy) -> dict[str, tuple[Tensor, Tensor]]:
+        """Slack and multiplier of each constraint, both free of units."""
+        return {}
+
+    def clearing(self, state: Tensor, policy: Policy) -> Tensor | None:
+        """Excess demand relative to output ``[..., B]``, for economies with markets that the head does not clear by form."""
+        return None
+
+
+def columns(*parts: Tensor) -> Tensor:
+    """A state from its columns, which may be broadcast against each other."""
+    return torch.stack(torch.broadcast_tensors(*parts), dim=-1)
+
+
+def blocks(*parts: Tensor) -> Tensor:
+    """A state from groups of columns ``[..., columns]`` whose leading axes may be broadcast against each other."""
+    leading = torch.broadcast_shapes(*[part.shape[:-1] for part in parts])
+    return torch.cat([part.expand(*leading, part.shape[-1]) for part in parts], dim=-1)
+
+
+def _flatten_nodes(tensor: Tensor) -> Tensor:
+    """``[Q, ..., B, D]`` as ``[..., Q * B, D]``."""
+    return tensor.movedim(0, -3).flatten(-3, -2)
+
+
+def expectation(model: Model, policy: PolicyFunction, state: Tensor, decision: Policy, *, fine: bool = False) -> Expect:
+    """``expect`` for ``Model.residuals``: all nodes go through one call of the policy.
+
+    Args:
+        policy: tomorrow's policy function.
+        state: today, ``[..., B, D]``.
+        decision: today's policy there.
+        fine: take the certificate's rule.
+    """
+    nodes, weights = model.shocks.quadrature(state, fine=fine)
+    return expectation_by(model, policy, state, decision, Quadrature(nodes.view(len(nodes), *[1] * (state.ndim - 1), -1), weights))
+
+
+def expectation_by(model: Model, policy: PolicyFunction, state: Tensor, decision: Policy, rule: Quadrature) -> Expect:
+    """As ``expectation``, with a rule whose nodes ``[Q, ..., K]`` broadcast against the states."""
+    nodes, weights = rule
+    next_state = model.step(state, decision, nodes)
+    leading = state.shape[:-1]
+    batch_axis = len(leading) - 1
+
+    def unflatten(value: Tensor) -> Tensor:
+        return value.unflatten(batch_axis, (len(nodes), leading[-1])).movedim(batch_axis, 0)
+
+    next_policy = {name: unflatten(value) for name, value in policy(_flatten_nodes(next_state)).items()}
+
+    def expect(function: Callable[[Tensor, Policy], Tensor]) -> Tensor:
+        values = function(next_state, next_policy)  # [Q, ..., B] or [Q, ..., B, components]
+        aligned = weights.view(*weights.shape, *[1] * (values.ndim - weights.ndim))
+        return (aligned * values).sum(dim=0)
+
+    return expect
+
+
+def residuals(model: Model, policy: PolicyFunction, state: Tensor, *, fine: bool = False) -> dict[str, Tensor]:
+    """The residuals of a policy function at states ``[..., B, D]``, by equation."""
+    decision = policy(state)
+    return model.residuals(state, decision, expectation(model, policy, state, decision, fine=fine))
+
+
+def stack_residuals(named: Mapping[str, Tensor], leading_axes: int) -> Tensor:
+    """All residuals in one tensor ``[..., B, E]``, E counting the components of all equations."""
+    return torch.cat([r if r.ndim > leading_axes else r.unsqueeze(-1) for r in named.values()], dim=-1)

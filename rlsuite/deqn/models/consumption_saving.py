@@ -1,0 +1,105 @@
+"""A household that saves against risky income and cannot borrow (Maliar, Maliar and Winant, 2021, section 4)."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from rlsuite import random
+from rlsuite.deqn import heads
+from rlsuite.deqn.calibration import check, require
+from rlsuite.deqn.model import Expect, Model, Policy, Targets, columns
+from rlsuite.deqn.preferences import consumption_error, utility
+from rlsuite.deqn.quadrature import Gaussian, gauss_hermite
+from rlsuite.deqn.references import consumption_saving as reference
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Parameters; ``gross_return`` on savings is known, ``ln income' = persistence ln income + volatility eps``."""
+
+    discount: float = 0.9
+    gross_return: float = 1.04
+    risk_aversion: float = 2.0
+    persistence: float = 0.9
+    volatility: float = 0.1
+
+    def __post_init__(self) -> None:
+        check(self)
+        require(self.gross_return > 0, f"gross_return must be positive, not {self.gross_return:g}")
+        patience = self.discount * self.gross_return
+        require(patience < 1, f"discount times gross_return must be below 1 or wealth grows for ever, but it is {patience:g}")
+
+    @property
+    def income_sd(self) -> float:
+        """Of ln income."""
+        return self.volatility / math.sqrt(1 - self.persistence**2)
+
+
+class ConsumptionSaving(Model):
+    """``w' = R (w - c) + income'`` and ``0 < c <= w``: income of tomorrow, not of today, joins tomorrow's wealth."""
+
+    calibrations = {"buffer-stock": Calibration()}
+    state_names = ("wealth", "ln_income")
+    equation_names = ("euler",)
+    num_features, num_outputs = 2, 1
+    targets = Targets(mean=-4.0)
+
+    def __init__(self, calibration: Calibration) -> None:
+        self.calibration = calibration
+        self.discount, self.risk_aversion = calibration.discount, calibration.risk_aversion
+        self.euler_curvature = {"euler": calibration.risk_aversion}
+        self.shocks = Gaussian(gauss_hermite(7), gauss_hermite(15))
+        self._income_sd = max(calibration.income_sd, 1e-3)
+
+    def initial_state(self, key: Tensor, count: int) -> Tensor:
+        draws = random.normal(key, 2, count).double()
+        ln_income = self._income_sd * draws[..., 0, :]
+        return columns(torch.exp(ln_income) + 0.1 * draws[..., 1, :].abs(), ln_income)
+
+    def box_state(self, key: Tensor, count: int) -> Tensor:
+        draws = random.uniform(key, 2, count).double()
+        ln_income = self._income_sd * (6 * draws[..., 0, :] - 3)
+        return columns(torch.exp(ln_income) + 1.5 * draws[..., 1, :], ln_income)
+
+    def features(self, state: Tensor) -> Tensor:
+        wealth, ln_income = state.unbind(-1)
+        return columns((torch.log(wealth) - ln_income) / 0.2, ln_income / self._income_sd)
+
+    def head(self, raw: Tensor, state: Tensor) -> Policy:
+        wealth = state[..., 0]
+        savings, multiplier = heads.complementarity(0.1 * (1 + raw[..., 0]))
+        savings = heads.bounded(savings, wealth)
+        return {"consumption": wealth - savings, "savings": savings, "multiplier": multiplier}
+
+    def step(self, state: Tensor, policy: Policy, shock: Tensor) -> Tensor:
+        ln_income = self.calibration.persistence * state[..., 1] + self.calibration.volatility * shock[..., 0]
+        return columns(self.calibration.gross_return * policy["savings"] + torch.exp(ln_income), ln_income)
+
+    def residuals(self, state: Tensor, policy: Policy, expect: Expect) -> dict[str, Tensor]:
+        own = self.calibration
+
+        def value_of_saving(next_state: Tensor, next_policy: Policy) -> Tensor:
+            growth = next_policy["consumption"] / policy["consumption"]
+            return own.discount * own.gross_return * growth**-own.risk_aversion
+
+        return {"euler": consumption_error(expect(value_of_saving) + policy["multiplier"], own.risk_aversion)}
+
+    def feasible(self, state: Tensor, policy: Policy) -> Tensor:
+        return (state[..., 0] > 0) & (policy["consumption"] > 0)
+
+    def reward(self, state: Tensor, policy: Policy) -> Tensor:
+        return utility(policy["consumption"], self.calibration.risk_aversion)
+
+    def complementarity(self, state: Tensor, policy: Policy) -> dict[str, tuple[Tensor, Tensor]]:
+        return {"borrowing": (policy["savings"] / state[..., 0], policy["multiplier"])}
+
+    def reference_policy(self, state: Tensor) -> Policy:
+        wealth, ln_income = (column.numpy(force=True) for column in state.unbind(-1))
+        return {"consumption": torch.from_numpy(self._reference(wealth, ln_income)).to(state)}
+
+    @cached_property
+    def _reference(self) -> reference.Solution:
+        return reference.solve(self.calibration)

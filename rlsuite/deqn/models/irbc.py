@@ -1,0 +1,184 @@
+"""International real business cycle: a planner of N countries that share output, each with its own capital.
+
+Den Haan, Judd and Juillard (2011), model A4 with irreversible investment.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from rlsuite import random
+from rlsuite.deqn import heads
+from rlsuite.deqn.calibration import check, require
+from rlsuite.deqn.model import Expect, Model, Policy, Targets
+from rlsuite.deqn.preferences import consumption_error
+from rlsuite.deqn.quadrature import Gaussian, monomial_3, monomial_5
+from rlsuite.deqn.references import log_linear
+
+_MOST_INVESTMENT = 0.045  # relative to capital; output is 0.056 of it, so consumption stays positive
+_NEWTON_STEPS = 6  # of the price; each squares the error, which starts below 1
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Parameters. ``substitution`` is each country's intertemporal elasticity: risk aversion is 1 over it, not itself."""
+
+    substitution: tuple[float, ...] = (0.25, 1.0)
+    capital_share: float = 0.36
+    discount: float = 0.99
+    depreciation: float = 0.01
+    adjustment_cost: float = 0.5
+    persistence: float = 0.95
+    volatility: float = 0.01
+
+    def __post_init__(self) -> None:
+        check(self)
+        require(len(self.substitution) > 0 and min(self.substitution) > 0, f"substitution must be positive, not {self.substitution}")
+        require(self.adjustment_cost >= 0, f"adjustment_cost cannot be negative, but it is {self.adjustment_cost:g}")
+        require(
+            self.technology - self.depreciation > 0, "the steady state must leave something to consume: lower depreciation or discount"
+        )
+
+    @property
+    def technology(self) -> float:
+        """Scales output so that steady-state capital is 1."""
+        return (1 / self.discount - 1 + self.depreciation) / self.capital_share
+
+    @classmethod
+    def of(cls, countries: int, volatility: float = 0.01) -> "Calibration":
+        """Elasticities evenly spaced from 0.25 to 1."""
+        return cls(tuple(0.25 + 0.75 * j / (countries - 1) for j in range(countries)), volatility=volatility)
+
+
+class InternationalBusinessCycle(Model):
+    """State: N columns ln k, then N columns z. Components are countries; ``ln_price`` is ln lambda, 0 in the steady state.
+
+    ``z_j' = rho z_j + sigma (eps_j + eps_common)``. The price of the common good follows from the resource constraint,
+    which therefore always holds; multipliers are those of ``k' >= (1 - delta) k`` over lambda.
+    """
+
+    calibrations = {
+        "countries-2": Calibration(),
+        "countries-4": Calibration.of(4),
+        "countries-10": Calibration.of(10),
+        "countries-50": Calibration.of(50),
+        "countries-2-binding": Calibration.of(2, volatility=0.02),
+    }
+    equation_names = ("euler",)
+    euler_curvature = {"euler": -1.0}  # the residual is the ratio itself less 1
+    targets = Targets(mean=-4.5, p99=-4.0)
+
+    def __init__(self, calibration: Calibration) -> None:
+        self.calibration = calibration
+        self.discount = calibration.discount
+        n = self.countries = len(calibration.substitution)
+        self.state_names = (*(f"ln_capital_{j + 1}" for j in range(n)), *(f"productivity_{j + 1}" for j in range(n)))
+        self.num_features, self.num_outputs = 2 * n, n
+        self.shocks = Gaussian(monomial_3(n + 1), monomial_5(n + 1))
+        self._substitution = torch.tensor(calibration.substitution, dtype=torch.float64)
+        self._steady_consumption = calibration.technology - calibration.depreciation
+        self._productivity_sd = max(calibration.volatility * (2 / (1 - calibration.persistence**2)) ** 0.5, 1e-3)
+        self._ln_capital_sd = 1.35 * self._productivity_sd  # as the log-linear solution has it for two countries
+
+    def initial_state(self, key: Tensor, count: int) -> Tensor:
+        draws = random.normal(key, count, 2 * self.countries).double()
+        return self._scale(draws) * draws
+
+    def box_state(self, key: Tensor, count: int) -> Tensor:
+        draws = 2 * random.uniform(key, count, 2 * self.countries).double() - 1
+        return 2 * self._scale(draws) * draws
+
+    def _scale(self, like: Tensor) -> Tensor:
+        sds = like.new_tensor([self._ln_capital_sd, self._productivity_sd])
+        return sds.repeat_interleave(self.countries)
+
+    def features(self, state: Tensor) -> Tensor:
+        return state / self._scale(state)
+
+    def head(self, raw: Tensor, state: Tensor) -> Policy:
+        own = self.calibration
+        ln_capital, _ = self._split(state)
+        capital = torch.exp(ln_capital)
+        slack, multiplier = heads.complementarity(1 + raw)
+        rate = heads.bounded(own.depreciation * slack, raw.new_tensor(_MOST_INVESTMENT))
+        next_capital = (1 - own.depreciation + rate) * capital
+        resources = self._resources(state, next_capital)
+        return {
+            "next_capital": next_capital,
+            "investment_rate": rate,
+            "multiplier": multiplier,
+            "ln_price": self._ln_price(heads.positive(resources, 0.1 * self._steady_consumption * self.countries)),
+        }
+
+    def _resources(self, state: Tensor, next_capital: Tensor) -> Tensor:
+        """What all countries together have left to consume ``[...]``."""
+        own = self.calibration
+        ln_capital, z = self._split(state)
+        capital = torch.exp(ln_capital)
+        output = own.technology * torch.exp(z + own.capital_share * ln_capital)
+        adjustment = own.adjustment_cost / 2 * capital * (next_capital / capital - 1) ** 2
+        return (output + (1 - own.depreciation) * capital - next_capital - adjustment).sum(dim=-1)
+
+    def _ln_price(self, resources: Tensor) -> Tensor:
+        """The price at which consumption uses up the resources: Newton's method on a convex, decreasing function of its log.
+
+        Only the last step is differentiated; at the root it carries the exact derivative (implicit function theorem).
+        """
+        elasticities = self._substitution.to(resources)
+        target = torch.log(resources / self._steady_consumption)
+
+        def excess(ln_price: Tensor) -> tuple[Tensor, Tensor]:
+            terms = torch.exp(-elasticities * ln_price.unsqueeze(-1))
+            total = terms.sum(dim=-1)
+            return torch.log(total), -(elasticities * terms).sum(dim=-1) / total
+
+        ln_price = torch.zeros_like(resources)
+        for _ in range(_NEWTON_STEPS):
+            ln_total, slope = excess(ln_price)
+            ln_price = ln_price - (ln_total - target.detach()) / slope
+        ln_total, slope = excess(ln_price)
+        return ln_price - (ln_total - target) / slope
+
+    def step(self, state: Tensor, policy: Policy, shock: Tensor) -> Tensor:
+        own = self.calibration
+        _, z = self._split(state)
+        next_z = own.persistence * z + own.volatility * (shock[..., :-1] + shock[..., -1:])
+        return torch.cat(torch.broadcast_tensors(torch.log(policy["next_capital"]), next_z), dim=-1)
+
+    def residuals(self, state: Tensor, policy: Policy, expect: Expect) -> dict[str, Tensor]:
+        own = self.calibration
+        ln_capital, _ = self._split(state)
+        cost = 1 + own.adjustment_cost * (policy["next_capital"] * torch.exp(-ln_capital) - 1)
+
+        def value_of_saving(next_state: Tensor, next_policy: Policy) -> Tensor:
+            ln_next, next_z = self._split(next_state)
+            marginal_product = own.capital_share * own.technology * torch.exp(next_z + (own.capital_share - 1) * ln_next)
+            growth = next_policy["next_capital"] * torch.exp(-ln_next)
+            undepreciated = (1 - own.depreciation) * (1 - next_policy["multiplier"])
+            gain = marginal_product + undepreciated - own.adjustment_cost / 2 * (1 - growth**2)
+            return own.discount * torch.exp(next_policy["ln_price"] - policy["ln_price"]).unsqueeze(-1) * gain
+
+        return {"euler": consumption_error((expect(value_of_saving) + policy["multiplier"]) / cost, -1.0)}
+
+    def feasible(self, state: Tensor, policy: Policy) -> Tensor:
+        return state.isfinite().all(dim=-1) & (self._resources(state, policy["next_capital"]) > 0)
+
+    def complementarity(self, state: Tensor, policy: Policy) -> dict[str, tuple[Tensor, Tensor]]:
+        return {"investment": (policy["investment_rate"] / self.calibration.depreciation, policy["multiplier"])}
+
+    def reference_spectral_radius(self) -> float:
+        solution = self.log_linear
+        return max(abs(torch.linalg.eigvals(torch.from_numpy(solution.capital))).max().item(), abs(self.calibration.persistence))
+
+    @cached_property
+    def log_linear(self) -> log_linear.Solution:
+        return log_linear.solve(self.calibration)
+
+    def consumption(self, policy: Policy) -> Tensor:
+        """Of each country ``[..., N]``."""
+        return self._steady_consumption * torch.exp(-self._substitution.to(policy["ln_price"]) * policy["ln_price"].unsqueeze(-1))
+
+    def _split(self, state: Tensor) -> tuple[Tensor, Tensor]:
+        return state[..., : self.countries], state[..., self.countries :]

@@ -1,0 +1,237 @@
+"""Overlapping generations with capital, a collateralised bond and adjustment costs.
+
+The benchmark economy of Azinovic, Gaegauf and Scheidegger (2022), and the same with fewer ages.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rlsuite import random
+from rlsuite.deqn import heads
+from rlsuite.deqn.calibration import check, require
+from rlsuite.deqn.model import Expect, Model, Policy, Targets, blocks
+from rlsuite.deqn.preferences import consumption_error
+from rlsuite.deqn.quadrature import Chain
+from rlsuite.deqn.references.steady_state_olg import SteadyState, solve
+
+_LEAST_CONSUMPTION = 0.02  # where negative plans are bent; a fraction of a percent of the economy ever consumes so little
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Parameters. ``discount`` is that of a whole period, of which a life has ``ages``."""
+
+    ages: int = 56
+    discount: float = 0.95
+    capital_share: float = 0.3
+    risk_aversion: float = 2.0
+    adjustment_cost: float = 0.5
+    productivity: tuple[float, float] = (0.978, 1.022)
+    depreciations: tuple[float, float] = (0.08, 0.11)
+    stay_productivity: float = 0.905
+    stay_depreciations: tuple[float, float] = (0.972, 0.700)
+
+    def __post_init__(self) -> None:
+        check(self)
+        require(self.ages >= 6, f"ages must be at least 6, for a working life and a retirement, not {self.ages}")
+        require(self.adjustment_cost >= 0, f"adjustment_cost cannot be negative, but it is {self.adjustment_cost:g}")
+        require(min(self.productivity) > 0, f"productivity must be positive, not {self.productivity}")
+        require(all(0 <= d < 1 for d in self.depreciations), f"depreciations must lie in [0, 1), not {self.depreciations}")
+
+    @property
+    def collateral(self) -> float:
+        """Debt that a unit of capital backs: what is left of it in the worst regime."""
+        return 1 / (1 - max(self.depreciations))
+
+    @property
+    def transition(self) -> tuple[tuple[float, ...], ...]:
+        """Of the regimes (depreciation, productivity) = (low, low), (low, high), (high, low), (high, high)."""
+        stay = self.stay_productivity
+        low, high = self.stay_depreciations
+        depreciation = np.array([[low, 1 - low], [1 - high, high]])
+        return tuple(map(tuple, np.kron(depreciation, [[stay, 1 - stay], [1 - stay, stay]]).tolist()))
+
+    @cached_property
+    def _stationary(self) -> list[float]:
+        return Chain(self.transition).stationary().tolist()
+
+    @property
+    def mean_depreciation(self) -> float:
+        return float(np.dot(self._stationary, np.repeat(self.depreciations, 2)))
+
+    @property
+    def mean_productivity(self) -> float:
+        return float(np.dot(self._stationary, np.tile(self.productivity, 2)))
+
+    @property
+    def labour(self) -> tuple[float, ...]:
+        """Endowments by age: a hump, a decline from two thirds of life, a pension from five sixths."""
+        middle, decline, retirement = self.ages / 2, int(2 * self.ages / 3), int(5 * self.ages / 6)
+
+        def working(age: int) -> float:
+            return 0.6 + 0.762 / middle**2 * (middle**2 - (age - middle) ** 2)
+
+        def declining(age: int) -> float:
+            return working(decline) * (1 - 0.5 * (age - decline) / (retirement - 1 - decline))
+
+        return tuple(
+            working(a) if a < decline else declining(a) if a < retirement else 0.5 * working(decline) for a in range(self.ages)
+        )
+
+
+class BenchmarkOLG(Model):
+    """State: the regime (one column each), then capital and bonds of ages 2 to A. Components: the ages 1 to A - 1, who choose.
+
+    Choices are capital ``k' >= 0`` and collateral ``q = k' + kappa b' >= 0``; the bond market clears by form.
+    """
+
+    calibrations = {"ages-12": Calibration(ages=12, discount=0.95 ** (56 / 12)), "ages-56": Calibration()}
+    equation_names = ("euler_capital", "euler_bond")
+    targets = Targets(mean=-4.0, p99=None)
+
+    def __init__(self, calibration: Calibration) -> None:
+        self.calibration = calibration
+        self.discount = calibration.discount
+        self.euler_curvature = dict.fromkeys(self.equation_names, calibration.risk_aversion)
+        self.savers = calibration.ages - 1
+        self.shocks = Chain(calibration.transition)
+        ages = range(2, calibration.ages + 1)
+        self.state_names = (
+            *(f"regime_{i + 1}" for i in range(4)),
+            *(f"capital_{age}" for age in ages),
+            *(f"bond_{age}" for age in ages),
+        )
+        self.num_features = 3 + 2 * self.savers
+        self.num_outputs = 2 * self.savers + 1
+        self.steady_state: SteadyState = solve(calibration)
+        self._capital = torch.from_numpy(self.steady_state.capital)
+        self._bond = torch.from_numpy(self.steady_state.bond)
+        self._scale = 0.1 * self._capital + 0.02 * self._capital.mean()  # of features
+        # Slack where positive, minus the multiplier where not: the raw outputs of the steady state.
+        self._capital_choice = self._capital - torch.from_numpy(self.steady_state.capital_multiplier)
+        self._collateral_choice = torch.from_numpy(self.steady_state.collateral - self.steady_state.collateral_multiplier)
+        self._labour = torch.tensor(calibration.labour, dtype=torch.float64)
+        self._productivity = torch.tensor(calibration.productivity, dtype=torch.float64).tile(2)
+        self._depreciation = torch.tensor(calibration.depreciations, dtype=torch.float64).repeat_interleave(2)
+
+    def initial_state(self, key: Tensor, count: int) -> Tensor:
+        return self._state(key, torch.exp(0.1 * random.normal(random.key(key, 1), count, self.savers).double()))
+
+    def box_state(self, key: Tensor, count: int) -> Tensor:
+        together = random.uniform(random.key(key, 1), count, 1).double() - 0.5
+        apart = random.uniform(random.key(key, 3), count, self.savers).double() - 0.5
+        return self._state(key, torch.exp(0.3 * together + 0.2 * apart))
+
+    def _state(self, key: Tensor, relative_wealth: Tensor) -> Tensor:
+        # By the inverse of the stationary distribution, so that rare regimes are as rare as on paths.
+        uniform = random.uniform(random.key(key, 2), relative_wealth.shape[-2]).double()
+        ends = self.shocks.stationary().to(key.device).cumsum(dim=0)[:-1]
+        regime = F.one_hot((uniform.unsqueeze(-1) >= ends).sum(dim=-1), 4).double()
+        bond = self._bond.to(key.device) * relative_wealth
+        bond = bond - bond.mean(dim=-1, keepdim=True)  # the market has cleared
+        return blocks(regime, self._capital.to(key.device) * relative_wealth, bond)
+
+    def features(self, state: Tensor) -> Tensor:
+        regime, capital, bond = self._split(state)
+        productivity = (regime @ self._productivity.to(state) - 1) / 0.022
+        depreciation = (regime @ self._depreciation.to(state) - 0.095) / 0.015
+        aggregate = torch.log(capital.sum(dim=-1) / self.steady_state.aggregate_capital) / 0.05
+        apart = torch.cat([capital - self._capital.to(state), bond - self._bond.to(state)], dim=-1)
+        return torch.cat([torch.stack([productivity, depreciation, aggregate], dim=-1), apart / self._scale.to(state).tile(2)], dim=-1)
+
+    def head(self, raw: Tensor, state: Tensor) -> Policy:
+        ages = self.savers
+        capital, capital_multiplier = heads.complementarity(self._capital_choice.to(state) + 0.1 * raw[..., :ages])
+        collateral, collateral_multiplier = heads.complementarity(self._collateral_choice.to(state) + 0.1 * raw[..., ages : 2 * ages])
+        # Rescaled so that bonds sum to zero; zeros stay zeros, so complementarity is untouched.
+        collateral = collateral * (capital.sum(dim=-1, keepdim=True) / collateral.sum(dim=-1, keepdim=True))
+        return {
+            "capital": capital,
+            "bond": (collateral - capital) / self.calibration.collateral,
+            "collateral": collateral,
+            "capital_multiplier": capital_multiplier,
+            "collateral_multiplier": collateral_multiplier,
+            "bond_price": self.steady_state.bond_price * torch.exp(0.1 * raw[..., -1]),
+        }
+
+    def step(self, state: Tensor, policy: Policy, shock: Tensor) -> Tensor:
+        return blocks(shock, policy["capital"], policy["bond"])
+
+    def residuals(self, state: Tensor, policy: Policy, expect: Expect) -> dict[str, Tensor]:
+        own = self.calibration
+        gamma = own.risk_aversion
+        consumption = self._positive_consumption(state, policy)[..., :-1]
+        price = policy["bond_price"].unsqueeze(-1)
+
+        def values_tomorrow(next_state: Tensor, next_policy: Policy) -> Tensor:
+            gross_return, _ = self.prices(next_state)
+            gross_return = gross_return.unsqueeze(-1)
+            growth = self._positive_consumption(next_state, next_policy)[..., 1:] / consumption
+            discount = own.discount * growth**-gamma
+            of_capital = discount * gross_return * self._wedge(next_state, next_policy)[..., 1:]
+            of_bond = discount * torch.clamp(own.collateral * gross_return, max=1.0)
+            return torch.cat([of_capital, of_bond], dim=-1)
+
+        of_capital, of_bond = expect(values_tomorrow).split(self.savers, dim=-1)
+        of_capital = of_capital + policy["capital_multiplier"] + policy["collateral_multiplier"]
+        of_bond = of_bond + own.collateral * policy["collateral_multiplier"]
+        return {
+            "euler_capital": consumption_error(of_capital / heads.positive(self._wedge(state, policy)[..., :-1], 0.05), gamma),
+            "euler_bond": consumption_error(of_bond / price, gamma),
+        }
+
+    def feasible(self, state: Tensor, policy: Policy) -> Tensor:
+        _, capital, _ = self._split(state)
+        return (capital >= 0).all(dim=-1) & (self.consumption(state, policy) > 0).all(dim=-1)
+
+    def complementarity(self, state: Tensor, policy: Policy) -> dict[str, tuple[Tensor, Tensor]]:
+        mean_wage = self.steady_state.wage
+        return {
+            "capital": (policy["capital"] / mean_wage, policy["capital_multiplier"]),
+            "collateral": (policy["collateral"] / mean_wage, policy["collateral_multiplier"]),
+        }
+
+    def clearing(self, state: Tensor, policy: Policy) -> Tensor:
+        _, wage = self.prices(state)
+        output = wage * self._labour.sum().item() / (1 - self.calibration.capital_share)
+        return policy["bond"].sum(dim=-1) / output
+
+    def prices(self, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Gross return on capital and the wage, ``[...]`` each."""
+        regime, capital, _ = self._split(state)
+        alpha = self.calibration.capital_share
+        productivity = regime @ self._productivity.to(state)
+        intensity = capital.sum(dim=-1).clamp(min=1e-6) / self._labour.sum().item()
+        gross_return = alpha * productivity * intensity ** (alpha - 1) + 1 - regime @ self._depreciation.to(state)
+        return gross_return, (1 - alpha) * productivity * intensity**alpha
+
+    def consumption(self, state: Tensor, policy: Policy) -> Tensor:
+        """Of all ages ``[..., A]``."""
+        own = self.calibration
+        gross_return, wage = (price.unsqueeze(-1) for price in self.prices(state))
+        _, capital, bond = self._split(state)
+        # The youngest wake up with nothing, the oldest carry nothing on.
+        held, owed = F.pad(capital, (1, 0)), F.pad(bond, (1, 0))
+        saved, bought = F.pad(policy["capital"], (0, 1)), F.pad(policy["bond"], (0, 1))
+        income = gross_return * held + torch.clamp(own.collateral * gross_return, max=1.0) * owed + wage * self._labour.to(state)
+        adjustment = own.adjustment_cost / 2 * (saved - gross_return * held) ** 2
+        return income - saved - policy["bond_price"].unsqueeze(-1) * bought - adjustment
+
+    def _positive_consumption(self, state: Tensor, policy: Policy) -> Tensor:
+        return heads.positive(self.consumption(state, policy), _LEAST_CONSUMPTION)
+
+    def _wedge(self, state: Tensor, policy: Policy) -> Tensor:
+        """What a unit of capital saved costs with its adjustment, for all ages ``[..., A]``."""
+        gross_return, _ = self.prices(state)
+        _, capital, _ = self._split(state)
+        saved = F.pad(policy["capital"], (0, 1))
+        return 1 + self.calibration.adjustment_cost * (saved - gross_return.unsqueeze(-1) * F.pad(capital, (1, 0)))
+
+    def _split(self, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        regime, capital, bond = state.split((4, self.savers, self.savers), dim=-1)
+        return regime, capital, bond

@@ -1,0 +1,100 @@
+"""Convolutional networks: the pixel encoders of the agents and the backbones of supervised vision, one and the same.
+
+Inputs are ``[B, C, H, W]`` floats; uint8 pixels are scaled to [0, 1] by ``Pixels``, the first layer of the encoders.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Pixels(nn.Module):
+    """uint8 ``[B, *shape]`` to float32 ``[B, C, H, W]`` in [0, 1]; a channel-last last axis of a stack is folded in.
+
+    Frames arrive as ``[C, H, W]`` (a stack of grey frames is C) or as ``[stack, H, W, 3]`` (colour).
+    """
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        if pixels.dim() == 5:
+            batch, stack, height, width, channels = pixels.shape
+            pixels = pixels.permute(0, 1, 4, 2, 3).reshape(batch, stack * channels, height, width)
+        return pixels.to(torch.float32) * (1.0 / 255.0)
+
+
+def _flat_features(layers: nn.Sequential, shape: Sequence[int]) -> int:
+    with torch.no_grad():
+        return int(layers(torch.zeros(1, *shape)).flatten(1).shape[1])
+
+
+def nature(shape: Sequence[int], features: int = 512) -> nn.Sequential:
+    """The encoder of Mnih et al. (2015) on ``[C, H, W]`` pixels (4 x 84 x 84 there): three convolutions, one layer."""
+    convolutions = nn.Sequential(
+        nn.Conv2d(shape[0], 32, kernel_size=8, stride=4),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, kernel_size=4, stride=2),
+        nn.ReLU(),
+        nn.Conv2d(64, 64, kernel_size=3, stride=1),
+        nn.ReLU(),
+        nn.Flatten(),
+    )
+    return nn.Sequential(*convolutions, nn.Linear(_flat_features(convolutions, shape), features), nn.ReLU())
+
+
+class Residual(nn.Module):
+    """x + conv(relu(conv(relu(x)))) at constant width."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, kernel_size=3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, kernel_size=3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.branch(x)
+
+
+def impala(shape: Sequence[int], features: int = 256, widths: Sequence[int] = (16, 32, 32)) -> nn.Sequential:
+    """The residual encoder of Espeholt et al. (2018), figure 3 (right): per width conv, max-pool, two residual blocks."""
+    layers: list[nn.Module] = []
+    channels = shape[0]
+    for width in widths:
+        layers += [
+            nn.Conv2d(channels, width, kernel_size=3, padding=1),
+            nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
+            Residual(width),
+            Residual(width),
+        ]
+        channels = width
+    convolutions = nn.Sequential(*layers, nn.ReLU(), nn.Flatten())
+    return nn.Sequential(*convolutions, nn.Linear(_flat_features(convolutions, shape), features), nn.ReLU())
+
+
+def small(shape: Sequence[int], features: int = 128, channels: int = 16) -> nn.Sequential:
+    """One 3 x 3 convolution and one layer: the encoder of MinAtar's own agents (Young and Tian, 2019)."""
+    convolutions = nn.Sequential(nn.Conv2d(shape[0], channels, kernel_size=3), nn.ReLU(), nn.Flatten())
+    return nn.Sequential(*convolutions, nn.Linear(_flat_features(convolutions, shape), features), nn.ReLU())
+
+
+def lenet(shape: Sequence[int], classes: int) -> nn.Sequential:
+    """LeNet-5 after LeCun et al. (1998), with ReLU and max-pooling; 61,706 parameters on 28 x 28 pixels.
+
+    Smaller images, down to 8 x 8, are padded before the second convolution too.
+    """
+    padding = 0 if min(shape[1:]) >= 28 else 2
+    convolutions = nn.Sequential(
+        nn.Conv2d(shape[0], 6, kernel_size=5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, kernel_size=5, padding=padding),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+    )
+    flat = _flat_features(convolutions, shape)
+    return nn.Sequential(
+        *convolutions, nn.Linear(flat, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, classes)
+    )

@@ -1,0 +1,67 @@
+"""Policies as distributions over actions: draws, log-probabilities and entropies as plain tensor functions.
+
+They take the random numbers as an argument and check nothing on the host, so that they compile and capture.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class GaussianHead(nn.Module):
+    """Mean and logarithm of the standard deviation of A actions: features ``[B, F]`` to ``[B, 2 A]``.
+
+    The standard deviation is a parameter of its own, the same in every state.
+    """
+
+    def __init__(self, features: int, actions: int, initial_log_std: float) -> None:
+        super().__init__()
+        self.mean = nn.Linear(features, actions)
+        self.log_std = nn.Parameter(torch.full((actions,), initial_log_std))
+
+    def forward(self, features: Tensor) -> Tensor:
+        mean = self.mean(features)
+        return torch.cat([mean, self.log_std.expand_as(mean)], dim=-1)
+
+
+def categorical_draw(logits: Tensor, uniform: Tensor) -> Tensor:
+    """Indices ``[...]`` drawn from softmax(logits ``[..., A]``) by the Gumbel trick; ``uniform`` in [0, 1) ``[..., A]``."""
+    tiny = torch.finfo(uniform.dtype).tiny
+    gumbel = -torch.log(-torch.log(uniform.clamp(min=tiny)).clamp(min=tiny))
+    return (logits + gumbel).argmax(dim=-1)
+
+
+def categorical_log_prob(logits: Tensor, index: Tensor) -> Tensor:
+    """Log-probability ``[...]`` of indices ``[...]``."""
+    return F.log_softmax(logits, dim=-1).gather(-1, index.unsqueeze(-1)).squeeze(-1)
+
+
+def categorical_entropy(logits: Tensor) -> Tensor:
+    """Entropy ``[...]`` in nats."""
+    log_probs = F.log_softmax(logits, dim=-1)
+    return -(log_probs.exp() * log_probs).sum(dim=-1)
+
+
+def gaussian_draw(parameters: Tensor, normal: Tensor) -> Tensor:
+    """Draws ``[..., A]`` from means and log standard deviations ``[..., 2 A]``; ``normal`` is standard, ``[..., A]``."""
+    mean, log_std = parameters.chunk(2, dim=-1)
+    return mean + log_std.exp() * normal
+
+
+def gaussian_log_prob(parameters: Tensor, draw: Tensor) -> Tensor:
+    """Log-density ``[...]`` of draws ``[..., A]``.
+
+    For a squashed action tanh(draw) the density differs by the slope of tanh, which does not depend on the parameters:
+    the score function, all that a policy gradient needs, is that of the draw.
+    """
+    mean, log_std = parameters.chunk(2, dim=-1)
+    standard = (draw - mean) * torch.exp(-log_std)
+    return (-0.5 * standard.square() - log_std - 0.5 * math.log(2.0 * math.pi)).sum(dim=-1)
+
+
+def gaussian_entropy(parameters: Tensor) -> Tensor:
+    """Entropy ``[...]`` in nats, of the draw before any squashing."""
+    _, log_std = parameters.chunk(2, dim=-1)
+    return (log_std + 0.5 * math.log(2.0 * math.pi * math.e)).sum(dim=-1)

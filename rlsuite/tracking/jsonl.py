@@ -1,0 +1,146 @@
+"""``metrics.jsonl``: everything a run reported, one JSON object a line, in a file that survives being cut off.
+
+A line holds the clock and the values logged at it; a value is a number, or a list of one number a seed. JSON has no
+NaN and no infinities, so they are written as ``null``, ``"Infinity"`` and ``"-Infinity"``.
+"""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlsuite.tracking.record import Clock, Status, Values
+
+CLOCK_FIELDS = ("env_steps", "updates", "wall_seconds")
+
+
+class JsonlWriter:
+    """Appends to ``metrics.jsonl``. Each line is on its way to the disk before ``log`` returns.
+
+    Args:
+        path: the file; it must not exist yet, unless the run is resumed.
+        resume_at: the clock of the checkpoint that a resumed run starts from. Lines beyond it are cut, because the
+            run will report them again, so that the file ends up as if the run had never stopped. A half-written last
+            line is cut too.
+
+    Raises:
+        ValueError: the file exists although the run is new, or a line in its middle is damaged.
+    """
+
+    def __init__(self, path: Path, resume_at: Clock | None = None) -> None:
+        if resume_at is not None and path.exists():
+            _cut(path, resume_at)
+        elif path.exists():
+            raise ValueError(
+                f"{path} already holds the metrics of a run: resume that run, or give this one another name"
+            )
+        self._file = path.open("a", encoding="utf-8")
+
+    def log(self, clock: Clock, values: Values) -> None:
+        line = asdict(clock) | {name: _to_json(value) for name, value in values.items()}
+        self._file.write(json.dumps(line, allow_nan=False) + "\n")
+        self._file.flush()
+
+    def video(self, clock: Clock, name: str, path: Path) -> None:
+        """Videos are files of their own."""
+
+    def summary(self, values: Mapping[str, Any]) -> None:
+        """Results of the whole run are in files of their own."""
+
+    def close(self, status: Status) -> None:
+        self._file.close()
+
+
+@dataclass(frozen=True)
+class Series:
+    """One metric of a run: T points in time, each with one value a seed."""
+
+    env_steps: np.ndarray  # int64 [T], of one seed
+    updates: np.ndarray  # int64 [T]
+    wall_seconds: np.ndarray  # float64 [T]
+    values: np.ndarray  # float64 [S, T]; S is 1 for what the seeds have in common
+
+
+def read_metrics(path: Path) -> dict[str, Series]:
+    """Every metric in the file by name. A half-written last line, as a live or killed run has it, is left out.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a line in the middle is damaged.
+    """
+    points: dict[str, list[tuple[dict[str, Any], Any]]] = defaultdict(list)
+    for record, _ in _complete_lines(path):
+        for name, value in record.items():
+            if name not in CLOCK_FIELDS:
+                points[name].append((record, value))
+    return {name: _to_series(rows) for name, rows in points.items()}
+
+
+def _to_series(rows: list[tuple[dict[str, Any], Any]]) -> Series:
+    per_point = [np.atleast_1d(_from_json(value)) for _, value in rows]
+    num_seeds = max(len(values) for values in per_point)
+    return Series(
+        env_steps=np.array([record["env_steps"] for record, _ in rows], dtype=np.int64),
+        updates=np.array([record["updates"] for record, _ in rows], dtype=np.int64),
+        wall_seconds=np.array([record["wall_seconds"] for record, _ in rows], dtype=np.float64),
+        values=np.stack([np.broadcast_to(values, (num_seeds,)) for values in per_point], axis=1),
+    )
+
+
+def _cut(path: Path, clock: Clock) -> None:
+    """Shorten the file to the complete lines up to the clock; clocks only grow, so the rest is one block at the end."""
+    end = 0
+    for record, line_end in _complete_lines(path):
+        if (record["env_steps"], record["updates"]) > (clock.env_steps, clock.updates):
+            break
+        end = line_end
+    with path.open("r+b") as file:
+        file.truncate(end)
+
+
+def _complete_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    """The decoded lines that end in a newline, each with the byte position after it."""
+    position = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            position += len(line)
+            try:
+                record = json.loads(line)
+                complete = all(field in record for field in CLOCK_FIELDS)
+            except (ValueError, TypeError):
+                complete = False
+            if not complete:
+                raise ValueError(f"{path}, line {number} is damaged: delete that line to use the others")
+            yield record, position
+
+
+def _to_json(value: Any) -> Any:
+    """A number, or a list of one number a seed; what one seed alone reports is a number."""
+    array = np.asarray(value)
+    if array.size == 1:
+        return _number_to_json(array.reshape(-1)[0])
+    return [_number_to_json(number) for number in array]
+
+
+def _number_to_json(number: np.generic) -> int | float | str | None:
+    if not isinstance(number, np.floating):
+        return int(number)
+    if np.isnan(number):
+        return None
+    if np.isinf(number):
+        return "Infinity" if number > 0 else "-Infinity"
+    # str() gives a float32 its own few digits, not the seventeen of the double beside it.
+    return float(str(number))
+
+
+def _from_json(value: Any) -> np.ndarray:
+    """The inverse of ``_to_json``; ``float`` understands "Infinity"."""
+    numbers = value if isinstance(value, list) else [value]
+    return np.array([math.nan if number is None else float(number) for number in numbers])

@@ -1,0 +1,99 @@
+"""Learning curves as figures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rlsuite.tracking.statistics import aggregate_curve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's palette: people with any kind of colour-blindness can tell these apart.
+_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_DASHES = ("-", "--", ":", "-.")  # change when the colours have been used up
+_FEW_SEEDS = 5
+_LEGEND_INSIDE = 6  # curves; longer legends go below
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One run's course."""
+
+    label: str
+    env_steps: np.ndarray  # [T], of one seed; or updates, where the figure says so
+    values: np.ndarray  # [S, T], NaN where a seed has no value
+
+
+def learning_curve(
+    path_out: Path | str,
+    curves: Sequence[Curve],
+    y_label: str = "return",
+    x_label: str = "env steps",
+    title: str = "",
+) -> None:
+    """Draw the IQM over seeds of every curve, with a 95 % bootstrap band.
+
+    Runs with few seeds show each seed as a thin line too; a run with one seed shows only that.
+
+    Args:
+        path_out: the file; ``.png`` or ``.pdf`` by its suffix.
+        curves: at least one.
+        y_label, x_label: names of the axes, with their units.
+        title: printed above.
+
+    Raises:
+        ValueError: the suffix is not known, or there is nothing to draw.
+    """
+    path = Path(path_out)
+    if path.suffix.lower() not in (".png", ".pdf"):
+        raise ValueError(f"a figure's file name ends in .png or .pdf, not in {path.suffix!r}: {path}")
+    if not any(np.isfinite(curve.values).any() for curve in curves):
+        raise ValueError("there is nothing to draw: no curve has a finite value")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # takes half a second to import
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter
+
+    # A figure of its own, not pyplot's: nothing global changes, and no window system is touched.
+    figure = Figure(figsize=(6.4, 4.0), dpi=160, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for index, curve in enumerate(curves):
+        dashes = _DASHES[index // len(_COLORS) % len(_DASHES)]
+        _draw(axes, curve, color=_COLORS[index % len(_COLORS)], dashes=dashes)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.set_title(title, fontsize="medium", loc="left")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.margins(x=0.01)
+    axes.grid(color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(curves) > _LEGEND_INSIDE:
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
+    else:
+        axes.legend(loc="best", frameon=False, fontsize="small")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+
+
+def _draw(axes: "Axes", curve: Curve, color: str, dashes: str) -> None:
+    num_seeds = len(curve.values)
+    if num_seeds == 1:
+        axes.plot(curve.env_steps, curve.values[0], color=color, linestyle=dashes, label=f"{curve.label} (1 seed)")
+        return
+    middle, low, high = aggregate_curve(curve.values)
+    axes.fill_between(curve.env_steps, low, high, color=color, alpha=0.2, linewidth=0)
+    if num_seeds <= _FEW_SEEDS:
+        axes.plot(curve.env_steps, curve.values.T, color=color, linewidth=0.6, alpha=0.4)
+    axes.plot(
+        curve.env_steps,
+        middle,
+        color=color,
+        linestyle=dashes,
+        linewidth=1.8,
+        label=f"{curve.label} ({num_seeds} seeds)",
+    )

@@ -1,0 +1,33 @@
+"""One writer that stands for many."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rlsuite.tracking.record import Clock, Status, Values, Writer
+
+
+class Tracker:
+    """Passes what a run reports to every writer, in the given order; put the one that must not miss anything first."""
+
+    def __init__(self, writers: Sequence[Writer]) -> None:
+        self._writers = tuple(writers)
+
+    def log(self, clock: Clock, values: Values) -> None:
+        for writer in self._writers:
+            writer.log(clock, values)
+
+    def video(self, clock: Clock, name: str, path: Path) -> None:
+        for writer in self._writers:
+            writer.video(clock, name, path)
+
+    def summary(self, values: Mapping[str, Any]) -> None:
+        for writer in self._writers:
+            writer.summary(values)
+
+    def close(self, status: Status) -> None:
+        """Close every writer, the first one first, even where one of them raises."""
+        with ExitStack() as closing:
+            for writer in reversed(self._writers):
+                closing.callback(writer.close, status)

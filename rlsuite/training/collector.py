@@ -1,0 +1,167 @@
+"""The source of off-policy agents: steps environments, fills a replay, samples it."""
+
+import math
+from dataclasses import fields
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlsuite import random
+from rlsuite.experience import Batch, Environments, Step
+from rlsuite.training.episodes import EpisodeStatistics
+from rlsuite.training.stopwatch import Stopwatch
+
+_SAMPLE_STREAM = 1
+
+
+class Actor(Protocol):
+    """An agent as the collector sees it."""
+
+    def act(self, observation: Tensor, env_step: Tensor, began: Tensor, *, explore: bool) -> Tensor:
+        """Actions for observations ``[S, E, ...]``.
+
+        ``env_step`` (int64, no axes) counts the steps taken so far and keys the random numbers; ``began`` ``[S, E]``
+        is True where an observation is the first of its episode.
+        """
+        ...
+
+
+class Replay(Protocol):
+    """What stores transitions; see ``rlsuite.replay``."""
+
+    def add(self, observation: Tensor, action: Tensor, step: Step) -> None: ...
+
+    def sample(self, batch_size: int, key: Tensor) -> Batch: ...
+
+    def cut(self) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Collector:
+    """K vector steps, then G updates: ``train_every_env_steps`` and ``updates_per_train`` of the configuration.
+
+    One vector step is always under way while the learner works: environments that step in threads or processes of
+    their own then cost no time. What is learned does not depend on it, since the order of everything is fixed.
+
+    Args:
+        agent: chooses the actions.
+        environments, replay: where transitions come from and go to.
+        batch_size: transitions an update, per seed.
+        learning_starts_env_steps: no updates before; exploration is the agent's own matter.
+        train_every_env_steps: env steps (per seed) between two rounds of updates; where ``num_envs`` does not divide
+            it, rounds are stretched to the least common multiple at the same ratio of updates to env steps.
+        updates_per_train: updates of one round.
+        clip_rewards: store the sign-preserving clip of rewards to [-1, 1]; episode statistics keep the raw ones.
+    """
+
+    def __init__(
+        self,
+        agent: Actor,
+        environments: Environments,
+        replay: Replay,
+        *,
+        batch_size: int,
+        learning_starts_env_steps: int,
+        train_every_env_steps: int,
+        updates_per_train: int,
+        clip_rewards: bool = False,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.agent, self.environments, self.replay = agent, environments, replay
+        self.batch_size, self.clip_rewards = batch_size, clip_rewards
+        self.learning_starts_env_steps = learning_starts_env_steps
+        round_env_steps = math.lcm(train_every_env_steps, environments.num_envs)
+        self._vector_steps = round_env_steps // environments.num_envs
+        self._updates = updates_per_train * (round_env_steps // train_every_env_steps)
+        self.env_steps = 0
+        self._sampled = torch.zeros((), dtype=torch.int64, device=device)
+        self._env_step = torch.zeros((), dtype=torch.int64, device=device)
+        self._seeds = torch.tensor(environments.seeds, dtype=torch.int64, device=device)
+        shape = (len(environments.seeds), environments.num_envs)
+        self.episodes = EpisodeStatistics(*shape, device)
+        self._watch = Stopwatch()
+        self._observation: Tensor | None = None
+        self._action = torch.empty(0)
+        self._began = torch.ones(shape, dtype=torch.bool, device=device)
+        self._arrived: Step | None = None  # a step received early, to be saved
+
+    def collect(self) -> int:
+        if self._observation is None:
+            self._observation = self.environments.reset()
+            self._send()
+        for _ in range(self._vector_steps):
+            step = self._receive()
+            with self._watch("store"):
+                stored = step
+                if self.clip_rewards:
+                    stored = Step(**(vars(step) | {"reward": step.reward.clamp(-1.0, 1.0)}))
+                self.replay.add(self._observation, self._action, stored)
+                self.episodes.add(step)
+            self._observation, self._began = step.observation, step.ended
+            self.env_steps += self.environments.num_envs
+            self._env_step += self.environments.num_envs
+            self._send()
+        return self._updates if self.env_steps >= self.learning_starts_env_steps else 0
+
+    def _send(self) -> None:
+        assert self._observation is not None
+        with self._watch("act"):
+            self._action = self.agent.act(self._observation, self._env_step, self._began, explore=True)
+        with self._watch("environment"):
+            self.environments.send(self._action)
+
+    def _receive(self) -> Step:
+        if self._arrived is not None:
+            step, self._arrived = self._arrived, None
+            return step
+        with self._watch("environment"):
+            return self.environments.receive()
+
+    def sample(self) -> Batch:
+        self._sampled += 1
+        return self.replay.sample(self.batch_size, random.key(self._seeds, _SAMPLE_STREAM, self._sampled))
+
+    def statistics(self) -> dict[str, np.ndarray | float]:
+        return self.episodes.drain() | self._watch.fractions()
+
+    def state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = {
+            "env_steps": self.env_steps,
+            "sampled": self._sampled,
+            "replay": self.replay.state_dict(),
+            "episodes": self.episodes.state_dict(),
+            "started": self._observation is not None,
+        }
+        if self._observation is not None:
+            self._arrived = self._receive()
+            state["environments"] = self.environments.state_dict()
+            state["observation"], state["action"], state["began"] = self._observation, self._action, self._began
+            state["arrived"] = {field.name: getattr(self._arrived, field.name) for field in fields(Step)}
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.env_steps = state["env_steps"]
+        self._env_step.fill_(self.env_steps)
+        self._sampled.copy_(state["sampled"])
+        self.replay.load_state_dict(state["replay"])
+        self.episodes.load_state_dict(state["episodes"])
+        if not state["started"]:
+            return
+        fresh = self.environments.load_state_dict(state["environments"])
+        if self.environments.exact_resume:
+            self._observation, self._action, self._began = state["observation"], state["action"], state["began"]
+            self._arrived = Step(**state["arrived"])
+            return
+        # The environments could not go back to where they were: their episodes are cut here and new ones begin.
+        self.replay.cut()
+        self.episodes.abandon()
+        self._observation, self._began = fresh, torch.ones_like(self._began)
+        self._send()
+
+    def close(self) -> None:
+        self.environments.close()

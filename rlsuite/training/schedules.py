@@ -1,0 +1,23 @@
+"""Numbers that change over a run, and numbers that differ by seed."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def linear(now: Tensor, duration: int, start: float, end: Tensor | float) -> Tensor:
+    """From ``start`` at 0 to ``end`` at ``duration`` and after; ``now`` is a count on the device."""
+    fraction = (now.to(torch.float32) / max(duration, 1)).clamp(max=1.0)
+    return start + fraction * (end - start)
+
+
+def per_seed(name: str, values: Sequence[float], seeds: Sequence[int]) -> Tensor:
+    """``[S]``: one value for all seeds, or one for each.
+
+    Raises:
+        ValueError: neither one nor S values.
+    """
+    if len(values) not in (1, len(seeds)):
+        raise ValueError(f"{name} has {len(values)} values for {len(seeds)} seeds: give 1 or {len(seeds)}")
+    return torch.tensor(values, dtype=torch.float32).expand(len(seeds)).clone()

@@ -1,0 +1,29 @@
+"""What the scripts share: errors in a line or two instead of a stack trace, and a usage text."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Errors whose message is meant for people. They are named, not imported: importing them would load torch.
+_KIND = {"ValueError", "TrainingError", "CheckpointError", "EnvironmentFailure", "OSError", "FileNotFoundError"}
+
+
+@contextmanager
+def fail_kindly() -> Iterator[None]:
+    """Print errors meant for people as one or two lines and exit with status 1; set RLSUITE_TRACE=1 to see the trace."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("RLSUITE_TRACE") or not _KIND & {kind.__name__ for kind in type(error).__mro__}:
+            raise
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def usage(*texts: str | None) -> int:
+    print("\n\n".join(text.strip() for text in texts if text))
+    return 0

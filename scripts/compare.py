@@ -1,0 +1,37 @@
+"""Compare runs: their learning curves as IQM over seeds with 95 % bootstrap bands, and a table.
+
+    python scripts/compare.py runs/A runs/B --out figure.png
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import tyro
+from command import fail_kindly
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders of the runs."""
+    out: Path = Path("comparison.png")
+    """Picture to write, .png or .pdf."""
+    metric: str = "evaluation/score"
+    """What to draw, by its name in metrics.jsonl."""
+    split_seeds: bool = False
+    """Draw every seed of a run as a curve of its own, labelled with what differs: for sweeps."""
+
+
+def main(options: Options) -> None:
+    from agents.comparing import compare
+
+    if not options.runs:
+        raise ValueError("name at least one run folder")
+    compare(options.runs, options.out, options.metric, options.split_seeds)
+
+
+if __name__ == "__main__":
+    with fail_kindly():
+        main(tyro.cli(Options, description=__doc__))
+        sys.exit(0)

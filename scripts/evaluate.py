@@ -1,0 +1,44 @@
+"""Evaluate a trained run: whole episodes, no exploration, confidence intervals.
+
+    python scripts/evaluate.py runs/NAME --episodes 100
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Literal
+
+import tyro
+from command import fail_kindly
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    episodes: int = 100
+    """Episodes of each seed."""
+    checkpoint: Literal["last", "best", "previous"] = "last"
+    """last: as training ended; best: each seed's best evaluation during training."""
+    protocol: Literal["machado", "nature"] | None = None
+    """Atari: rules of play; by default those of the training."""
+    device: str | None = None
+    """By default the run's own."""
+
+
+def main(options: Options) -> None:
+    from agents.evaluating import evaluate_run, print_report
+    from agents.runs import open_run
+
+    if options.episodes < 1:
+        raise ValueError(f"--episodes must be positive, not {options.episodes}")
+    run = open_run(options.run)
+    if options.device is not None:
+        run = dataclasses.replace(run, config=dataclasses.replace(run.config, device=options.device))
+    print_report(evaluate_run(run, options.episodes, options.checkpoint, options.protocol), run.folder / "evaluation.json")
+
+
+if __name__ == "__main__":
+    with fail_kindly():
+        main(tyro.cli(Options, description=__doc__))
+        sys.exit(0)

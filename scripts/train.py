@@ -1,0 +1,71 @@
+"""Train an agent.
+
+    python scripts/train.py AGENT --env ID [options]     AGENT --help lists them
+    python scripts/train.py --resume runs/NAME           goes on exactly where a run stopped
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import tyro
+from command import fail_kindly, usage
+
+from agents.presets import preset
+from agents.registry import AGENTS, config_class
+
+
+def parse(arguments: list[str]) -> tuple[str, "RunConfig"]:  # noqa: F821
+    """The agent's name and its configuration: plain defaults, then the preset, then what the command line names."""
+    agent, *options = arguments
+    kind = config_class(agent)
+    named = dict(_named(options))
+    if "env" in named:
+        default = kind(env=named["env"], **preset(agent, named["env"], named.get("preset", "auto")))
+    else:
+        default = kind(env=tyro.MISSING)
+    return agent, tyro.cli(kind, prog=f"train.py {agent}", args=options, default=default, description=kind.__doc__)
+
+
+def _named(options: list[str]) -> list[tuple[str, str]]:
+    """The values of --env and --preset, which choose the defaults of everything else."""
+    found = []
+    for place, option in enumerate(options):
+        name, equals, value = option.partition("=")
+        if name in ("--env", "--preset") and (equals or place + 1 < len(options)):
+            found.append((name[2:], value if equals else options[place + 1]))
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        return usage(__doc__, f"Agents: {', '.join(AGENTS)}")
+    if arguments[0] == "--resume":
+        return resume(arguments[1:])
+    agent, config = parse(arguments)
+
+    from agents.training import train
+
+    return train(agent, config)
+
+
+def resume(arguments: list[str]) -> int:
+    @dataclasses.dataclass(frozen=True)
+    class Resume:
+        run: tyro.conf.Positional[Path]
+        """Folder of the run."""
+        checkpoint: str = "last"
+        """Which checkpoint: last, or previous should that be damaged."""
+        total_env_steps: int | None = None
+        """Train further than the run was meant to."""
+
+    options = tyro.cli(Resume, prog="train.py --resume", args=arguments)
+
+    from agents.training import resume_run
+
+    return resume_run(options.run, options.checkpoint, options.total_env_steps)
+
+
+if __name__ == "__main__":
+    with fail_kindly():
+        sys.exit(main(sys.argv[1:]))
