@@ -1,30 +1,52 @@
 """What can be set, for every run and for each agent. Free of torch, so that ``--help`` is quick.
 
-Values that may differ by seed (``PerSeed``) are written ``1e-3`` or ``1e-3,3e-4,1e-4``: one for all seeds, or one each.
+Values that may differ by seed (``...PerSeed``) are written ``1e-3`` or ``1e-3,3e-4,1e-4``: one for all seeds, or one each.
 """
 
+import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import tyro
 
 Encoder = Literal["auto", "mlp", "nature", "impala", "small"]
 
 
+@dataclass(frozen=True)
+class Within:
+    """The numbers that an option may take: from ``low`` (itself only where ``inclusive``) to ``high``."""
+
+    low: float
+    high: float = math.inf
+    inclusive: bool = True
+
+    def check(self, option: str, number: float) -> None:
+        """Raises ``ValueError``, naming the option, where the number is outside."""
+        if not (self.low < number or (self.inclusive and number == self.low)) or number > self.high:
+            least = f"{'at least' if self.inclusive else 'more than'} {self.low:g}"
+            most = "" if math.isinf(self.high) else f" and at most {self.high:g}"
+            raise ValueError(f"{option} must be {least}{most}, not {number:g}")
+
+
+Count = Annotated[int, Within(1)]
+Natural = Annotated[int, Within(0)]
+Positive = Annotated[float, Within(0, inclusive=False)]
+Fraction = Annotated[float, Within(0, 1)]
+
+
 def _parse_per_seed(words: list[str]) -> tuple[float, ...]:
     return tuple(float(number) for number in words[0].split(","))
 
 
-PerSeed = Annotated[
-    tuple[float, ...],
-    tyro.constructors.PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="FLOAT[,FLOAT...]",
-        instance_from_str=_parse_per_seed,
-        is_instance=lambda value: isinstance(value, tuple) and all(isinstance(number, float) for number in value),
-        str_from_instance=lambda value: [",".join(f"{number:g}" for number in value)],
-    ),
-]
+_PER_SEED = tyro.constructors.PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="FLOAT[,FLOAT...]",
+    instance_from_str=_parse_per_seed,
+    is_instance=lambda value: isinstance(value, tuple) and all(isinstance(number, float) for number in value),
+    str_from_instance=lambda value: [",".join(f"{number:g}" for number in value)],
+)
+RatePerSeed = Annotated[tuple[float, ...], _PER_SEED, Within(0, inclusive=False)]
+FractionPerSeed = Annotated[tuple[float, ...], _PER_SEED, Within(0, 1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,23 +57,23 @@ class RunConfig:
     """Environment id: any of Gymnasium's, ALE/*, or rlsuite/*."""
     preset: str = "auto"
     """Tuned values to start from; auto takes those of the environment's family, none the plain defaults."""
-    seeds: int = 1
+    seeds: Count = 1
     """How many seeds to train as one program."""
-    seed: int = 0
+    seed: Natural = 0
     """The first seed; the others count up from it."""
-    num_envs: int = 1
+    num_envs: Count = 1
     """Environments of each seed."""
-    total_env_steps: int = 100_000
+    total_env_steps: Count = 100_000
     """Env steps to train for, per seed (one Atari env step is four frames)."""
-    log_every_env_steps: int = 1_000
+    log_every_env_steps: Count = 1_000
     """Env steps between two lines of metrics."""
-    evaluate_every_env_steps: int = 10_000
+    evaluate_every_env_steps: Count = 10_000
     """Env steps between two evaluations, which run in environments of their own."""
-    evaluation_episodes: int = 10
+    evaluation_episodes: Count = 10
     """Episodes of an evaluation, per seed."""
     target_return: float | None = None
     """Stop once the evaluation of every seed reaches this mean return."""
-    checkpoint_every_seconds: float = 600.0
+    checkpoint_every_seconds: Positive = 600.0
     """Wall seconds between two checkpoints; one is always written at the end."""
     save_replay: bool = True
     """Keep the replay in the checkpoint, without which a resumed run must first fill it again."""
@@ -61,7 +83,7 @@ class RunConfig:
     """Environments of Gymnasium: in this process, or each in a process of its own."""
     device: str = "auto"
     """cpu, cuda, cuda:1, ...; auto takes cuda where there is one."""
-    threads: int | None = None
+    threads: Count | None = None
     """CPU threads of torch; by default 1 for small networks and all cores for pixels."""
     execution: Literal["auto", "eager", "compile"] = "auto"
     """Whether updates are compiled; auto compiles on long runs, where it pays."""
@@ -78,18 +100,28 @@ class RunConfig:
     wandb_group: str | None = None
     """Make one Weights & Biases run a seed, in this group, instead of one with bands."""
 
+    def __post_init__(self) -> None:
+        """Refuse numbers no run can have, wherever they come from: the command line, a preset or a file."""
+        for name, hint in get_type_hints(type(self), include_extras=True).items():
+            kinds = [hint, *get_args(hint)] if get_origin(hint) is not Annotated else [hint]
+            bounds = [part for kind in kinds for part in getattr(kind, "__metadata__", ()) if isinstance(part, Within)]
+            value = getattr(self, name)
+            for number in value if isinstance(value, tuple) else (value,):
+                for bound in bounds if isinstance(number, int | float) else ():
+                    bound.check("--" + name.replace("_", "-"), number)
+
 
 @dataclass(frozen=True, kw_only=True)
 class AgentConfig(RunConfig):
     """What the agents have in common."""
 
-    discount: PerSeed = (0.99,)
+    discount: FractionPerSeed = (0.99,)
     """Weight of the next env step's value."""
     encoder: Encoder = "auto"
     """Network from observation to features: auto takes mlp for vectors, nature or small for images."""
-    hidden: tuple[int, ...] = (256, 256)
+    hidden: Annotated[tuple[int, ...], Within(1)] = (256, 256)
     """Widths of the mlp."""
-    max_gradient_norm: float | None = None
+    max_gradient_norm: Positive | None = None
     """Gradients are scaled to at most this norm, seed by seed."""
     clip_rewards: bool = False
     """Learn from rewards clipped to [-1, 1]; reported returns are never clipped."""
@@ -99,17 +131,17 @@ class AgentConfig(RunConfig):
 class ReplayConfig(AgentConfig):
     """What agents that learn from a replay have in common."""
 
-    batch_size: int = 32
+    batch_size: Count = 32
     """Transitions an update."""
-    replay_capacity: int = 100_000
+    replay_capacity: Count = 100_000
     """Transitions kept, per seed."""
-    learning_starts_env_steps: int = 1_000
+    learning_starts_env_steps: Natural = 1_000
     """Env steps before the first update."""
-    train_every_env_steps: int = 4
+    train_every_env_steps: Count = 4
     """Env steps between two rounds of updates."""
-    updates_per_train: int = 1
+    updates_per_train: Count = 1
     """Updates of a round."""
-    n_step: int = 1
+    n_step: Count = 1
     """Env steps of reward before the bootstrap."""
 
     @property
@@ -122,25 +154,25 @@ class ReplayConfig(AgentConfig):
 class DQNConfig(ReplayConfig):
     """Deep Q-network (Mnih et al., 2015) with double, dueling and n-step targets as choices."""
 
-    learning_rate: PerSeed = (1e-4,)
+    learning_rate: RatePerSeed = (1e-4,)
     """Of Adam, at the start."""
-    final_learning_rate_fraction: float = 1.0
+    final_learning_rate_fraction: Fraction = 1.0
     """The learning rate falls linearly to this fraction of itself at the last env step."""
-    adam_eps: float = 1e-8
+    adam_eps: Positive = 1e-8
     """Of Adam: added to the root of the second moment."""
-    max_gradient_norm: float | None = 10.0
+    max_gradient_norm: Positive | None = 10.0
     """Gradients are scaled to at most this norm, seed by seed."""
-    target_period_updates: int = 250
+    target_period_updates: Count = 250
     """Updates between two copies into the target network; ignored where target_averaging is set."""
-    target_averaging: float | None = None
+    target_averaging: Fraction | None = None
     """Move the target network by this fraction towards the online one at each update, instead of copying."""
-    epsilon_start: float = 1.0
+    epsilon_start: Fraction = 1.0
     """Probability of a random action at the first env step."""
-    epsilon_end: PerSeed = (0.05,)
+    epsilon_end: FractionPerSeed = (0.05,)
     """Probability of a random action from epsilon_decay_env_steps on."""
-    epsilon_decay_env_steps: int = 10_000
+    epsilon_decay_env_steps: Natural = 10_000
     """Env steps over which epsilon falls linearly."""
-    evaluation_epsilon: float | None = None
+    evaluation_epsilon: Fraction | None = None
     """Probability of a random action in evaluations; by default 0, or what the Atari protocol says."""
     double: bool = True
     """Choose the next action by the online network, value it by the target network (van Hasselt et al., 2016)."""
@@ -154,27 +186,27 @@ class DQNConfig(ReplayConfig):
 class DDPGConfig(ReplayConfig):
     """Deep deterministic policy gradient (Lillicrap et al., 2016)."""
 
-    actor_learning_rate: PerSeed = (1e-3,)
+    actor_learning_rate: RatePerSeed = (1e-3,)
     """Of the actor's Adam."""
-    critic_learning_rate: PerSeed = (1e-3,)
+    critic_learning_rate: RatePerSeed = (1e-3,)
     """Of the critic's Adam."""
-    batch_size: int = 256
+    batch_size: Count = 256
     """Transitions an update."""
-    replay_capacity: int = 1_000_000
+    replay_capacity: Count = 1_000_000
     """Transitions kept, per seed."""
-    train_every_env_steps: int = 1
+    train_every_env_steps: Count = 1
     """Env steps between two rounds of updates."""
-    target_averaging: float = 0.005
+    target_averaging: Fraction = 0.005
     """The targets move by this fraction towards the networks at each update."""
-    actor_period_updates: int = 1
+    actor_period_updates: Count = 1
     """Updates of the critic for each update of the actor; 2 is the delay of TD3 (Fujimoto et al., 2018)."""
-    random_env_steps: int = 10_000
+    random_env_steps: Natural = 10_000
     """Env steps of uniformly random actions at the start."""
     noise: Literal["gaussian", "ornstein-uhlenbeck"] = "gaussian"
     """Exploration noise; the second is the paper's, correlated in time."""
-    noise_scale: float = 0.1
+    noise_scale: Annotated[float, Within(0)] = 0.1
     """Standard deviation of the noise an env step, for actions scaled to [-1, 1]."""
-    noise_reversion: float = 0.15
+    noise_reversion: Fraction = 0.15
     """Pull of the Ornstein-Uhlenbeck process towards 0 an env step."""
 
 
@@ -182,28 +214,28 @@ class DDPGConfig(ReplayConfig):
 class ReinforceConfig(AgentConfig):
     """REINFORCE (Williams, 1992) with reward-to-go, and a learned baseline if wanted."""
 
-    num_envs: int = 8
+    num_envs: Count = 8
     """Environments of each seed."""
-    learning_rate: PerSeed = (1e-3,)
+    learning_rate: RatePerSeed = (1e-3,)
     """Of the policy's Adam."""
-    final_learning_rate_fraction: float = 1.0
+    final_learning_rate_fraction: Fraction = 1.0
     """The learning rate falls linearly to this fraction of itself at the last env step."""
-    rollout_env_steps: int = 2_048
+    rollout_env_steps: Count = 2_048
     """Env steps, over all environments of a seed, between two updates."""
     baseline: Literal["none", "learned"] = "learned"
     """Subtract a learned state value from the returns; it also values episodes that were cut. With none, the steps of
     episodes that are truncated or unfinished when the rollout ends are kept out of the update."""
-    baseline_learning_rate: PerSeed = (1e-3,)
+    baseline_learning_rate: RatePerSeed = (1e-3,)
     """Of the baseline's Adam."""
-    baseline_updates_per_rollout: int = 10
+    baseline_updates_per_rollout: Count = 10
     """Steps of gradient descent on the baseline for each one on the policy."""
     standardise: bool = True
     """Scale what multiplies the score function to mean 0 and standard deviation 1 over each rollout."""
-    entropy_weight: float = 0.0
+    entropy_weight: Annotated[float, Within(0)] = 0.0
     """Bonus on the entropy of the policy."""
     activation: Literal["relu", "tanh"] = "tanh"
     """Of the mlp."""
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: Annotated[tuple[int, ...], Within(1)] = (64, 64)
     """Widths of the mlp."""
     initial_log_std: float = -0.5
     """Logarithm of the Gaussian policy's standard deviation at the start, for actions scaled to [-1, 1]."""

@@ -45,7 +45,12 @@ class DDPG:
     acts_in = "bounded Box"
 
     def __init__(
-        self, config: DDPGConfig, observation_space: Space, action_space: Space, seeds: Sequence[int], device: torch.device | str = "cpu"
+        self,
+        config: DDPGConfig,
+        observation_space: Space,
+        action_space: Space,
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
     ) -> None:
         if not isinstance(action_space, Box) or len(action_space.shape) != 1 or not action_space.is_bounded():
             raise ValueError(f"ddpg needs a bounded Box action space of one axis, but this one is {action_space}")
@@ -70,8 +75,12 @@ class DDPG:
 
         self.actor, self.critic = Population(actor, seeds, device), Population(critic, seeds, device)
         self.actor_target, self.critic_target = self.actor.parameters.clone(), self.critic.parameters.clone()
-        self.actor_optimiser = Adam(self.actor.parameters, per_seed("actor_learning_rate", config.actor_learning_rate, seeds))
-        self.critic_optimiser = Adam(self.critic.parameters, per_seed("critic_learning_rate", config.critic_learning_rate, seeds))
+        self.actor_optimiser = Adam(
+            self.actor.parameters, per_seed("actor_learning_rate", config.actor_learning_rate, seeds)
+        )
+        self.critic_optimiser = Adam(
+            self.critic.parameters, per_seed("critic_learning_rate", config.critic_learning_rate, seeds)
+        )
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
         self.noise = torch.zeros(0)  # [S, E, A], the state of the Ornstein-Uhlenbeck process
         self.updates = 0
@@ -86,7 +95,7 @@ class DDPG:
 
     @torch.no_grad()
     def act(self, observation: Tensor, env_step: Tensor, began: Tensor, *, explore: bool) -> Tensor:
-        """Actions ``[S, E, A]``: uniform during the warm-up, then the policy's plus noise; without ``explore`` the policy's."""
+        """Actions ``[S, E, A]``: random in the warm-up, then the policy's plus noise; the bare policy's to evaluate."""
         action = self.actor(observation)
         if not explore:
             return self._from_unit(action)
@@ -97,7 +106,7 @@ class DDPG:
         return self._from_unit(torch.where(env_step < self.config.random_env_steps, anything, noisy))
 
     def _noise(self, white: Tensor, began: Tensor) -> Tensor:
-        """White Gaussian noise ``[S, E, A]``, or the paper's Ornstein-Uhlenbeck process, which starts anew with each episode."""
+        """Gaussian noise ``[S, E, A]``, or the paper's Ornstein-Uhlenbeck process, which begins anew with an episode."""
         if self.config.noise == "gaussian":
             return self.config.noise_scale * white
         if self.noise.shape != white.shape:
@@ -112,7 +121,7 @@ class DDPG:
         return self.critic(observation, self._to_unit(action)).squeeze(-1)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of the critic, one of the actor unless it is delayed, and the targets' moves; metrics are ``[S]``."""
+        """One step of the critic, one of the actor unless it is delayed, the targets' moves; metrics are ``[S]``."""
         metrics = self._critic_step(batch)
         self.updates += 1
         if self.updates % self.config.actor_period_updates == 0:

@@ -40,7 +40,12 @@ class DQN:
     acts_in = "Discrete"
 
     def __init__(
-        self, config: DQNConfig, observation_space: Space, action_space: Space, seeds: Sequence[int], device: torch.device | str = "cpu"
+        self,
+        config: DQNConfig,
+        observation_space: Space,
+        action_space: Space,
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
     ) -> None:
         if not isinstance(action_space, Discrete):
             raise ValueError(f"dqn needs a Discrete action space, but this one is {action_space}")
@@ -70,7 +75,11 @@ class DQN:
     def act(self, observation: Tensor, env_step: Tensor, began: Tensor, *, explore: bool) -> Tensor:
         """Epsilon-greedy actions ``[S, E]``, each environment with a draw of its own."""
         greedy = self.values(observation).argmax(dim=-1)
-        epsilon = self.epsilon(env_step) if explore else torch.full_like(self.epsilon_end, self.config.evaluation_epsilon or 0.0)
+        epsilon = (
+            self.epsilon(env_step)
+            if explore
+            else torch.full_like(self.epsilon_end, self.config.evaluation_epsilon or 0.0)
+        )
         key = random.key(self.seeds, _EXPLORATION_STREAM if explore else _EVALUATION_STREAM, env_step)
         draw = random.uniform(key, 2, observation.shape[1])
         anything = (draw[:, 1] * self.actions).long()

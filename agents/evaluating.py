@@ -2,9 +2,13 @@
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
-from agents.runs import Run, environments, load_agent
+from rich.console import Console
+from rich.table import Table
+
+from agents.runs import Run, environments, is_atari, load_agent
 from envs.atari_scores import human_normalised
 from envs.protocols import PROTOCOLS
 from rlsuite.tracking.statistics import bootstrap_interval, iqm
@@ -13,7 +17,7 @@ from rlsuite.training.evaluation import evaluate
 _TEST_ENVS = 25  # per seed, at most
 
 
-def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protocol: str | None = None) -> dict[str, Any]:
+def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protocol: Any = None) -> dict[str, Any]:
     """Play ``episodes`` episodes with every seed's agent in environments it has never seen; returns the report.
 
     The report is also written to ``evaluation.json`` in the run's folder. Its protocol is the run's own unless another
@@ -23,7 +27,7 @@ def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protoc
         CheckpointError: the checkpoint is missing or damaged.
     """
     if protocol is not None:
-        run = dataclasses.replace(run, config=dataclasses.replace(run.config, protocol=protocol, evaluation_epsilon=None))
+        run = dataclasses.replace(run, config=dataclasses.replace(run.config, protocol=protocol))
     agent = load_agent(run, checkpoint)
     test = environments(run, "test", min(episodes, _TEST_ENVS))
     try:
@@ -48,7 +52,7 @@ def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protoc
         "seeds": list(run.seeds),
         "mean_length_env_steps": float(result.lengths_env_steps.mean()),
     }
-    if run.config.env.startswith("ALE/"):
+    if is_atari(run.config.env):
         report["human_normalised"] = human_normalised(run.config.env, report["mean"])
         report["protocol_options"] = dataclasses.asdict(PROTOCOLS[run.config.protocol])
     (run.folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
@@ -57,4 +61,24 @@ def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protoc
 
 def protocol_name(run: Run) -> str:
     """What the scores of a run may be compared with: an Atari protocol, or the environment's own rules, greedily."""
-    return run.config.protocol if run.config.env.startswith("ALE/") else "greedy"
+    return run.config.protocol if is_atari(run.config.env) else "greedy"
+
+
+def print_report(report: dict[str, Any], path: Path) -> None:
+    """The report as a small table for people."""
+    low, high = report["ci95"]
+    table = Table(title=f"{report['agent']} on {report['env']}", title_justify="left", show_header=False, box=None)
+    rows = [
+        ("mean return", f"{report['mean']:.1f}"),
+        ("IQM", f"{report['iqm']:.1f}   95 % interval over {report['ci95_over']}: {low:.1f} .. {high:.1f}"),
+        ("seeds", "  ".join(f"{score:.1f}" for score in report["per_seed_mean"])),
+        ("episodes a seed", str(report["episodes"])),
+        ("mean length", f"{report['mean_length_env_steps']:.0f} env steps"),
+        ("protocol", f"{report['protocol']}, checkpoint {report['checkpoint']}"),
+    ]
+    if "human_normalised" in report:
+        rows.insert(2, ("human-normalised", f"{100 * report['human_normalised']:.1f} %"))
+    rows.append(("written to", str(path)))
+    for name, value in rows:
+        table.add_row(f"  {name}", value)
+    Console(highlight=False).print(table)

@@ -8,6 +8,8 @@ from agents import configs
 
 AGENTS: dict[str, tuple[type[configs.RunConfig], str]] = {
     "dqn": (configs.DQNConfig, "agents.dqn:DQN"),
+    "reinforce": (configs.ReinforceConfig, "agents.reinforce:Reinforce"),
+    "ddpg": (configs.DDPGConfig, "agents.ddpg:DDPG"),
 }
 
 

@@ -6,7 +6,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,23 +14,29 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium.spaces import Discrete
+from gymnasium.vector import AutoresetMode
 
-from agents.configs import DQNConfig, RunConfig
+from agents.configs import DQNConfig, ReinforceConfig, ReplayConfig, RunConfig
 from agents.registry import agent_class, config_class
 from envs.make import make_environments
 from envs.protocols import PROTOCOLS
+from envs.seeding import Purpose
 from rlsuite.experience import Environments
 from rlsuite.networks.encoder import is_pixels
 from rlsuite.replay.frames import FrameReplay
+from rlsuite.replay.rollout import Rollout
 from rlsuite.replay.uniform import UniformReplay
-from rlsuite.tracking.record import Writer
+from rlsuite.tracking.record import Clock, Writer
 from rlsuite.training.checkpoint import CheckpointError, Checkpoints, load, to_device
 from rlsuite.training.collector import Collector, Replay
 from rlsuite.training.evaluation import evaluate
+from rlsuite.training.on_policy import RolloutSource
 from rlsuite.training.schedules import per_seed
-from rlsuite.training.trainer import Schedule, Trainer
+from rlsuite.training.trainer import Schedule, Source, Trainer
 
 _EVALUATION_ENVS = 10  # per seed, at most, so that populations do not open thousands of environments
+_UPDATES_WORTH_COMPILING = 60_000  # compiling takes up to a minute and saves a third of an update
 _PACKAGES = ("gymnasium", "torch", "numpy", "ale-py", "wandb")
 
 
@@ -74,7 +80,12 @@ def find_device(name: str) -> torch.device:
 def _git_commit() -> str | None:
     try:
         found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5, check=True
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -85,9 +96,8 @@ def create(agent: str, config: RunConfig) -> Run:
     """Make the folder of a new run and write its ``config.json``.
 
     Raises:
-        ValueError: a number is out of its range, or the folder is taken.
+        ValueError: the folder is taken.
     """
-    check(config)
     name = config.name or f"{agent}-{config.env.replace('/', '-').replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = Path(config.runs) / name
     if (folder / "config.json").exists():
@@ -96,7 +106,7 @@ def create(agent: str, config: RunConfig) -> Run:
     document = {
         "agent": agent,
         "config": dataclasses.asdict(config),
-        "protocol": dataclasses.asdict(PROTOCOLS[config.protocol]) if config.env.startswith("ALE/") else None,
+        "protocol": dataclasses.asdict(PROTOCOLS[config.protocol]) if is_atari(config.env) else None,
         "command": sys.argv,
         "commit": _git_commit(),
         "versions": {"python": platform.python_version()} | {package: version(package) for package in _PACKAGES},
@@ -117,7 +127,10 @@ def open_run(folder: Path) -> Run:
     try:
         document = json.loads((folder / "config.json").read_text())
         fields = document["config"]
-        config = config_class(document["agent"])(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()
+        }
+        config = config_class(document["agent"])(**values)
     except FileNotFoundError:
         raise ValueError(f"{folder} is not a run: it has no config.json") from None
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
@@ -125,47 +138,41 @@ def open_run(folder: Path) -> Run:
     return Run(folder, document["agent"], config)
 
 
-def check(config: RunConfig) -> None:
-    """Refuse numbers no run can have.
-
-    Raises:
-        ValueError: names the option and what it must be.
-    """
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        option = "--" + field.name.replace("_", "-")
-        positive = field.name in {"seeds", "num_envs", "total_env_steps", "evaluation_episodes", "batch_size", "n_step"}
-        positive |= field.name in {"replay_capacity", "learning_rate", "hidden", "threads"}
-        positive |= field.name.endswith(("_every_env_steps", "_per_train", "_period_updates", "_seconds", "_norm"))
-        for number in value if isinstance(value, tuple) else (value,):
-            if not isinstance(number, int | float) or isinstance(number, bool):
-                continue
-            if positive and not number > 0:
-                raise ValueError(f"{option} must be positive, not {number}")
-            if not positive and field.name != "target_return" and not number >= 0:
-                raise ValueError(f"{option} must not be negative, not {number}")
-            fraction = field.name in {"discount", "target_averaging"} or "epsilon" in field.name and "steps" not in field.name
-            if fraction and number > 1:
-                raise ValueError(f"{option} must be at most 1, not {number}")
+def is_atari(env_id: str) -> bool:
+    return env_id.startswith("ALE/")
 
 
-def environments(run: Run, purpose: str, num_envs: int) -> Environments:
+def environments(run: Run, purpose: Purpose, num_envs: int) -> Environments:
     """The environments of a run: ``train``, ``evaluate`` (between updates) or ``test`` (once it is over)."""
     config = run.config
     return make_environments(
         config.env,
         run.seeds,
         num_envs,
-        protocol=PROTOCOLS[config.protocol],
+        protocol=PROTOCOLS[config.protocol] if is_atari(config.env) else None,
         vectorization=config.vectorization,
-        device=run.device,
+        device=str(run.device),
+        # No step is lost to a reset: every env step is one to learn from, and the clock of all seeds is the same.
+        autoreset_mode=AutoresetMode.SAME_STEP,
         purpose=purpose,
     )
 
 
 def build_agent(run: Run, observation_space: Any, action_space: Any) -> Any:
     """The agent of a run for the spaces of its environment, with fresh parameters."""
-    return agent_class(run.agent)(run.config, observation_space, action_space, run.seeds, run.device)
+    config = resolved(run.config)
+    return agent_class(run.agent)(config, observation_space, action_space, run.seeds, run.device)
+
+
+def resolved(config: RunConfig) -> RunConfig:
+    """The configuration with everything decided that it leaves open."""
+    changes: dict[str, Any] = {}
+    if isinstance(config, DQNConfig) and config.evaluation_epsilon is None:
+        changes["evaluation_epsilon"] = PROTOCOLS[config.protocol].evaluation_epsilon if is_atari(config.env) else 0.0
+    if config.execution == "auto":
+        long = isinstance(config, ReplayConfig) and config.total_updates >= _UPDATES_WORTH_COMPILING
+        changes["execution"] = "compile" if long else "eager"
+    return dataclasses.replace(config, **changes)
 
 
 def load_agent(run: Run, checkpoint: str = "best") -> Any:
@@ -184,52 +191,74 @@ def load_agent(run: Run, checkpoint: str = "best") -> Any:
     try:
         agent.load_state_dict(to_device(state["learner"], run.device))
     except (KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{folder} does not fit the agent of its config.json: {str(error).splitlines()[0]}") from None
+        raise CheckpointError(
+            f"{folder} does not fit the agent of its config.json: {str(error).splitlines()[0]}"
+        ) from None
     return agent
 
 
-def _replay(config: DQNConfig, environments: Environments, device: torch.device) -> Replay:
+def _shapes(environments: Environments) -> dict[str, Any]:
+    """What a memory must know of the environments whose steps it stores."""
     observations, actions = environments.observation_space, environments.action_space
-    seeds = environments.seeds
-    discount = per_seed("discount", config.discount, seeds)
-    shared: dict[str, Any] = {
-        "seeds": len(seeds),
+    return {
+        "seeds": len(environments.seeds),
         "num_envs": environments.num_envs,
-        "discount": discount.to(device),
-        "n_step": config.n_step,
-        "device": device,
+        "observation_shape": observations.shape,
+        "observation_dtype": torch.uint8 if is_pixels(observations) else torch.float32,
+        "action_shape": actions.shape,
+        "action_dtype": torch.int64 if isinstance(actions, Discrete) else torch.float32,
     }
-    assert observations.shape is not None
-    if config.env.startswith("ALE/"):
-        stack, *frame = observations.shape
-        return FrameReplay(config.replay_capacity, stack=stack, frame_shape=tuple(frame), **shared)
-    return UniformReplay(
-        config.replay_capacity,
-        observation_shape=observations.shape,
-        observation_dtype=torch.uint8 if is_pixels(observations) else torch.float32,
-        action_shape=actions.shape,
-        action_dtype=torch.int64 if np.issubdtype(actions.dtype, np.integer) else torch.float32,
-        **shared,
-    )
 
 
-def build_trainer(run: Run, writer: Writer) -> Trainer[Any]:
+def _replay(config: ReplayConfig, environments: Environments, device: torch.device) -> Replay:
+    shapes = _shapes(environments)
+    discount = per_seed("discount", config.discount, environments.seeds).to(device)
+    if is_atari(config.env):
+        stack, *frame = shapes["observation_shape"]
+        return FrameReplay(
+            config.replay_capacity,
+            seeds=shapes["seeds"],
+            num_envs=shapes["num_envs"],
+            stack=stack,
+            frame_shape=tuple(frame),
+            discount=discount,
+            n_step=config.n_step,
+            device=device,
+        )
+    return UniformReplay(config.replay_capacity, **shapes, discount=discount, n_step=config.n_step, device=device)
+
+
+def _source(config: RunConfig, agent: Any, train: Environments, device: torch.device) -> Source[Any]:
+    """Where the agent's batches come from: a replay where the configuration has one, else its own rollouts."""
+    if isinstance(config, ReplayConfig):
+        return Collector(
+            agent,
+            train,
+            _replay(config, train, device),
+            batch_size=config.batch_size,
+            learning_starts_env_steps=config.learning_starts_env_steps,
+            train_every_env_steps=config.train_every_env_steps,
+            updates_per_train=config.updates_per_train,
+            clip_rewards=config.clip_rewards,
+            save_replay=config.save_replay,
+            device=device,
+        )
+    assert isinstance(config, ReinforceConfig)
+    vector_steps = config.rollout_env_steps // train.num_envs
+    if vector_steps < 1:
+        raise ValueError(
+            f"--rollout-env-steps {config.rollout_env_steps} is less than one step of --num-envs {train.num_envs}"
+        )
+    rollout = Rollout(vector_steps, **_shapes(train), device=device)
+    return RolloutSource(agent, train, rollout, clip_rewards=config.clip_rewards, device=device)
+
+
+def build_trainer(run: Run, writer: Writer, tick: Callable[[Clock], None] | None = None) -> Trainer[Any]:
     """Everything a run needs, from its configuration alone."""
     config, device = run.config, run.device
     train = environments(run, "train", config.num_envs)
     agent = build_agent(run, train.observation_space, train.action_space)
-    assert isinstance(config, DQNConfig)
-    source = Collector(
-        agent,
-        train,
-        _replay(config, train, device),
-        batch_size=config.batch_size,
-        learning_starts_env_steps=config.learning_starts_env_steps,
-        train_every_env_steps=config.train_every_env_steps,
-        updates_per_train=config.updates_per_train,
-        clip_rewards=config.clip_rewards,
-        device=device,
-    )
+    source = _source(config, agent, train, device)
 
     def evaluation() -> dict[str, np.ndarray]:
         episodes = config.evaluation_episodes
@@ -246,7 +275,7 @@ def build_trainer(run: Run, writer: Writer) -> Trainer[Any]:
         checkpoint_every_seconds=config.checkpoint_every_seconds,
         target_score=config.target_return,
     )
-    return Trainer(agent, source, schedule, writer, run.checkpoints, evaluation)
+    return Trainer(agent, source, schedule, writer, run.checkpoints, evaluation, tick)
 
 
 def default_threads(observation_space: Any) -> int:

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
+import gymnasium
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -68,8 +69,8 @@ class VectorAdapter:
         if vector_env.num_envs != len(seeds) * num_envs:
             raise ValueError(f"{len(seeds)} seeds of {num_envs} environments do not make {vector_env.num_envs}.")
         check_action_space(vector_env.single_action_space)
-        self.observation_space = tensor_space(vector_env.single_observation_space)
-        self.action_space = vector_env.single_action_space
+        self.observation_space: gymnasium.Space[Any] = tensor_space(vector_env.single_observation_space)
+        self.action_space: gymnasium.Space[Any] = vector_env.single_action_space
         self.vector_env: Any = vector_env
         self.seeds = tuple(seeds)
         self.num_envs = num_envs
@@ -152,11 +153,11 @@ class VectorAdapter:
         return Step(
             observation=self._observation,
             successor=self._observation if successor is observation else self._observation_tensor(successor),
-            reward=self._by_seed(torch.as_tensor(reward).float()),
-            terminated=self._by_seed(torch.as_tensor(terminated)),
-            truncated=self._by_seed(torch.as_tensor(truncated)),
-            bootstrap=self._by_seed(torch.as_tensor(bootstrap)),
-            valid=self._by_seed(torch.as_tensor(valid)),
+            reward=self._by_seed(reward).float(),
+            terminated=self._by_seed(terminated),
+            truncated=self._by_seed(truncated),
+            bootstrap=self._by_seed(bootstrap),
+            valid=self._by_seed(valid),
         )
 
     def step(self, action: Tensor) -> Step:
@@ -244,8 +245,11 @@ class VectorAdapter:
     def _observation_tensor(self, observation: Any) -> Tensor:
         return self._by_seed(observation_tensor(self.vector_env.single_observation_space, observation))
 
-    def _by_seed(self, flat: Tensor) -> Tensor:
-        return flat.to(self._device).unflatten(0, (len(self.seeds), self.num_envs))
+    def _by_seed(self, flat: Any) -> Tensor:
+        """``[N, ...]`` as ``[S, E, ...]`` on the device, without a copy where it is there already."""
+        shape = (len(self.seeds), self.num_envs, *flat.shape[1:])
+        tensor = flat.view(shape) if isinstance(flat, Tensor) else torch.from_numpy(flat.reshape(shape))
+        return tensor.to(self._device)
 
     def _check_observation(self, observation: Any, info: dict[str, Any]) -> None:
         if not self._takes_tensors:

@@ -158,8 +158,8 @@ def _available_cpus() -> int:
 
 
 def _screen_size(game: str) -> tuple[int, int]:
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # no greetings
     emulator = ale_py.ALEInterface()
-    emulator.setLoggerMode(ale_py.LoggerMode.Error)
     rom = roms.get_rom_path(game)
     assert rom is not None, game
     emulator.loadROM(rom)

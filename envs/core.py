@@ -21,8 +21,8 @@ State = dict[str, Tensor]
 class Dynamics(Protocol):
     """One kind of environment, as pure functions over N environments at once.
 
-    They branch on no data, so that they run eager, compiled and captured. Randomness comes from keys (``rlsuite.random``)
-    int64 ``[N]``; each call draws from its own.
+    They branch on no data, so that they run eager, compiled and captured. Randomness comes from keys int64 ``[N]``
+    (``rlsuite.random``); each call draws from its own.
     """
 
     observation_space: Box  # of one environment
@@ -46,7 +46,7 @@ class Dynamics(Protocol):
         ...
 
     def render(self, state: State) -> np.ndarray:
-        """A picture uint8 ``[height, width, 3]`` of one environment; ``state`` is on the CPU and has no leading axis."""
+        """A picture uint8 ``[height, width, 3]`` of one environment, whose state on the CPU has no leading axis."""
         ...
 
 
@@ -113,11 +113,19 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         }
         self.single_observation_space: Space[Any] = dynamics.observation_space
         self.single_action_space: Space[Any] = dynamics.action_space
-        self.observation_space = batch_space(dynamics.observation_space, num_envs)
-        self.action_space = batch_space(dynamics.action_space, num_envs)
         self._allocate()
         self._is_seeded = False
         self._step = torch.compile(self.step_tensors, fullgraph=True, dynamic=False) if compile else self.step_tensors
+
+    @functools.cached_property
+    def observation_space(self) -> Space[Any]:  # type: ignore[override]
+        """The space of all observations; made on demand, because its bounds are as large as they are."""
+        return batch_space(self.dynamics.observation_space, self.num_envs)
+
+    @functools.cached_property
+    def action_space(self) -> Space[Any]:  # type: ignore[override]
+        """The space of all actions; made on demand, as ``observation_space``."""
+        return batch_space(self.dynamics.action_space, self.num_envs)
 
     def _allocate(self) -> None:
         """State that keeps its addresses for good, so that a captured CUDA graph can be replayed."""
@@ -127,7 +135,9 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             self.episode_length = torch.zeros_like(self.key, dtype=torch.int32)
             self.episode_return = torch.zeros_like(self.key, dtype=torch.float32)
             self.ended = torch.zeros_like(self.key, dtype=torch.bool)
-            self.state = self.dynamics.initial(self.key)
+            fresh = self.dynamics.initial(self.key)
+            # Own memory for each entry: those of a fresh state may be views of one tensor.
+            self.state = {name: value.clone(memory_format=torch.contiguous_format) for name, value in fresh.items()}
             self.dynamics.observe(self.state)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if "memory" not in str(error):

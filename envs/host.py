@@ -17,6 +17,9 @@ from envs.replayable import EpisodeRecord, Replayable
 
 Vectorization = Literal["sync", "async"]
 
+# Their Box2D world outlives the episode, and the contacts it finds depend on what happened in earlier ones.
+_KEEPS_ITS_WORLD = {"BipedalWalker", "BipedalWalkerHardcore", "CarRacing"}
+
 
 def make_host_vector(
     spec: EnvSpec,
@@ -52,6 +55,11 @@ def make_host_vector(
         raise ValueError(f"{spec.id} needs packages that are not installed: {error}\n{_remedy(spec)}") from error
     except TypeError as error:
         raise ValueError(f"cannot make {spec.id} with {env_kwargs}: {error}") from error
+
+
+def plays_back(spec: EnvSpec) -> bool:
+    """Whether, as far as is known, an episode depends on its seed and actions alone; what ``EpisodePlayback`` needs."""
+    return not spec.nondeterministic and spec.name not in _KEEPS_ITS_WORLD
 
 
 def _leave_interrupts_to(main_process: int, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:

@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode
 
 from envs.adapter import Stateful, VectorAdapter
 from envs.atari import AtariVector, WatchedAtariVector
-from envs.host import EpisodePlayback, Vectorization, make_host_vector
+from envs.host import EpisodePlayback, Vectorization, make_host_vector, plays_back
 from envs.lookup import find_spec, rom_id
 from envs.protocols import NATURE, AtariProtocol, find_protocol
 from envs.seeding import Purpose
@@ -66,7 +66,7 @@ def make_environments(
         stateful = vector_env
     else:
         vector_env = make_host_vector(spec, total, vectorization=vectorization, **options)
-        if not spec.nondeterministic:
+        if plays_back(spec):
             stateful = EpisodePlayback(vector_env)
     try:
         return VectorAdapter(

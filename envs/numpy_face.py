@@ -46,6 +46,6 @@ class NumpyEnv(gymnasium.Env[np.ndarray, Any]):
         observation, reward, terminated, truncated, _ = self._vector.step(actions)
         return observation[0].numpy(), float(reward), bool(terminated), bool(truncated), {}
 
-    def render(self) -> np.ndarray | None:  # type: ignore[override]
+    def render(self) -> np.ndarray | None:
         frames = self._vector.render()
         return None if frames is None else frames[0]

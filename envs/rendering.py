@@ -3,6 +3,7 @@
 import functools
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -10,14 +11,14 @@ import numpy as np
 
 
 @functools.cache
-def _artist(environment: type[gymnasium.Env[Any, Any]]) -> gymnasium.Env[Any, Any]:
+def _artist(environment: Callable[..., gymnasium.Env[Any, Any]]) -> gymnasium.Env[Any, Any]:
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         # pygame opens a display even to draw off screen.
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     return environment(render_mode="rgb_array")
 
 
-def draw_with(environment: type[gymnasium.Env[Any, Any]], **attributes: Any) -> np.ndarray:
+def draw_with(environment: Callable[..., gymnasium.Env[Any, Any]], **attributes: Any) -> np.ndarray:
     """The picture that Gymnasium's own environment draws once its attributes (``state=...``) are set."""
     artist = _artist(environment)
     for name, value in attributes.items():

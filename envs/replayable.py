@@ -17,7 +17,7 @@ class EpisodeRecord(NamedTuple):
     seed: int
     episode: int  # counts from 0
     actions: list[Any]  # since the episode began
-    observation: np.ndarray  # what they led to, to check that they did so again
+    observation: Any  # what they led to, to check that they did so again
 
 
 class Replayable(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -37,7 +37,7 @@ class Replayable(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._seed = 0
         self._episode = -1
         self._actions: list[Any] = []
-        self._observation = np.zeros(env.observation_space.shape or (), env.observation_space.dtype)
+        self._observation: Any = np.zeros(env.observation_space.shape or (), env.observation_space.dtype)
 
     def record(self) -> EpisodeRecord:
         return EpisodeRecord(self._seed, self._episode, self._actions, self._observation)
@@ -53,7 +53,7 @@ class Replayable(gymnasium.Wrapper[Any, Any, Any, Any]):
             return self._observation, self._failure(f"raised {_in_one_line(error)}", "reset()")
         if fault := self._fault(observation):
             return self._observation, self._failure(fault, "reset()")
-        self._observation = np.array(observation)
+        self._observation = observation
         return observation, info
 
     def step(self, action: Any) -> StepResult:
@@ -67,7 +67,7 @@ class Replayable(gymnasium.Wrapper[Any, Any, Any, Any]):
         if fault := self._fault(observation):
             return self._failed_step(fault)
         self._actions.append(np.array(action))
-        self._observation = np.array(observation)
+        self._observation = observation
         return observation, reward, bool(terminated), bool(truncated), info
 
     def _play_back(self) -> StepResult:

@@ -16,8 +16,8 @@ def _mix(z: int) -> int:
     return z ^ (z >> 31)
 
 
-def fold(seed: int, *counters: int) -> int:
-    """``rlsuite.random.key`` on plain integers: 64 bits, made distinct from ``seed`` by the counters."""
+def key(seed: int, *counters: int) -> int:
+    """``rlsuite.random.key`` on plain integers: 64 bits, a hash of the seed and the counters."""
     mixed = _mix((seed + 0x9E3779B97F4A7C15) & _64_BITS)
     for counter in counters:
         mixed = _mix(((mixed ^ counter) + 0x9E3779B97F4A7C15) & _64_BITS)
@@ -36,10 +36,10 @@ def environment_seeds(seeds: Sequence[int], num_envs: int, purpose: Purpose, res
     if purpose not in _PURPOSES:
         raise ValueError(f"unknown purpose {purpose!r}: it is one of {', '.join(_PURPOSES)}.")
     return [
-        fold(seed, _PURPOSES[purpose], environment, restart) >> 1 for seed in seeds for environment in range(num_envs)
+        key(seed, _PURPOSES[purpose], environment, restart) >> 1 for seed in seeds for environment in range(num_envs)
     ]
 
 
 def episode_seed(environment_seed: int, episode: int) -> int:
     """The seed of one episode: 31 bits, which every environment in the wild accepts."""
-    return fold(environment_seed, episode) >> 33
+    return key(environment_seed, episode) >> 33

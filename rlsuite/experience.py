@@ -3,7 +3,7 @@
 Every tensor carries the leading axes ``[S, E, ...]`` (seeds, environments of a seed) or ``[S, B, ...]`` (seeds, batch).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import gymnasium
@@ -32,6 +32,10 @@ class Step:
     def ended(self) -> Tensor:
         """Where an episode is over, for either reason. No return may be summed across it."""
         return self.terminated | self.truncated
+
+    def with_clipped_reward(self) -> "Step":
+        """The step with its reward clipped to [-1, 1], as agents learn Atari games from (Mnih et al., 2015)."""
+        return replace(self, reward=self.reward.clamp(-1.0, 1.0))
 
 
 @dataclass(frozen=True)

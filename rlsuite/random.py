@@ -64,7 +64,7 @@ def _bits(key: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def uniform(key: Tensor, *shape: int) -> Tensor:
-    """Uniform float32 numbers in [0, 1), shape ``[*key.shape, *shape]``; 24 bits each, so that 1 is never rounded to."""
+    """Uniform float32 numbers in [0, 1), shape ``[*key.shape, *shape]``; 24 bits each, so that none rounds to 1."""
     return _shift_right(_bits(key, shape), 8).to(torch.float32) * 2.0**-24
 
 

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # Errors whose message is meant for people. They are named, not imported: importing them would load torch.
-_KIND = {"ValueError", "TrainingError", "CheckpointError", "EnvironmentFailure", "OSError", "FileNotFoundError"}
+_KIND = {"ValueError", "TrainingError", "CheckpointError", "ExperienceError", "OSError", "FileNotFoundError"}
 
 
 @contextmanager
 def fail_kindly() -> Iterator[None]:
-    """Print errors meant for people as one or two lines and exit with status 1; set RLSUITE_TRACE=1 to see the trace."""
+    """Print errors meant for people as a line or two and exit with status 1; RLSUITE_TRACE=1 shows the trace."""
     try:
         yield
     except KeyboardInterrupt:

@@ -1,6 +1,6 @@
 """Compare runs: their learning curves as IQM over seeds with 95 % bootstrap bands, and a table.
 
-    python scripts/compare.py runs/A runs/B --out figure.png
+python scripts/compare.py runs/A runs/B --out figure.png
 """
 
 import dataclasses

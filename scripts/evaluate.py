@@ -1,6 +1,6 @@
 """Evaluate a trained run: whole episodes, no exploration, confidence intervals.
 
-    python scripts/evaluate.py runs/NAME --episodes 100
+python scripts/evaluate.py runs/NAME --episodes 100
 """
 
 import dataclasses
@@ -35,7 +35,9 @@ def main(options: Options) -> None:
     run = open_run(options.run)
     if options.device is not None:
         run = dataclasses.replace(run, config=dataclasses.replace(run.config, device=options.device))
-    print_report(evaluate_run(run, options.episodes, options.checkpoint, options.protocol), run.folder / "evaluation.json")
+    print_report(
+        evaluate_run(run, options.episodes, options.checkpoint, options.protocol), run.folder / "evaluation.json"
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Train an agent.
 
-    python scripts/train.py AGENT --env ID [options]     AGENT --help lists them
-    python scripts/train.py --resume runs/NAME           goes on exactly where a run stopped
+python scripts/train.py AGENT --env ID [options]     AGENT --help lists them
+python scripts/train.py --resume runs/NAME           goes on exactly where a run stopped
 """
 
 import dataclasses

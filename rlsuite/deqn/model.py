@@ -140,7 +140,9 @@ def expectation(model: Model, policy: PolicyFunction, state: Tensor, decision: P
         fine: take the certificate's rule.
     """
     nodes, weights = model.shocks.quadrature(state, fine=fine)
-    return expectation_by(model, policy, state, decision, Quadrature(nodes.view(len(nodes), *[1] * (state.ndim - 1), -1), weights))
+    return expectation_by(
+        model, policy, state, decision, Quadrature(nodes.view(len(nodes), *[1] * (state.ndim - 1), -1), weights)
+    )
 
 
 def expectation_by(model: Model, policy: PolicyFunction, state: Tensor, decision: Policy, rule: Quadrature) -> Expect:

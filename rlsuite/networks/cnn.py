@@ -58,7 +58,7 @@ class Residual(nn.Module):
 
 
 def impala(shape: Sequence[int], features: int = 256, widths: Sequence[int] = (16, 32, 32)) -> nn.Sequential:
-    """The residual encoder of Espeholt et al. (2018), figure 3 (right): per width conv, max-pool, two residual blocks."""
+    """The residual encoder of Espeholt et al. (2018), figure 3: for each width conv, max-pool, two residual blocks."""
     layers: list[nn.Module] = []
     channels = shape[0]
     for width in widths:

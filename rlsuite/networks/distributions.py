@@ -27,10 +27,10 @@ class GaussianHead(nn.Module):
 
 
 def categorical_draw(logits: Tensor, uniform: Tensor) -> Tensor:
-    """Indices ``[...]`` drawn from softmax(logits ``[..., A]``) by the Gumbel trick; ``uniform`` in [0, 1) ``[..., A]``."""
+    """Indices ``[...]`` drawn from softmax(logits ``[..., A]``) by the Gumbel trick; ``uniform`` ``[..., A]``."""
     tiny = torch.finfo(uniform.dtype).tiny
-    gumbel = -torch.log(-torch.log(uniform.clamp(min=tiny)).clamp(min=tiny))
-    return (logits + gumbel).argmax(dim=-1)
+    exponential = -torch.log(uniform.clamp(min=tiny))
+    return (logits - torch.log(exponential.clamp(min=tiny))).argmax(dim=-1)
 
 
 def categorical_log_prob(logits: Tensor, index: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ def categorical_entropy(logits: Tensor) -> Tensor:
 
 
 def gaussian_draw(parameters: Tensor, normal: Tensor) -> Tensor:
-    """Draws ``[..., A]`` from means and log standard deviations ``[..., 2 A]``; ``normal`` is standard, ``[..., A]``."""
+    """Draws ``[..., A]`` from means and log standard deviations ``[..., 2 A]``; ``normal`` ``[..., A]``."""
     mean, log_std = parameters.chunk(2, dim=-1)
     return mean + log_std.exp() * normal
 

@@ -27,7 +27,9 @@ def image_shape(space: Box) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def encoder(space: Box, name: Encoder = "auto", hidden: Sequence[int] = (256, 256), activation: str = "relu") -> tuple[nn.Module, int]:
+def encoder(
+    space: Box, name: Encoder = "auto", hidden: Sequence[int] = (256, 256), activation: str = "relu"
+) -> tuple[nn.Module, int]:
     """The network from an observation ``[B, *space.shape]`` to features ``[B, F]``, and F.
 
     ``auto`` takes ``nature`` for images of at least 36 x 36, ``small`` for smaller ones and ``mlp`` for vectors;

@@ -73,7 +73,13 @@ class Classifier:
         seeds: one integer a copy.
     """
 
-    def __init__(self, network: Callable[[], nn.Module], seeds: Sequence[int], learning_rate: float = 1e-3, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        network: Callable[[], nn.Module],
+        seeds: Sequence[int],
+        learning_rate: float = 1e-3,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.network = Population(network, seeds, device)
         self.optimiser = Adam(self.network.parameters, torch.full((len(seeds),), learning_rate))
 

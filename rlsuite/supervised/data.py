@@ -12,7 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_MNIST_MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+_MNIST_MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
 _MNIST_SHA256 = {
     "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
     "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
@@ -69,7 +72,7 @@ def mnist() -> Labelled:
 
 
 def folders() -> list[Path]:
-    """Where data is looked for: ``$RLSUITE_DATA``, ``data`` here, ``shared/data`` beside the project; then the cache."""
+    """Where data is looked for: ``$RLSUITE_DATA``, ``data``, ``shared/data`` beside the project, then the cache."""
     named = [Path(os.environ["RLSUITE_DATA"])] if "RLSUITE_DATA" in os.environ else []
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rlsuite"
     return [*named, Path("data"), Path(__file__).parents[3] / "shared" / "data", cache]

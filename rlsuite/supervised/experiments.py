@@ -35,7 +35,7 @@ class Experiment:
 
 EXPERIMENTS = {
     "digits-lenet": Experiment(
-        "LeNet on scikit-learn's 8 x 8 digits", digits, lambda: lenet((1, 8, 8), 10), 32, 30, target_accuracy=0.97
+        "LeNet on scikit-learn's 8 x 8 digits", digits, lambda: lenet((1, 8, 8), 10), 32, 30, target_accuracy=0.96
     ),
     "digits-lstm": Experiment(
         "LSTM that reads 8 x 8 digits row by row", digits, lambda: reader(8, 64, 10), 32, 40, 0.95, view=rows

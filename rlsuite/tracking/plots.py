@@ -24,7 +24,7 @@ class Curve:
     """One run's course."""
 
     label: str
-    env_steps: np.ndarray  # [T], of one seed; or updates, where the figure says so
+    steps: np.ndarray  # [T], in the unit of the figure's x axis
     values: np.ndarray  # [S, T], NaN where a seed has no value
 
 
@@ -37,7 +37,7 @@ def learning_curve(
 ) -> None:
     """Draw the IQM over seeds of every curve, with a 95 % bootstrap band.
 
-    Runs with few seeds show each seed as a thin line too; a run with one seed shows only that.
+    Runs with few seeds show each seed as a thin line too; a run with one seed is a line without a band.
 
     Args:
         path_out: the file; ``.png`` or ``.pdf`` by its suffix.
@@ -53,13 +53,11 @@ def learning_curve(
         raise ValueError(f"a figure's file name ends in .png or .pdf, not in {path.suffix!r}: {path}")
     if not any(np.isfinite(curve.values).any() for curve in curves):
         raise ValueError("there is nothing to draw: no curve has a finite value")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # takes half a second to import
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # takes half a second to import
     from matplotlib.ticker import EngFormatter
 
     # A figure of its own, not pyplot's: nothing global changes, and no window system is touched.
     figure = Figure(figsize=(6.4, 4.0), dpi=160, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for index, curve in enumerate(curves):
         dashes = _DASHES[index // len(_COLORS) % len(_DASHES)]
@@ -68,32 +66,28 @@ def learning_curve(
     axes.set_ylabel(y_label)
     axes.set_title(title, fontsize="medium", loc="left")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.margins(x=0.01)
+    axes.set_xlim(left=0)
     axes.grid(color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     if len(curves) > _LEGEND_INSIDE:
-        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
+        legend = figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     else:
-        axes.legend(loc="best", frameon=False, fontsize="small")
+        legend = axes.legend(loc="best", frameon=False, fontsize="small")
+    if any(len(curve.values) > 1 for curve in curves):
+        legend.set_title("IQM over seeds, 95 % band")
+        legend.get_title().set_fontsize("small")
+        legend.set_alignment("left")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
 
 
 def _draw(axes: "Axes", curve: Curve, color: str, dashes: str) -> None:
     num_seeds = len(curve.values)
-    if num_seeds == 1:
-        axes.plot(curve.env_steps, curve.values[0], color=color, linestyle=dashes, label=f"{curve.label} (1 seed)")
-        return
+    label = f"{curve.label} ({num_seeds} seeds)" if num_seeds > 1 else curve.label
     middle, low, high = aggregate_curve(curve.values)
-    axes.fill_between(curve.env_steps, low, high, color=color, alpha=0.2, linewidth=0)
-    if num_seeds <= _FEW_SEEDS:
-        axes.plot(curve.env_steps, curve.values.T, color=color, linewidth=0.6, alpha=0.4)
-    axes.plot(
-        curve.env_steps,
-        middle,
-        color=color,
-        linestyle=dashes,
-        linewidth=1.8,
-        label=f"{curve.label} ({num_seeds} seeds)",
-    )
+    marker = "o" if len(curve.steps) == 1 else ""  # a line through one point cannot be seen
+    axes.plot(curve.steps, middle, color=color, linestyle=dashes, marker=marker, linewidth=1.8, label=label)
+    axes.fill_between(curve.steps, low, high, color=color, alpha=0.2, linewidth=0)
+    if 1 < num_seeds <= _FEW_SEEDS:
+        axes.plot(curve.steps, curve.values.T, color=color, linewidth=0.6, alpha=0.4)

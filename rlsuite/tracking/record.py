@@ -35,7 +35,7 @@ class Writer(Protocol):
         ...
 
     def summary(self, values: Mapping[str, Any]) -> None:
-        """Take in the results of the whole run: JSON values, and arrays [S] of one value a seed."""
+        """Take in the results of the whole run: JSON values, paths, arrays [S] of one value a seed."""
         ...
 
     def close(self, status: Status) -> None:

@@ -21,7 +21,9 @@ def iqm(scores: ArrayLike, axis: int = -1) -> np.ndarray:
     ordered = np.sort(np.asarray(scores, dtype=np.float64), axis=axis)
     count = ordered.shape[axis]
     cut = count // 4
-    return np.take(ordered, range(cut, count - cut), axis=axis).mean(axis=axis)
+    middle = np.take(ordered, range(cut, count - cut), axis=axis).mean(axis=axis)
+    has_nan = np.isnan(np.take(ordered, -1, axis=axis))  # NaN is sorted last, where the cut would hide it
+    return np.where(has_nan, np.nan, middle)[()]
 
 
 def bootstrap_interval(

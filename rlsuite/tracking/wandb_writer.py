@@ -79,7 +79,7 @@ class WandbWriter:
         for index, run in enumerate(self._runs):
             row: dict[str, float] = {}
             for name, value in values.items():
-                row |= over_seeds(name, value) if self._group is None else {name: _of_seed(value, index)}
+                row |= over_seeds(name, value if self._group is None else _of_seed(value, index))
             with self._tolerate("did not take a row of metrics"):
                 run.log(row | vars(clock), step=getattr(clock, self._axis))
 
@@ -94,14 +94,8 @@ class WandbWriter:
 
     def summary(self, values: Mapping[str, Any]) -> None:
         for index, run in enumerate(self._runs):
-            own = {
-                name: (value.tolist() if self._group is None else _of_seed(value, index))
-                if isinstance(value, np.ndarray)
-                else value
-                for name, value in values.items()
-            }
             with self._tolerate("did not take the summary"):
-                run.summary.update(own)
+                run.summary.update({name: self._result(value, index) for name, value in values.items()})
 
     def close(self, status: Status) -> None:
         """Wait a while for what is still to be uploaded; the rest stays on disk."""
@@ -155,6 +149,7 @@ class WandbWriter:
                 silent=True,
                 console="off",
                 allow_val_change=True,
+                api_key=_api_key(wandb.setup().settings),  # given to it, so that it never asks
                 init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", 6)),
                 finish_timeout=float(os.environ.get("WANDB_FINISH_TIMEOUT", 30)),
                 finish_timeout_raises=True,
@@ -191,6 +186,11 @@ class WandbWriter:
         path.write_text(json.dumps({"run_ids": run_ids}) + "\n")
         return run_ids
 
+    def _result(self, value: Any, index: int) -> Any:
+        if isinstance(value, np.ndarray):
+            return value.tolist() if self._group is None else _of_seed(value, index)
+        return str(value) if isinstance(value, Path) else value
+
     def _sync_command(self, folders: str) -> str:
         return f"wandb sync {self._folder / 'wandb' / folders}"
 
@@ -200,9 +200,9 @@ class WandbWriter:
         try:
             yield
         except Exception as error:
-            if not self._complained:
+            first, self._complained = not self._complained, True
+            if first:
                 _say(f"W&B {complaint} ({_reason(error)}). The run goes on. {advice}")
-            self._complained = True
 
 
 def over_seeds(name: str, value: float | np.ndarray) -> dict[str, float]:
@@ -228,25 +228,25 @@ def _resolve(mode: Mode) -> Literal["online", "offline", "disabled"]:
     asked = settings.mode if mode == "auto" else mode
     if asked in ("disabled", "offline"):
         return asked
-    if asked != "dryrun" and _has_key(settings):
+    if asked != "dryrun" and (_api_key(settings) or os.environ.get("WANDB_IDENTITY_TOKEN_FILE")):
         return "online"
     if mode == "online":
         _say("W&B has no key here, so this run is kept offline. 'wandb login' changes that for the next one.")
     return "offline"
 
 
-def _has_key(settings: "wandb.Settings") -> bool:
-    """Whether W&B can log in without asking: a key in the environment or settings, or a line in the netrc file."""
-    if settings.api_key or settings.identity_token_file:
-        return True
-    host = urlsplit(settings.base_url).hostname or ""
+def _api_key(settings: "wandb.Settings") -> str | None:
+    """The key from the environment or W&B's settings, else from the netrc file, as W&B looks for it."""
+    if settings.api_key:
+        return settings.api_key
     for path in (os.environ.get("NETRC"), Path.home() / ".netrc", Path.home() / "_netrc"):
         try:
-            if path and netrc.netrc(str(path)).authenticators(host):
-                return True
+            entry = netrc.netrc(str(path)).authenticators(urlsplit(settings.base_url).netloc) if path else None
         except (OSError, netrc.NetrcParseError):
             continue
-    return False
+        if entry is not None:
+            return entry[2]
+    return None
 
 
 def _quiet_settings() -> "wandb.Settings":

@@ -29,15 +29,24 @@ def _split(state: dict[str, Any], prefix: str, tensors: dict[str, Tensor], value
         if "/" in name:
             raise ValueError(f"a state name may not contain '/': {name!r}")
         if isinstance(entry, Tensor):
-            tensor = entry.detach().cpu().contiguous()
-            # safetensors wants every tensor to own its bytes; a view of a larger one does not.
-            owns = tensor.untyped_storage().nbytes() == tensor.nbytes
-            tensors[prefix + name] = tensor if owns else tensor.clone()
+            tensors[prefix + name] = entry.detach().cpu().contiguous()
         elif isinstance(entry, dict):
             values[name] = {}
             _split(entry, f"{prefix}{name}/", tensors, values[name])
         else:
             values[name] = entry
+
+
+def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors, each with memory of its own, as safetensors wants them: copies only where some is shared."""
+    seen: set[int] = set()
+    apart = {}
+    for name, tensor in tensors.items():
+        storage = tensor.untyped_storage()
+        shared = storage.data_ptr() in seen or storage.nbytes() != tensor.nbytes
+        seen.add(storage.data_ptr())
+        apart[name] = tensor.clone() if shared else tensor
+    return apart
 
 
 def _join(values: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, Any]:
@@ -75,7 +84,7 @@ def save(folder: Path, state: dict[str, Any]) -> None:
         tensors: dict[str, Tensor] = {}
         values: dict[str, Any] = {}
         _split(state, "", tensors, values)
-        save_file(tensors, partial / "tensors.safetensors")
+        save_file(_apart(tensors), partial / "tensors.safetensors")
         document = {"format": FORMAT, "checksum": _checksum(partial / "tensors.safetensors"), "values": values}
         (partial / "state.json").write_text(json.dumps(document))
         for file in partial.iterdir():

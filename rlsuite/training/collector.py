@@ -56,6 +56,7 @@ class Collector:
         train_every_env_steps: env steps (per seed) between two rounds of updates; where ``num_envs`` does not divide
             it, rounds are stretched to the least common multiple at the same ratio of updates to env steps.
         updates_per_train: updates of one round.
+        save_replay: keep the replay in the state; without it a resumed run fills a new one before it learns on.
         clip_rewards: store the sign-preserving clip of rewards to [-1, 1]; episode statistics keep the raw ones.
     """
 
@@ -70,10 +71,11 @@ class Collector:
         train_every_env_steps: int,
         updates_per_train: int,
         clip_rewards: bool = False,
+        save_replay: bool = True,
         device: torch.device | str = "cpu",
     ) -> None:
         self.agent, self.environments, self.replay = agent, environments, replay
-        self.batch_size, self.clip_rewards = batch_size, clip_rewards
+        self.batch_size, self.clip_rewards, self.save_replay = batch_size, clip_rewards, save_replay
         self.learning_starts_env_steps = learning_starts_env_steps
         round_env_steps = math.lcm(train_every_env_steps, environments.num_envs)
         self._vector_steps = round_env_steps // environments.num_envs
@@ -97,9 +99,7 @@ class Collector:
         for _ in range(self._vector_steps):
             step = self._receive()
             with self._watch("store"):
-                stored = step
-                if self.clip_rewards:
-                    stored = Step(**(vars(step) | {"reward": step.reward.clamp(-1.0, 1.0)}))
+                stored = step.with_clipped_reward() if self.clip_rewards else step
                 self.replay.add(self._observation, self._action, stored)
                 self.episodes.add(step)
             self._observation, self._began = step.observation, step.ended
@@ -133,9 +133,10 @@ class Collector:
         state: dict[str, Any] = {
             "env_steps": self.env_steps,
             "sampled": self._sampled,
-            "replay": self.replay.state_dict(),
+            "replay": self.replay.state_dict() if self.save_replay else {},
             "episodes": self.episodes.state_dict(),
             "started": self._observation is not None,
+            "learning_starts_env_steps": self.learning_starts_env_steps,
         }
         if self._observation is not None:
             self._arrived = self._receive()
@@ -146,9 +147,13 @@ class Collector:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.env_steps = state["env_steps"]
+        self.learning_starts_env_steps = state["learning_starts_env_steps"]
         self._env_step.fill_(self.env_steps)
         self._sampled.copy_(state["sampled"])
-        self.replay.load_state_dict(state["replay"])
+        if state["replay"]:
+            self.replay.load_state_dict(state["replay"])
+        else:
+            self.learning_starts_env_steps += self.env_steps  # the replay was not kept: fill a new one first
         self.episodes.load_state_dict(state["episodes"])
         if not state["started"]:
             return

@@ -27,7 +27,9 @@ class Population:
         parameters: ``[S, P]``, the rows that are trained.
     """
 
-    def __init__(self, build: Callable[[], nn.Module], seeds: Sequence[int], device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, build: Callable[[], nn.Module], seeds: Sequence[int], device: torch.device | str = "cpu"
+    ) -> None:
         rows = []
         with torch.random.fork_rng(devices=[]):
             for seed in seeds:
@@ -51,7 +53,7 @@ class Population:
         """Each seed's network on its own inputs ``[S, B, ...]``; with other ``parameters`` ``[S, P]`` if given."""
         named = self.named(self.parameters if parameters is None else parameters)
         if len(inputs[0]) == 1:
-            alone = {name: tensor[0] for name, tensor in named.items()}
+            alone = {name: tensor.squeeze(0) for name, tensor in named.items()}
             return functional_call(self.module, alone, tuple(own[0] for own in inputs)).unsqueeze(0)
         return _stacked(self.module, named, *inputs)
 
@@ -60,7 +62,7 @@ _ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.SiLU, nn.SELU, nn.Sigmoid, nn.Softplus, nn.
 
 
 def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Tensor) -> Tensor:
-    """Apply S copies of a module, parameters ``[S, ...]`` by name, to inputs ``[S, B, ...]``, by the quickest way known."""
+    """S copies of a module, parameters ``[S, ...]`` by name, on inputs ``[S, B, ...]``, by the quickest way known."""
     if isinstance(module, nn.Sequential):
         (output,) = inputs
         for name, child in module.named_children():
@@ -90,10 +92,12 @@ def _below(child: str, named: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in named.items() if name.startswith(prefix)}
 
 
-def gradient(loss: Callable[[Tensor], tuple[Tensor, dict[str, Tensor]]], parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """The gradient of ``loss(parameters) -> (per-seed losses [S], metrics)`` summed over seeds: ``[S, P]``, and metrics.
+def gradient(
+    loss: Callable[[Tensor], tuple[Tensor, dict[str, Tensor]]], parameters: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The gradient ``[S, P]`` of ``loss(parameters) -> (per-seed losses [S], metrics)`` summed over seeds, and metrics.
 
-    Eager code takes it by the tape, which costs less a call; inside a compiled region only ``torch.func`` can be traced.
+    Eager code takes it by the tape, which costs less a call; a compiled region can trace only ``torch.func``.
     """
 
     def total(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -121,7 +125,9 @@ class Adam:
     tensor operations that compile and capture, and a sweep over learning rates is just a vector.
     """
 
-    def __init__(self, parameters: Tensor, learning_rate: Tensor, *, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> None:
+    def __init__(
+        self, parameters: Tensor, learning_rate: Tensor, *, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+    ) -> None:
         self.learning_rate = learning_rate.to(parameters.device, torch.float32)  # [S]
         self.betas, self.eps = betas, eps
         self.first_moment = torch.zeros_like(parameters)

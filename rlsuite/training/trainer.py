@@ -95,6 +95,7 @@ class Trainer(Generic[B]):
         checkpoints: where states go; ``None`` keeps none.
         evaluate: called with nothing, returns per-seed numbers ``[S]``; ``"evaluation/score"`` among them decides which
             checkpoint is the best and when the target is reached.
+        tick: told the clock after every round, to show progress.
     """
 
     def __init__(
@@ -105,9 +106,10 @@ class Trainer(Generic[B]):
         writer: Writer,
         checkpoints: Checkpoints | None = None,
         evaluate: Callable[[], dict[str, np.ndarray]] | None = None,
+        tick: Callable[[Clock], None] | None = None,
     ) -> None:
         self.learner, self.source, self.schedule = learner, source, schedule
-        self.writer, self.checkpoints, self.evaluate = writer, checkpoints, evaluate
+        self.writer, self.checkpoints, self.evaluate, self.tick = writer, checkpoints, evaluate, tick
         self.updates = 0
         self.best_score: np.ndarray | None = None  # [S]
         self._best_state: dict[str, Any] = {}
@@ -141,9 +143,15 @@ class Trainer(Generic[B]):
         with StopRequest() as stop:
             while self.progress < self.schedule.total:
                 self._round()
+                if self.tick is not None:
+                    self.tick(self.clock)
                 if self._due("_logged", self.schedule.log_every):
                     self._log()
-                if self.evaluate is not None and self._due("_evaluated", self.schedule.evaluate_every) and self._evaluate():
+                if (
+                    self.evaluate is not None
+                    and self._due("_evaluated", self.schedule.evaluate_every)
+                    and self._evaluate()
+                ):
                     status = "solved"
                     break
                 if stop.requested:
@@ -194,7 +202,8 @@ class Trainer(Generic[B]):
             bad = ~torch.isfinite(total)
             if bad.any():
                 seeds, clock = bad.nonzero().flatten().tolist(), self.clock
-                raise TrainingError(f"{name} is not finite at env step {clock.env_steps}, update {clock.updates} (seeds {seeds})")
+                where = f"env step {clock.env_steps}, update {clock.updates} (seeds {seeds})"
+                raise TrainingError(f"{name} is not finite at {where}")
 
     def _rates(self, clock: Clock) -> dict[str, np.ndarray | float]:
         before, self._last_clock = self._last_clock, clock
@@ -214,10 +223,9 @@ class Trainer(Generic[B]):
             return False
         state = self.learner.state_dict()
         if self.best_score is None:
-            self._best_state, better = state, np.ones_like(score, dtype=bool)
-        else:
-            better = score > self.best_score
-        self.best_score = np.where(better, score, self.best_score)
+            self.best_score, self._best_state = np.full_like(score, -np.inf), state
+        better = score > self.best_score
+        self.best_score = np.maximum(score, self.best_score)
         if better.any():
             self._best_state = select_rows(torch.from_numpy(better), state, self._best_state)
             if self.checkpoints is not None:

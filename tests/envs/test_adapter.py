@@ -77,9 +77,7 @@ def oracle(env_id: str, environment_seed: int, environment: int, transitions: in
             action = action_of(environment, len(stream))
             successor, reward, terminated, truncated, _ = env.step(action + start)
             before, after = (np.asarray(x, np.float32).tolist() for x in (observation, successor))
-            stream.append(
-                Transition(before, action, np.float32(reward), after, terminated, truncated, not terminated)
-            )
+            stream.append(Transition(before, action, np.float32(reward), after, terminated, truncated, not terminated))
             observation, over = successor, terminated or truncated
     return stream
 
@@ -218,9 +216,7 @@ FAULTS = {
 @pytest.mark.parametrize("vectorization", ["sync", "async"])
 def test_failures_name_environment_seed_step_and_cause(fault: str, vectorization: Any) -> None:
     def make() -> VectorAdapter:
-        return make_environments(
-            "toy/Faulty-v0", [7, 8], 2, vectorization=vectorization, env_kwargs={"fault": fault}
-        )
+        return make_environments("toy/Faulty-v0", [7, 8], 2, vectorization=vectorization, env_kwargs={"fault": fault})
 
     environments = make()
     environments.reset()
@@ -255,7 +251,11 @@ def test_an_exception_of_a_plain_vector_environment_is_named() -> None:
 @pytest.mark.parametrize(
     ("env_id", "action", "message"),
     [
-        ("toy/Walk-v0", torch.tensor([[0, 3]]), "environment 1 of seed 7 at env step 2.\nthe agent's action 2 is outside"),
+        (
+            "toy/Walk-v0",
+            torch.tensor([[0, 3]]),
+            "environment 1 of seed 7 at env step 2.\nthe agent's action 2 is outside",
+        ),
         ("toy/Walk-v0", torch.tensor([[-1, 0]]), "environment 0 of seed 7 at env step 2.\nthe agent's action -2 is"),
         ("toy/Drive-v0", torch.tensor([[[0.0, 0.0], [0.0, torch.nan]]]), "environment 1 of seed 7 at env step 2.\n"),
     ],
@@ -320,20 +320,27 @@ def test_action_spaces_without_an_agent_are_refused() -> None:
         VectorAdapter(vector_env, [0], 1, env_id="counter")
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("vectorization", ["sync", "async"])
-def test_send_and_receive_take_turns(vectorization: Any) -> None:
-    environments = make_environments("toy/Walk-v0", [0], 2, vectorization=vectorization)
+@pytest.mark.parametrize(
+    ("env_id", "action"),
+    [("toy/Walk-v0", torch.ones(1, 2, dtype=torch.int64)), ("Pendulum-v1", torch.ones(1, 2, 1))],
+)
+def test_send_and_receive_take_turns(env_id: str, action: Tensor, vectorization: Any) -> None:
+    environments = make_environments(env_id, [0], 2, vectorization=vectorization)
     environments.reset()
-    action = torch.ones(1, 2, dtype=torch.int64)
+    expected = environments.step(action).observation
+    environments.reset()
+    action = action.clone()
     with pytest.raises(RuntimeError, match="without send"):
         environments.receive()
     environments.send(action)
-    action.fill_(99)  # the agent's own buffer: what was sent stays sent
+    action.fill_(0)  # the agent's own buffer: what was sent stays sent
     with pytest.raises(RuntimeError, match="twice"):
         environments.send(action)
     with pytest.raises(RuntimeError, match="before saving"):
         environments.state_dict()
-    assert environments.receive().valid.all()
-    environments.send(torch.ones(1, 2, dtype=torch.int64))
+    assert torch.equal(environments.receive().observation, expected)
+    environments.send(action)
     environments.close()  # with a step under way
     environments.close()

@@ -4,7 +4,7 @@ import torch
 from gymnasium.spaces import Box
 from torch import nn
 
-from rlsuite.networks.cnn import impala, lenet, nature
+from rlsuite.networks.cnn import lenet, nature
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
 from rlsuite.networks.mlp import mlp
@@ -25,7 +25,12 @@ def test_parameter_counts_are_those_of_the_papers():
 
 @pytest.mark.parametrize(
     ("shape", "name", "features"),
-    [((4, 84, 84), "nature", 512), ((4, 84, 84), "impala", 256), ((4, 10, 10), "auto", 128), ((2, 40, 40, 3), "auto", 512)],
+    [
+        ((4, 84, 84), "nature", 512),
+        ((4, 84, 84), "impala", 256),
+        ((4, 10, 10), "auto", 128),
+        ((2, 40, 40, 3), "auto", 512),
+    ],
 )
 def test_image_encoders_take_raw_pixels(shape, name, features):
     network, width = encoder(Box(0, 255, shape, np.uint8), name)

@@ -8,7 +8,11 @@ from rlsuite.training import checkpoint
 from rlsuite.training.checkpoint import CheckpointError, Checkpoints, load, save, select_rows
 
 STATE = {
-    "learner": {"weights": torch.arange(6.0).reshape(2, 3), "updates": 7, "nested": {"flags": torch.tensor([True, False])}},
+    "learner": {
+        "weights": torch.arange(6.0).reshape(2, 3),
+        "updates": 7,
+        "nested": {"flags": torch.tensor([True, False])},
+    },
     "name": "run",
     "best": None,
     "pixels": torch.tensor([1, 255], dtype=torch.uint8),
@@ -31,10 +35,11 @@ def test_a_state_comes_back_as_it_was(tmp_path):
 
 def test_tensors_that_share_memory_are_saved_apart(tmp_path):
     matrix = torch.arange(6.0).reshape(2, 3)
-    save(tmp_path / "last", {"whole": matrix, "row": matrix[1], "transposed": matrix.T})
+    save(tmp_path / "last", {"whole": matrix, "row": matrix[1], "transposed": matrix.T, "again": matrix})
     loaded = load(tmp_path / "last")
     assert torch.equal(loaded["row"], matrix[1])
     assert torch.equal(loaded["transposed"], matrix.T)
+    assert torch.equal(loaded["again"], matrix)
 
 
 @pytest.mark.parametrize("file", ["tensors.safetensors", "state.json"])

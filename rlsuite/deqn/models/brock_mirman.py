@@ -78,7 +78,9 @@ class BrockMirman(Model):
     def step(self, state: Tensor, policy: Policy, shock: Tensor) -> Tensor:
         productivity = state[..., 1]
         ln_next_capital = torch.log(policy["savings_rate"]) + self._ln_output(state)
-        return columns(ln_next_capital, self.calibration.persistence * productivity + self.calibration.volatility * shock[..., 0])
+        return columns(
+            ln_next_capital, self.calibration.persistence * productivity + self.calibration.volatility * shock[..., 0]
+        )
 
     def residuals(self, state: Tensor, policy: Policy, expect: Expect) -> dict[str, Tensor]:
         alpha, beta = self.calibration.capital_share, self.calibration.discount

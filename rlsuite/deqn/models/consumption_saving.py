@@ -15,6 +15,10 @@ from rlsuite.deqn.preferences import consumption_error, utility
 from rlsuite.deqn.quadrature import Gaussian, gauss_hermite
 from rlsuite.deqn.references import consumption_saving as reference
 
+# At the kink savings rise by about 0.5 and the multiplier falls by risk aversion (2) for a unit of wealth. With scales in
+# this ratio the raw output has one slope on both sides, which a smooth network can give it.
+_SAVINGS_SCALE, _MULTIPLIER_SCALE = 0.1, 0.4
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -30,7 +34,10 @@ class Calibration:
         check(self)
         require(self.gross_return > 0, f"gross_return must be positive, not {self.gross_return:g}")
         patience = self.discount * self.gross_return
-        require(patience < 1, f"discount times gross_return must be below 1 or wealth grows for ever, but it is {patience:g}")
+        require(
+            patience < 1,
+            f"discount times gross_return must be below 1 or wealth grows for ever, but it is {patience:g}",
+        )
 
     @property
     def income_sd(self) -> float:
@@ -70,9 +77,9 @@ class ConsumptionSaving(Model):
 
     def head(self, raw: Tensor, state: Tensor) -> Policy:
         wealth = state[..., 0]
-        savings, multiplier = heads.complementarity(0.1 * (1 + raw[..., 0]))
-        savings = heads.bounded(savings, wealth)
-        return {"consumption": wealth - savings, "savings": savings, "multiplier": multiplier}
+        slack, multiplier = heads.complementarity(1 + raw[..., 0])
+        savings = heads.bounded(_SAVINGS_SCALE * slack, wealth)
+        return {"consumption": wealth - savings, "savings": savings, "multiplier": _MULTIPLIER_SCALE * multiplier}
 
     def step(self, state: Tensor, policy: Policy, shock: Tensor) -> Tensor:
         ln_income = self.calibration.persistence * state[..., 1] + self.calibration.volatility * shock[..., 0]

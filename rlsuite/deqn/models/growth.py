@@ -73,11 +73,15 @@ class Growth(Model):
 
     def initial_state(self, key: Tensor, count: int) -> Tensor:
         draws = random.normal(key, 2, count).double()
-        return columns(self._ln_capital + self._ln_capital_sd * draws[..., 0, :], self._productivity_sd * draws[..., 1, :])
+        return columns(
+            self._ln_capital + self._ln_capital_sd * draws[..., 0, :], self._productivity_sd * draws[..., 1, :]
+        )
 
     def box_state(self, key: Tensor, count: int) -> Tensor:
         draws = 2 * random.uniform(key, 2, count).double() - 1
-        return columns(self._ln_capital + 3 * self._ln_capital_sd * draws[..., 0, :], 3 * self._productivity_sd * draws[..., 1, :])
+        return columns(
+            self._ln_capital + 2 * self._ln_capital_sd * draws[..., 0, :], 3 * self._productivity_sd * draws[..., 1, :]
+        )
 
     def features(self, state: Tensor) -> Tensor:
         ln_capital, productivity = state.unbind(-1)

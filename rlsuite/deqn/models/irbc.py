@@ -35,10 +35,14 @@ class Calibration:
 
     def __post_init__(self) -> None:
         check(self)
-        require(len(self.substitution) > 0 and min(self.substitution) > 0, f"substitution must be positive, not {self.substitution}")
+        require(
+            len(self.substitution) > 0 and min(self.substitution) > 0,
+            f"substitution must be positive, not {self.substitution}",
+        )
         require(self.adjustment_cost >= 0, f"adjustment_cost cannot be negative, but it is {self.adjustment_cost:g}")
         require(
-            self.technology - self.depreciation > 0, "the steady state must leave something to consume: lower depreciation or discount"
+            self.technology - self.depreciation > 0,
+            "the steady state must leave something to consume: lower depreciation or discount",
         )
 
     @property
@@ -75,27 +79,38 @@ class InternationalBusinessCycle(Model):
         self.discount = calibration.discount
         n = self.countries = len(calibration.substitution)
         self.state_names = (*(f"ln_capital_{j + 1}" for j in range(n)), *(f"productivity_{j + 1}" for j in range(n)))
-        self.num_features, self.num_outputs = 2 * n, n
+        self.num_features, self.num_outputs = 2 * n + 2, n
         self.shocks = Gaussian(monomial_3(n + 1), monomial_5(n + 1))
         self._substitution = torch.tensor(calibration.substitution, dtype=torch.float64)
         self._steady_consumption = calibration.technology - calibration.depreciation
-        self._productivity_sd = max(calibration.volatility * (2 / (1 - calibration.persistence**2)) ** 0.5, 1e-3)
-        self._ln_capital_sd = 1.35 * self._productivity_sd  # as the log-linear solution has it for two countries
+        # Standard deviations of the log-linear solution: of the countries' means, and of the distances from them.
+        volatility = max(calibration.volatility, 1e-4)
+        self._mean_sds = (5.6 * volatility, 4.0 * volatility)  # of ln k and z
+        self._distance_sds = (2.3 * volatility, 2.3 * volatility)
 
     def initial_state(self, key: Tensor, count: int) -> Tensor:
-        draws = random.normal(key, count, 2 * self.countries).double()
-        return self._scale(draws) * draws
+        return self._around(random.normal(key, 4, count, self.countries).double())
 
     def box_state(self, key: Tensor, count: int) -> Tensor:
-        draws = 2 * random.uniform(key, count, 2 * self.countries).double() - 1
-        return 2 * self._scale(draws) * draws
+        # Capitals far apart would have to be brought together by investment at its bound, which paths never see.
+        return self._around(3 * random.uniform(key, 4, count, self.countries).double() - 1.5)
 
-    def _scale(self, like: Tensor) -> Tensor:
-        sds = like.new_tensor([self._ln_capital_sd, self._productivity_sd])
-        return sds.repeat_interleave(self.countries)
+    def _around(self, draws: Tensor) -> Tensor:
+        """States from draws ``[..., 4, count, N]`` of unit scale."""
+        parts = []
+        for mean_sd, distance_sd, mean, distance in zip(
+            self._mean_sds, self._distance_sds, (0, 1), (2, 3), strict=True
+        ):
+            apart = draws[..., distance, :, :] - draws[..., distance, :, :].mean(dim=-1, keepdim=True)
+            parts.append(mean_sd * draws[..., mean, :, :1] + distance_sd * apart)
+        return torch.cat(parts, dim=-1)
 
     def features(self, state: Tensor) -> Tensor:
-        return state / self._scale(state)
+        parts = []
+        for values, mean_sd, distance_sd in zip(self._split(state), self._mean_sds, self._distance_sds, strict=True):
+            mean = values.mean(dim=-1, keepdim=True)
+            parts += [mean / mean_sd, (values - mean) / distance_sd]
+        return torch.cat(parts, dim=-1)
 
     def head(self, raw: Tensor, state: Tensor) -> Policy:
         own = self.calibration
@@ -154,7 +169,9 @@ class InternationalBusinessCycle(Model):
 
         def value_of_saving(next_state: Tensor, next_policy: Policy) -> Tensor:
             ln_next, next_z = self._split(next_state)
-            marginal_product = own.capital_share * own.technology * torch.exp(next_z + (own.capital_share - 1) * ln_next)
+            marginal_product = (
+                own.capital_share * own.technology * torch.exp(next_z + (own.capital_share - 1) * ln_next)
+            )
             growth = next_policy["next_capital"] * torch.exp(-ln_next)
             undepreciated = (1 - own.depreciation) * (1 - next_policy["multiplier"])
             gain = marginal_product + undepreciated - own.adjustment_cost / 2 * (1 - growth**2)
@@ -170,7 +187,10 @@ class InternationalBusinessCycle(Model):
 
     def reference_spectral_radius(self) -> float:
         solution = self.log_linear
-        return max(abs(torch.linalg.eigvals(torch.from_numpy(solution.capital))).max().item(), abs(self.calibration.persistence))
+        return max(
+            abs(torch.linalg.eigvals(torch.from_numpy(solution.capital))).max().item(),
+            abs(self.calibration.persistence),
+        )
 
     @cached_property
     def log_linear(self) -> log_linear.Solution:
@@ -178,7 +198,9 @@ class InternationalBusinessCycle(Model):
 
     def consumption(self, policy: Policy) -> Tensor:
         """Of each country ``[..., N]``."""
-        return self._steady_consumption * torch.exp(-self._substitution.to(policy["ln_price"]) * policy["ln_price"].unsqueeze(-1))
+        return self._steady_consumption * torch.exp(
+            -self._substitution.to(policy["ln_price"]) * policy["ln_price"].unsqueeze(-1)
+        )
 
     def _split(self, state: Tensor) -> tuple[Tensor, Tensor]:
         return state[..., : self.countries], state[..., self.countries :]

@@ -27,7 +27,9 @@ class Calibration(growth.Calibration):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(0 <= self.floor_share < 1, f"floor_share must lie between 0 and 1, 1 excluded, not {self.floor_share:g}")
+        require(
+            0 <= self.floor_share < 1, f"floor_share must lie between 0 and 1, 1 excluded, not {self.floor_share:g}"
+        )
 
     @property
     def investment(self) -> float:
@@ -97,7 +99,10 @@ class IrreversibleInvestment(growth.Growth):
 
     def reference_policy(self, state: Tensor) -> Policy:
         consumption, multiplier = self._reference(state[..., 0].numpy(force=True), state[..., 1].numpy(force=True))
-        return {"consumption": torch.from_numpy(consumption).to(state), "multiplier": torch.from_numpy(multiplier).to(state)}
+        return {
+            "consumption": torch.from_numpy(consumption).to(state),
+            "multiplier": torch.from_numpy(multiplier).to(state),
+        }
 
     @cached_property
     def _reference(self) -> Solution:

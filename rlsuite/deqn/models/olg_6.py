@@ -26,9 +26,15 @@ class Calibration:
     def __post_init__(self) -> None:
         check(self)
         require(self.ages >= 2, f"ages must be at least 2, not {self.ages}")
-        require(len(self.productivity) == len(self.depreciations), "productivity and depreciations need one value a regime each")
+        require(
+            len(self.productivity) == len(self.depreciations),
+            "productivity and depreciations need one value a regime each",
+        )
         require(min(self.productivity) > 0, f"productivity must be positive in every regime, not {self.productivity}")
-        require(all(0 <= d <= 1 for d in self.depreciations), f"depreciations must lie between 0 and 1, not {self.depreciations}")
+        require(
+            all(0 <= d <= 1 for d in self.depreciations),
+            f"depreciations must lie between 0 and 1, not {self.depreciations}",
+        )
 
     @property
     def savings_rates(self) -> tuple[float, ...]:
@@ -54,7 +60,9 @@ class AnalyticOLG(Model):
         regimes, savers = len(calibration.productivity), calibration.ages - 1
         self.regimes = regimes
         self.shocks = Chain([[1 / regimes] * regimes] * regimes)
-        self.state_names = tuple(f"regime_{i + 1}" for i in range(regimes)) + tuple(f"capital_{h + 2}" for h in range(savers))
+        self.state_names = tuple(f"regime_{i + 1}" for i in range(regimes)) + tuple(
+            f"capital_{h + 2}" for h in range(savers)
+        )
         self.num_features, self.num_outputs = 2 + savers, savers
         self._productivity = torch.tensor(calibration.productivity, dtype=torch.float64)
         self._depreciation = torch.tensor(calibration.depreciations, dtype=torch.float64)
@@ -62,8 +70,10 @@ class AnalyticOLG(Model):
 
     def _steady_capital(self) -> Tensor:
         """Capital by age when nothing ever happens, from the closed form: ``[A - 1]``."""
-        state = torch.cat([self.shocks.stationary(), torch.full((self.calibration.ages - 1,), 0.1, dtype=torch.float64)])
-        for _ in range(1000):
+        state = torch.cat(
+            [self.shocks.stationary(), torch.full((self.calibration.ages - 1,), 0.1, dtype=torch.float64)]
+        )
+        for _ in range(300):
             state = self.step(state, self.reference_policy(state), state[: self.regimes])
         return state[self.regimes :]
 
@@ -77,7 +87,10 @@ class AnalyticOLG(Model):
 
     def _state(self, key: Tensor, count: int, relative_capital: Tensor) -> Tensor:
         regime = random.integers(random.key(key, 2), self.regimes, count)
-        return blocks(torch.nn.functional.one_hot(regime, self.regimes).double(), self.steady_capital.to(key.device) * relative_capital)
+        return blocks(
+            torch.nn.functional.one_hot(regime, self.regimes).double(),
+            self.steady_capital.to(key.device) * relative_capital,
+        )
 
     def features(self, state: Tensor) -> Tensor:
         regime, capital = self._split(state)

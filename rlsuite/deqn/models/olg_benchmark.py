@@ -19,7 +19,11 @@ from rlsuite.deqn.preferences import consumption_error
 from rlsuite.deqn.quadrature import Chain
 from rlsuite.deqn.references.steady_state_olg import SteadyState, solve
 
-_LEAST_CONSUMPTION = 0.02  # where negative plans are bent; a fraction of a percent of the economy ever consumes so little
+_LEAST_CONSUMPTION = (
+    0.02  # where negative plans are bent; a fraction of a percent of the economy ever consumes so little
+)
+
+_CARRIED = 0.9  # of extra holdings, before the network has learned anything
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,9 @@ class Calibration:
         require(self.ages >= 6, f"ages must be at least 6, for a working life and a retirement, not {self.ages}")
         require(self.adjustment_cost >= 0, f"adjustment_cost cannot be negative, but it is {self.adjustment_cost:g}")
         require(min(self.productivity) > 0, f"productivity must be positive, not {self.productivity}")
-        require(all(0 <= d < 1 for d in self.depreciations), f"depreciations must lie in [0, 1), not {self.depreciations}")
+        require(
+            all(0 <= d < 1 for d in self.depreciations), f"depreciations must lie in [0, 1), not {self.depreciations}"
+        )
 
     @property
     def collateral(self) -> float:
@@ -80,7 +86,8 @@ class Calibration:
             return working(decline) * (1 - 0.5 * (age - decline) / (retirement - 1 - decline))
 
         return tuple(
-            working(a) if a < decline else declining(a) if a < retirement else 0.5 * working(decline) for a in range(self.ages)
+            working(a) if a < decline else declining(a) if a < retirement else 0.5 * working(decline)
+            for a in range(self.ages)
         )
 
 
@@ -114,18 +121,22 @@ class BenchmarkOLG(Model):
         self._scale = 0.1 * self._capital + 0.02 * self._capital.mean()  # of features
         # Slack where positive, minus the multiplier where not: the raw outputs of the steady state.
         self._capital_choice = self._capital - torch.from_numpy(self.steady_state.capital_multiplier)
-        self._collateral_choice = torch.from_numpy(self.steady_state.collateral - self.steady_state.collateral_multiplier)
+        self._collateral_choice = torch.from_numpy(
+            self.steady_state.collateral - self.steady_state.collateral_multiplier
+        )
         self._labour = torch.tensor(calibration.labour, dtype=torch.float64)
         self._productivity = torch.tensor(calibration.productivity, dtype=torch.float64).tile(2)
         self._depreciation = torch.tensor(calibration.depreciations, dtype=torch.float64).repeat_interleave(2)
 
     def initial_state(self, key: Tensor, count: int) -> Tensor:
-        return self._state(key, torch.exp(0.1 * random.normal(random.key(key, 1), count, self.savers).double()))
+        together = random.normal(random.key(key, 1), count, 1).double()
+        apart = random.normal(random.key(key, 3), count, self.savers).double()
+        return self._state(key, torch.exp(0.04 * together + 0.02 * apart))
 
     def box_state(self, key: Tensor, count: int) -> Tensor:
         together = random.uniform(random.key(key, 1), count, 1).double() - 0.5
         apart = random.uniform(random.key(key, 3), count, self.savers).double() - 0.5
-        return self._state(key, torch.exp(0.3 * together + 0.2 * apart))
+        return self._state(key, torch.exp(0.25 * together + 0.1 * apart))
 
     def _state(self, key: Tensor, relative_wealth: Tensor) -> Tensor:
         # By the inverse of the stationary distribution, so that rare regimes are as rare as on paths.
@@ -142,12 +153,24 @@ class BenchmarkOLG(Model):
         depreciation = (regime @ self._depreciation.to(state) - 0.095) / 0.015
         aggregate = torch.log(capital.sum(dim=-1) / self.steady_state.aggregate_capital) / 0.05
         apart = torch.cat([capital - self._capital.to(state), bond - self._bond.to(state)], dim=-1)
-        return torch.cat([torch.stack([productivity, depreciation, aggregate], dim=-1), apart / self._scale.to(state).tile(2)], dim=-1)
+        return torch.cat(
+            [torch.stack([productivity, depreciation, aggregate], dim=-1), apart / self._scale.to(state).tile(2)],
+            dim=-1,
+        )
 
     def head(self, raw: Tensor, state: Tensor) -> Policy:
-        ages = self.savers
-        capital, capital_multiplier = heads.complementarity(self._capital_choice.to(state) + 0.1 * raw[..., :ages])
-        collateral, collateral_multiplier = heads.complementarity(self._collateral_choice.to(state) + 0.1 * raw[..., ages : 2 * ages])
+        _, held, owed = self._split(state)
+        extra_capital, extra_bond = held - self._capital.to(state), owed - self._bond.to(state)
+        # A saver who wakes up with more than in the steady state carries most of it on; the youngest always have nothing.
+        carried_capital = F.pad(_CARRIED * extra_capital, (1, -1))
+        carried_collateral = F.pad(_CARRIED * (extra_capital + self.calibration.collateral * extra_bond), (1, -1))
+        raw_capital, raw_collateral, raw_price = raw.split((self.savers, self.savers, 1), dim=-1)
+        capital, capital_multiplier = heads.complementarity(
+            self._capital_choice.to(state) + carried_capital + 0.1 * raw_capital
+        )
+        collateral, collateral_multiplier = heads.complementarity(
+            self._collateral_choice.to(state) + carried_collateral + 0.1 * raw_collateral
+        )
         # Rescaled so that bonds sum to zero; zeros stay zeros, so complementarity is untouched.
         collateral = collateral * (capital.sum(dim=-1, keepdim=True) / collateral.sum(dim=-1, keepdim=True))
         return {
@@ -156,7 +179,7 @@ class BenchmarkOLG(Model):
             "collateral": collateral,
             "capital_multiplier": capital_multiplier,
             "collateral_multiplier": collateral_multiplier,
-            "bond_price": self.steady_state.bond_price * torch.exp(0.1 * raw[..., -1]),
+            "bond_price": self.steady_state.bond_price * torch.exp(0.1 * raw_price[..., 0]),
         }
 
     def step(self, state: Tensor, policy: Policy, shock: Tensor) -> Tensor:
@@ -181,7 +204,9 @@ class BenchmarkOLG(Model):
         of_capital = of_capital + policy["capital_multiplier"] + policy["collateral_multiplier"]
         of_bond = of_bond + own.collateral * policy["collateral_multiplier"]
         return {
-            "euler_capital": consumption_error(of_capital / heads.positive(self._wedge(state, policy)[..., :-1], 0.05), gamma),
+            "euler_capital": consumption_error(
+                of_capital / heads.positive(self._wedge(state, policy)[..., :-1], 0.05), gamma
+            ),
             "euler_bond": consumption_error(of_bond / price, gamma),
         }
 
@@ -218,7 +243,11 @@ class BenchmarkOLG(Model):
         # The youngest wake up with nothing, the oldest carry nothing on.
         held, owed = F.pad(capital, (1, 0)), F.pad(bond, (1, 0))
         saved, bought = F.pad(policy["capital"], (0, 1)), F.pad(policy["bond"], (0, 1))
-        income = gross_return * held + torch.clamp(own.collateral * gross_return, max=1.0) * owed + wage * self._labour.to(state)
+        income = (
+            gross_return * held
+            + torch.clamp(own.collateral * gross_return, max=1.0) * owed
+            + wage * self._labour.to(state)
+        )
         adjustment = own.adjustment_cost / 2 * (saved - gross_return * held) ** 2
         return income - saved - policy["bond_price"].unsqueeze(-1) * bought - adjustment
 

@@ -10,7 +10,7 @@ from scipy.interpolate import PchipInterpolator, RectBivariateSpline
 Array = NDArray[np.float64]
 _NODES = 7  # Gauss-Hermite
 _INCOME_SDS = 5.0  # half width of the grid
-_SLOPE_POINTS = 50  # from which the slope of the continuation is taken
+_SLOPE_SAVINGS = 0.05  # up to which the slope of the continuation is taken
 _LN_WEALTH = (-1.3, 4.0)
 
 
@@ -38,7 +38,7 @@ class Solution:
 
 
 def solve(
-    household: Household, *, grid: tuple[int, int] = (41, 400), tolerance: float = 1e-9, max_iterations: int = 2000
+    household: Household, *, grid: tuple[int, int] = (41, 300), tolerance: float = 1e-9, max_iterations: int = 2000
 ) -> Solution:
     """The policy on a grid of (ln income, ln wealth) points.
 
@@ -50,9 +50,12 @@ def solve(
     y = np.linspace(-_INCOME_SDS * sd, _INCOME_SDS * sd, grid[0])
     ln_w = np.linspace(*_LN_WEALTH, grid[1])
     savings = np.concatenate([[0.0], np.geomspace(1e-4, np.exp(_LN_WEALTH[1]), grid[1] - 1)])
+    end = int(np.searchsorted(savings, _SLOPE_SAVINGS))
     nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
     weights = weights / weights.sum()
-    next_y = np.clip(household.persistence * y[:, None] + household.volatility * nodes, y[0], y[-1])[..., None]  # [Y, Q, 1]
+    next_y = np.clip(household.persistence * y[:, None] + household.volatility * nodes, y[0], y[-1])[
+        ..., None
+    ]  # [Y, Q, 1]
     next_ln_w = np.log(household.gross_return * savings + np.exp(next_y))  # [Y, Q, A]
     next_w, next_y = np.exp(next_ln_w), np.broadcast_to(next_y, next_ln_w.shape)
 
@@ -64,16 +67,18 @@ def solve(
         today = value ** (-1 / gamma)
         # Below the wealth at which savings are 0, what the household would consume is continued in a straight line;
         # any line below the diagonal would do, as the household then consumes all it has.
-        new = np.stack([_continued(np.log(c + savings), np.log(c), ln_w) for c in today])
+        new = np.stack([_continued(np.log(c + savings), np.log(c), ln_w, end) for c in today])
         distance = np.abs(new - consumption).max()
         consumption = new
         if distance < tolerance:
             return Solution(RectBivariateSpline(y, ln_w, consumption, kx=3, ky=1, s=0))
-    raise RuntimeError(f"the household's problem did not converge: still {distance:.1e} apart after {max_iterations} iterations")
+    raise RuntimeError(
+        f"the household's problem did not converge: still {distance:.1e} apart after {max_iterations} iterations"
+    )
 
 
-def _continued(x: Array, values: Array, at: Array) -> Array:
+def _continued(x: Array, values: Array, at: Array, end: int) -> Array:
     inside = PchipInterpolator(x, values)(np.clip(at, x[0], x[-1]))
-    low_slope = (values[_SLOPE_POINTS] - values[0]) / (x[_SLOPE_POINTS] - x[0])
+    low_slope = (values[end] - values[0]) / (x[end] - x[0])
     high_slope = (values[-1] - values[-2]) / (x[-1] - x[-2])
     return inside + low_slope * np.minimum(at - x[0], 0) + high_slope * np.maximum(at - x[-1], 0)

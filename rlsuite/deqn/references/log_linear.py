@@ -57,7 +57,9 @@ def _euler(economy: Economy, x: Array) -> Array:
     price = np.exp(_ln_price(economy, ln_capital, ln_next, z))
     next_price = np.exp(_ln_price(economy, ln_next, ln_after, next_z))
     growth, next_growth = np.exp(ln_next - ln_capital), np.exp(ln_after - ln_next)
-    marginal_product = economy.capital_share * economy.technology * np.exp(next_z + (economy.capital_share - 1) * ln_next)
+    marginal_product = (
+        economy.capital_share * economy.technology * np.exp(next_z + (economy.capital_share - 1) * ln_next)
+    )
     gain = marginal_product + 1 - economy.depreciation - economy.adjustment_cost / 2 * (1 - next_growth**2)
     return economy.discount * next_price / price * gain - (1 + economy.adjustment_cost * (growth - 1))
 

@@ -77,7 +77,16 @@ def solve(economy: Economy) -> SteadyState:
         payoff = min(kappa * gross_return, 1.0)
         consumption = gross_return * held + payoff * owed + wage * labour - saved - price * bought - adjustment
         return SteadyState(
-            capital, collateral, capital_multiplier, collateral_multiplier, price, bond, consumption, gross_return, wage, 0.0
+            capital,
+            collateral,
+            capital_multiplier,
+            collateral_multiplier,
+            price,
+            bond,
+            consumption,
+            gross_return,
+            wage,
+            0.0,
         )
 
     def equations(x: Array) -> Array:
@@ -87,7 +96,9 @@ def solve(economy: Economy) -> SteadyState:
         consumption = np.maximum(s.consumption, 1e-3)
         growth = (consumption[1:] / consumption[:-1]) ** -gamma
         payoff = min(kappa * s.gross_return, 1.0)
-        euler_capital = beta * s.gross_return * wedge[1:] * growth + s.capital_multiplier + s.collateral_multiplier - wedge[:-1]
+        euler_capital = (
+            beta * s.gross_return * wedge[1:] * growth + s.capital_multiplier + s.collateral_multiplier - wedge[:-1]
+        )
         euler_bond = beta * payoff * growth + kappa * s.collateral_multiplier - s.bond_price
         either_capital = s.capital + s.capital_multiplier - np.hypot(s.capital, s.capital_multiplier)
         either_collateral = s.collateral + s.collateral_multiplier - np.hypot(s.collateral, s.collateral_multiplier)
@@ -99,9 +110,11 @@ def solve(economy: Economy) -> SteadyState:
     capital = hump / hump.sum() * intensity * labour.sum()
     zeros = np.zeros(savers)
     guess = np.concatenate([capital, zeros, capital, zeros, [beta]])
-    found = least_squares(equations, guess, method="trf", x_scale="jac", xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=400)
+    found = least_squares(
+        equations, guess, method="trf", x_scale="jac", xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=400
+    )
     worst = float(np.abs(found.fun).max())
     if worst > 1e-9:
         raise RuntimeError(f"no steady state found: the largest residual is {worst:.1e} after {found.nfev} evaluations")
-    state = unfold(found.x)
+    state = unfold(np.maximum(found.x, 0.0))  # what is zero in the solution comes out as plus or minus rounding
     return SteadyState(**{**vars(state), "residual": worst})

@@ -103,7 +103,9 @@ def solve(
     nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
     weights = weights / weights.sum()
     next_z = np.clip(technology.persistence * z[:, None] + technology.volatility * nodes, z[0], z[-1])  # [Z, Q]
-    next_return = alpha * technology.technology * np.exp(next_z[..., None] + (alpha - 1) * ln_k) + 1 - technology.depreciation
+    next_return = (
+        alpha * technology.technology * np.exp(next_z[..., None] + (alpha - 1) * ln_k) + 1 - technology.depreciation
+    )
 
     consumption = np.log(_resources(technology, ln_k, z[:, None]) - np.exp(ln_k) * (1 - 0.5 * technology.depreciation))
     value = -gamma * consumption
@@ -128,6 +130,9 @@ def solve(
         consumption, value = new, new_value
         if distance < tolerance:
             return Solution(
-                technology, RectBivariateSpline(z, ln_k, consumption, s=0), RectBivariateSpline(z, ln_k, value, s=0), least_investment
+                technology,
+                RectBivariateSpline(z, ln_k, consumption, s=0),
+                RectBivariateSpline(z, ln_k, value, s=0),
+                least_investment,
             )
     raise RuntimeError(f"time iteration did not converge: still {distance:.1e} apart after {max_iterations} iterations")

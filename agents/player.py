@@ -1,0 +1,155 @@
+"""The agent of a run at play: what there is to see and to say at each step. From checkpoints only."""
+
+import itertools
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box
+from torch import Tensor
+
+from agents.insight import Insight, insight
+from agents.runs import Run, is_atari, load_agent
+from envs.action_names import action_names
+from envs.protocols import PROTOCOLS
+from envs.watched import make_watched, picture
+from rlsuite.tracking.text import number_text
+from rlsuite.tracking.watch_panel import PLOT_ENV_STEPS, Bars, Moment, Sliders
+
+_DEFAULT_FRAMES_PER_SECOND = 30
+_PAUSE_SECONDS = 1.0  # on the last picture of an episode
+_AXIS_ENV_STEPS = 100  # how far back scores count for the axis of their bars
+
+
+@dataclass
+class _Episode:
+    """The course of an episode so far."""
+
+    label: str
+    env_steps: int = 0
+    score: float = 0.0
+    values: deque[float] = field(default_factory=lambda: deque(maxlen=PLOT_ENV_STEPS))
+    scores: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=_AXIS_ENV_STEPS))  # [A] each
+
+
+@dataclass(frozen=True)
+class _Thought:
+    """What the seed that plays chose, and why."""
+
+    action: Tensor  # [1, 1] or [1, 1, A], for the environment
+    shown: Bars | Sliders
+    value_title: str
+
+
+class Player:
+    """One seed of a run's agent in one environment, without exploration.
+
+    Args:
+        run: the run.
+        checkpoint: ``best``, ``last`` or ``previous``.
+        seed: one of the run's; the first unless given.
+
+    Attributes:
+        frames_per_second: at which the environment is seen in real time.
+
+    Raises:
+        RenderError: the environment cannot be drawn here.
+        ValueError: the run has no such seed.
+        CheckpointError: the checkpoint is missing or damaged.
+    """
+
+    def __init__(self, run: Run, checkpoint: str, seed: int | None = None) -> None:
+        self.run = run
+        self.seed = run.seeds[0] if seed is None else seed
+        if self.seed not in run.seeds:
+            raise ValueError(f"{run.folder} has no seed {seed}: it has {', '.join(map(str, run.seeds))}")
+        env_id = run.config.env
+        protocol = PROTOCOLS[run.config.protocol] if is_atari(env_id) else None
+        self.agent = load_agent(run, checkpoint)
+        self.environments = make_watched(env_id, self.seed, protocol=protocol, device=run.device)
+        self.names = action_names(self.environments, env_id)
+        declared = self.environments.vector_env.metadata.get("render_fps")
+        self.frames_per_second = float(declared or _DEFAULT_FRAMES_PER_SECOND)
+        self._env_steps = torch.zeros((), dtype=torch.int64, device=run.device)  # of all episodes
+
+    def close(self) -> None:
+        self.environments.close()
+
+    def moments(self, episodes: int | None, max_env_steps: int | None = None) -> Iterator[Moment]:
+        """What there is to see at each env step of ``episodes`` episodes, or of endlessly many.
+
+        Of each episode the first ``max_env_steps`` are shown, and where it stopped, which stays for a second.
+        """
+        observation = self.environments.reset()
+        for number in itertools.count(1) if episodes is None else range(1, episodes + 1):
+            episode = _Episode(str(number) if episodes is None else f"{number} of {episodes}")
+            ended = False
+            while not ended:
+                thought = self._think(observation, episode)
+                if max_env_steps is None or episode.env_steps < max_env_steps:
+                    yield self._moment(episode, thought)
+                elif number == episodes:
+                    yield from self._pause(episode, thought, "cut here: the episode goes on")
+                    return
+                step = self.environments.step(thought.action)
+                observation, ended = step.observation, bool(step.ended)
+                episode.env_steps += 1
+                episode.score += float(step.reward)
+            yield from self._pause(episode, thought, "terminated" if bool(step.terminated) else "truncated")
+            observation = self.environments.step(thought.action).observation  # the step that only resets
+
+    def _pause(self, episode: _Episode, thought: _Thought, note: str) -> Iterator[Moment]:
+        return itertools.repeat(
+            self._moment(episode, thought, note), max(1, round(_PAUSE_SECONDS * self.frames_per_second))
+        )
+
+    def _moment(self, episode: _Episode, thought: _Thought, note: str = "") -> Moment:
+        env_id = self.run.config.env
+        return Moment(
+            picture=picture(self.environments, env_id),
+            heading=f"{self.run.agent} on {env_id}",
+            subheading=self.run.folder.name,
+            facts={
+                "return": number_text(episode.score),
+                "env step": str(episode.env_steps),
+                "episode": episode.label,
+                "seed": str(self.seed),
+            },
+            action=thought.shown,
+            value_title=thought.value_title,
+            values=tuple(episode.values),
+            note=note,
+        )
+
+    def _think(self, observation: Tensor, episode: _Episode) -> _Thought:
+        """Ask the agent, and keep what it thinks of its situation for the episode's plot."""
+        # Every seed of the population sees what the one that plays sees: agents know no other way to be asked.
+        seeds = len(self.run.seeds)
+        seen = observation.expand(seeds, *observation.shape[1:])
+        began = torch.full((seeds, 1), episode.env_steps == 0, device=observation.device)
+        actions = self.agent.act(seen, self._env_steps, began, explore=False)
+        thoughts = insight(self.agent, seen, actions)
+        self._env_steps += 1
+        row = self.run.seeds.index(self.seed)
+        if thoughts.value is not None:
+            episode.values.append(float(thoughts.value[row, 0]))
+        chosen = actions[row, 0].cpu().numpy()
+        space = self.environments.action_space
+        if isinstance(space, Box):
+            low, high = space.low.reshape(-1), space.high.reshape(-1)
+            shown: Bars | Sliders = Sliders("action", self.names, chosen.reshape(-1), low, high)
+        else:
+            shown = self._bars(int(chosen), thoughts, row, episode)
+        return _Thought(actions[row : row + 1], shown, thoughts.value_name)
+
+    def _bars(self, chosen: int, thoughts: Insight, row: int, episode: _Episode) -> Bars:
+        if thoughts.scores is None:
+            return Bars("action", self.names, np.eye(len(self.names))[chosen], chosen, (0.0, 1.0))
+        scores = thoughts.scores[row, 0].cpu().numpy()
+        episode.scores.append(scores)
+        # Values of good and bad actions are often close: an axis from zero would show bars of equal length.
+        lately = np.stack(episode.scores)
+        limits = (0.0, 1.0) if thoughts.scores_are_probabilities else (float(lately.min()), float(lately.max()))
+        return Bars(thoughts.score_name, self.names, scores, chosen, limits)

@@ -1,0 +1,96 @@
+"""Training a run from start to end: the loop, then an evaluation, a learning curve and a video."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from agents.configs import RunConfig
+from agents.evaluating import evaluate_run
+from agents.runs import Run, build_trainer, create, default_threads, open_run
+from agents.watching import record
+from rlsuite.tracking.jsonl import read_metrics
+from rlsuite.tracking.plots import Curve, learning_curve
+from rlsuite.tracking.record import Clock
+from rlsuite.training.checkpoint import load, to_device
+from rlsuite.training.session import Session, session
+
+_HEADLINES = {"train/return": "return", "evaluation/score": "evaluation"}
+_LOSSES = {"dqn": "loss/td", "ddpg": "loss/critic", "reinforce": "loss/policy"}
+_FINAL_EPISODES = 100
+_FINAL_EPISODES_ATARI = 10  # an Atari episode takes up to half an hour of play
+
+
+def train(agent: str, config: RunConfig) -> int:
+    """Train a new run; returns the exit status: 0, or 130 where it was asked to stop.
+
+    Raises:
+        ValueError: the configuration does not fit.
+        TrainingError, ExperienceError: training could not go on; the last good checkpoint is kept.
+    """
+    return _sit(create(agent, config), None)
+
+
+def resume_run(folder: Path, checkpoint: str = "last", total_env_steps: int | None = None) -> int:
+    """Go on with a run where its checkpoint left it; see ``train``.
+
+    Raises:
+        CheckpointError: the checkpoint is missing or damaged.
+    """
+    run = open_run(folder)
+    if total_env_steps is not None:
+        run = dataclasses.replace(run, config=dataclasses.replace(run.config, total_env_steps=total_env_steps))
+    state = run.checkpoints.load_last() if checkpoint == "last" else load(run.checkpoints.folder / checkpoint)
+    return _sit(run, state)
+
+
+def _sit(run: Run, state: dict[str, Any] | None) -> int:
+    config = run.config
+    resume_at = None if state is None else Clock(**state["clock"])
+    reports = session(
+        run.folder,
+        f"{run.agent} on {config.env}",
+        config.total_env_steps,
+        _HEADLINES | {_LOSSES[run.agent]: "loss"},
+        run.seeds,
+        wandb=config.wandb,
+        wandb_project=config.wandb_project,
+        wandb_group=config.wandb_group,
+        resume_at=resume_at,
+    )
+    with reports as sitting:
+        trainer = build_trainer(run, sitting.tracker, sitting.console.tick)
+        torch.set_num_threads(config.threads or default_threads(trainer.source.environments.observation_space))  # type: ignore[attr-defined]
+        try:
+            if state is not None:
+                trainer.load_state_dict(to_device(state, run.device))
+            outcome = trainer.run()
+        finally:
+            trainer.source.close()
+        if outcome.status == "interrupted":
+            sitting.status = "interrupted"
+            print(f"stopped; go on with: python scripts/train.py --resume {run.folder}")
+            return 130
+        _conclude(run, sitting, outcome.clock)
+        sitting.status = "finished"
+    return 0
+
+
+def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
+    """What a finished run leaves behind besides its metrics and checkpoints."""
+    report = evaluate_run(run, _FINAL_EPISODES_ATARI if run.config.env.startswith("ALE/") else _FINAL_EPISODES)
+    series = read_metrics(run.folder / "metrics.jsonl").get("evaluation/score")
+    if series is not None:
+        curve = Curve(run.folder.name, series.env_steps, series.values)
+        learning_curve(
+            run.folder / "learning_curve.png",
+            [curve],
+            y_label="evaluation return",
+            title=f"{run.agent} on {run.config.env}",
+        )
+    if run.config.video:
+        video = record(run, run.folder / "videos" / "final.mp4")
+        sitting.tracker.video(clock, "final", video)
+    shown = ("mean", "iqm", "ci95", "per_seed_mean", "episodes", "protocol", "human_normalised")
+    sitting.tracker.summary({name: report[name] for name in shown if name in report})

@@ -1,0 +1,72 @@
+"""Watching the agent of a run, in a window or as a video."""
+
+from contextlib import closing
+from pathlib import Path
+
+from agents.player import Player
+from agents.runs import Run
+from rlsuite.tracking.video import VideoWriter
+from rlsuite.tracking.watch_panel import WatchPanel, pixels
+from rlsuite.tracking.window import Window
+
+
+def record(
+    run: Run,
+    path: Path,
+    *,
+    episodes: int = 1,
+    checkpoint: str = "best",
+    seed: int | None = None,
+    frames_per_second: float | None = None,
+    max_seconds: float = 60.0,
+) -> Path:
+    """Write a video of ``episodes`` episodes to ``path``, ``.mp4`` or ``.gif``; returns the path.
+
+    Args:
+        checkpoint: ``best``, ``last`` or ``previous``.
+        seed: which of the run's seeds plays; the first unless given.
+        frames_per_second: the environment's own unless given, so that the video plays in real time.
+        max_seconds: of video an episode; the rest of longer ones is left out.
+
+    Raises:
+        RenderError: the environment cannot be drawn here; it is a ValueError.
+        ValueError: an option does not fit.
+        CheckpointError: the checkpoint is missing or damaged.
+        ExperienceError: the environment failed.
+        OSError: the file could not be written.
+    """
+    with closing(Player(run, checkpoint, seed)) as player:
+        pace = frames_per_second or player.frames_per_second
+        panel = WatchPanel()
+        with VideoWriter(path, pace) as video:
+            for moment in player.moments(episodes, max_env_steps=max(1, round(max_seconds * pace))):
+                video.write(pixels(panel.draw(moment)))
+    return path
+
+
+def watch(
+    run: Run,
+    *,
+    episodes: int | None = None,
+    checkpoint: str = "best",
+    seed: int | None = None,
+    frames_per_second: float | None = None,
+) -> None:
+    """Show ``episodes`` episodes in a window, or endlessly many, until people close it. Options as for ``record``.
+
+    Raises:
+        NoScreenError: no window can be opened.
+        RenderError, ValueError, CheckpointError, ExperienceError: as ``record``.
+    """
+    with closing(Player(run, checkpoint, seed)) as player:
+        panel = WatchPanel()
+        window: Window | None = None
+        for moment in player.moments(episodes):
+            frame = panel.draw(moment)
+            if window is None:
+                pace = frames_per_second or player.frames_per_second
+                window = Window(f"{run.folder.name}: {moment.heading}", frame.get_size(), pace)
+            if not window.show(frame):
+                break
+        if window is not None:
+            window.close()

@@ -1,0 +1,67 @@
+"""What actions are called, for people who watch."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Discrete
+
+from envs.adapter import VectorAdapter
+
+_PUSHES = ("push left", "coast", "push right")
+_MINATAR = ("nothing", "left", "up", "right", "down", "fire")
+# By environment name without namespace and version; all from the environments' documentation.
+_DISCRETE: dict[str, tuple[str, ...]] = {
+    "CartPole": ("push left", "push right"),
+    "MountainCar": _PUSHES,
+    "Acrobot": ("torque -1", "no torque", "torque +1"),
+    "LunarLander": ("nothing", "left engine", "main engine", "right engine"),
+    "CarRacing": ("nothing", "steer right", "steer left", "gas", "brake"),
+    "FrozenLake": ("left", "down", "right", "up"),
+    "FrozenLake8x8": ("left", "down", "right", "up"),
+    "CliffWalking": ("up", "right", "down", "left"),
+    "Taxi": ("south", "north", "east", "west", "pick up", "drop off"),
+    "MinAtar-Breakout": _MINATAR,
+    "MinAtar-Freeway": _MINATAR,
+    "MinAtar-Asterix": _MINATAR,
+    "MinAtar-SpaceInvaders": _MINATAR,
+    "MinAtar-Seaquest": _MINATAR,
+}
+_CONTINUOUS: dict[str, tuple[str, ...]] = {
+    "MountainCarContinuous": ("force",),
+    "Pendulum": ("torque",),
+    "LunarLander": ("main engine", "side engines"),
+    "LunarLanderContinuous": ("main engine", "side engines"),
+    "BipedalWalker": ("hip 1", "knee 1", "hip 2", "knee 2"),
+    "BipedalWalkerHardcore": ("hip 1", "knee 1", "hip 2", "knee 2"),
+    "CarRacing": ("steering", "gas", "brake"),
+    "Drive": ("steer left",),
+    "DrivePixels": ("steer left",),
+}
+
+
+def action_names(environments: VectorAdapter, env_id: str) -> tuple[str, ...]:
+    """A name for each discrete action, or for each component of a continuous one.
+
+    Those the simulator itself gives (Atari, MuJoCo), else those of the environment's documentation, else numbers.
+    """
+    space = environments.action_space
+    name = env_id.rpartition(":")[2].rpartition("/")[2].rpartition("-v")[0]
+    if isinstance(space, Discrete):
+        names = getattr(environments.vector_env, "action_names", None) or _DISCRETE.get(name, ())
+        numbers = [f"action {int(space.start) + index}" for index in range(int(space.n))]
+    else:
+        names = _actuator_names(environments.vector_env) or _CONTINUOUS.get(name, ())
+        numbers = [f"action {index}" for index in range(int(np.prod(space.shape or ())))]
+    return tuple(names if len(names) == len(numbers) else numbers)
+
+
+def _actuator_names(vector_env: Any) -> Sequence[str]:
+    """What the motors of a MuJoCo model are called: often only the joints they turn have names."""
+    copies = getattr(vector_env, "envs", ())
+    model: Any = getattr(copies[0].unwrapped, "model", None) if copies else None
+    if not hasattr(model, "actuator_trnid"):
+        return ()
+    motors = [model.actuator(index).name for index in range(model.nu)]
+    joints = [model.joint(index).name for index in model.actuator_trnid[:, 0]]
+    return [(motor or joint).replace("_", " ") for motor, joint in zip(motors, joints, strict=True)]

@@ -1,0 +1,97 @@
+"""Environments that are looked at: made to draw themselves, with or without a screen."""
+
+import functools
+import os
+import subprocess
+import sys
+
+import numpy as np
+import torch
+from gymnasium.envs.registration import load_env_creator
+from gymnasium.vector import AutoresetMode
+
+from envs.adapter import VectorAdapter
+from envs.lookup import find_spec
+from envs.make import make_environments
+from envs.protocols import AtariProtocol
+from rlsuite.tracking.window import has_screen
+
+_PROBE_TIMEOUT_SECONDS = 30
+
+
+class RenderError(ValueError):
+    """An environment that cannot be drawn here; the message says why, in a line or two."""
+
+
+def make_watched(
+    env_id: str, seed: int, *, protocol: AtariProtocol | None = None, device: torch.device | str = "cpu"
+) -> VectorAdapter:
+    """One environment whose pictures ``picture`` takes. The last observation of an episode has a step of its own.
+
+    Raises:
+        RenderError: the environment cannot be drawn, or not on this machine.
+        ValueError: there is no such environment.
+    """
+    creator = load_env_creator(str(find_spec(env_id).entry_point))
+    modes = getattr(creator, "metadata", {"render_modes": ["rgb_array"]}).get("render_modes", [])
+    if "rgb_array" not in modes:
+        raise RenderError(f"{env_id} cannot be watched: it has no render mode 'rgb_array', only {list(modes)}")
+    if not has_screen():
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame opens a display even to draw off screen
+    environments = make_environments(
+        env_id,
+        [seed],
+        1,
+        protocol=protocol,
+        device=device,
+        autoreset_mode=AutoresetMode.NEXT_STEP,
+        purpose="watch",
+        render_mode="rgb_array",
+    )
+    if "mujoco" in sys.modules and sys.platform == "linux" and not has_screen():
+        try:
+            os.environ.setdefault("MUJOCO_GL", _headless_opengl())
+        except RenderError:
+            environments.close()
+            raise
+    return environments
+
+
+def picture(environments: VectorAdapter, env_id: str) -> np.ndarray:
+    """What the one environment looks like now, uint8 ``[height, width, 3]``.
+
+    Raises:
+        RenderError: it could not be drawn.
+    """
+    try:
+        pictures = environments.render()
+    except Exception as error:  # drivers raise anything: OpenGL's own errors, mujoco.FatalError, pygame.error, ...
+        reason = (str(error).splitlines() or [""])[0]
+        raise RenderError(f"{env_id} could not be drawn: {type(error).__name__}: {reason}") from error
+    if not pictures or pictures[0] is None:
+        raise RenderError(f"{env_id} could not be drawn: its render() returns no picture")
+    return np.asarray(pictures[0], dtype=np.uint8)
+
+
+@functools.cache
+def _headless_opengl() -> str:
+    """The way MuJoCo can draw without a screen here: ``egl`` or ``osmesa``.
+
+    Each is tried in a process of its own: some drivers crash, and PyOpenGL cannot change its mind once it is loaded.
+
+    Raises:
+        RenderError: neither works.
+    """
+    for backend in ("egl", "osmesa"):
+        attempt = f"from mujoco.{backend} import GLContext; GLContext(8, 8).make_current()"
+        try:
+            subprocess.run(
+                [sys.executable, "-c", attempt], capture_output=True, timeout=_PROBE_TIMEOUT_SECONDS, check=True
+            )
+        except (OSError, subprocess.SubprocessError):
+            continue
+        return backend
+    raise RenderError(
+        "MuJoCo cannot draw without a screen here: neither EGL nor OSMesa works. "
+        "Install one, for instance: apt-get install libegl1 libgl1, or libosmesa6"
+    )

@@ -1,0 +1,131 @@
+"""The economies by name: every file in ``models`` that defines one, and any file of the user's own."""
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from rlsuite.deqn import models
+from rlsuite.deqn.model import Model, residuals
+
+
+def names() -> list[str]:
+    """The registered models, without importing any of them."""
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(models.__path__))
+
+
+def find(name: str) -> type[Model]:
+    """The model of that name, or the one that a Python file defines.
+
+    Raises:
+        ValueError: no such model or file, or a file that does not define exactly one.
+    """
+    if name.endswith(".py"):
+        return _only_model(_import_file(Path(name)), name)
+    if name not in names():
+        raise ValueError(_unknown("model", name, names()))
+    return _only_model(importlib.import_module(f"{models.__name__}.{name.replace('-', '_')}"), name)
+
+
+def build(name: str, calibration: str | None = None) -> Model:
+    """A checked model with one of its calibrations, by default its first.
+
+    Raises:
+        ValueError: unknown names, or a model that breaks the contract of ``check``.
+    """
+    model_class = find(name)
+    known = list(model_class.calibrations)
+    if calibration is not None and calibration not in known:
+        raise ValueError(_unknown(f"calibration of {name}", calibration, known))
+    model = model_class(model_class.calibrations[calibration or known[0]])
+    check(model, name)
+    return model
+
+
+def check(model: Model, name: str) -> None:
+    """Run a model once on a few states and hold every output against what it declares.
+
+    Raises:
+        ValueError: names what does not fit: columns, features, starting states outside the economy, equations that are
+            missing, misnamed or not finite.
+    """
+    state = model.initial_state(torch.tensor(0), 8)
+    raw = torch.zeros(8, model.num_outputs, dtype=torch.float64)
+    _require(name, "initial_state", tuple(state.shape), (8, len(model.state_names)))
+    features = model.features(state)
+    _require(name, "features", tuple(features.shape), (8, model.num_features))
+    _require(name, "features.dtype", features.dtype, torch.float64)
+    if not model.feasible(state, model.head(raw, state)).all():
+        raise ValueError(f"{name}: initial_state starts outside the feasible set: change the calibration or the start")
+    found = residuals(model, lambda s: model.head(s.new_zeros(*s.shape[:-1], model.num_outputs), s), state)
+    if tuple(found) != model.equation_names:
+        missing = [equation for equation in model.equation_names if equation not in found]
+        extra = [equation for equation in found if equation not in model.equation_names]
+        fault = f"missing {missing}, undeclared {extra}" if missing or extra else "their order differs"
+        raise ValueError(
+            f"{name}: residuals() gives {list(found)}, equation_names says {list(model.equation_names)}: {fault}"
+        )
+    for equation, residual in found.items():
+        if residual.shape[0] != 8 or residual.ndim > 2:
+            raise ValueError(
+                f"{name}: equation {equation!r} has shape {tuple(residual.shape)} for 8 states: want [8] or [8, components]"
+            )
+        if not residual.isfinite().all():
+            raise ValueError(f"{name}: equation {equation!r} is not finite at the starting states")
+    strangers = set(model.euler_curvature) - set(model.equation_names)
+    if strangers or not model.euler_curvature:
+        raise ValueError(
+            f"{name}: euler_curvature must name some of {list(model.equation_names)}, not {sorted(model.euler_curvature)}"
+        )
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like this one."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.3)
+    return close[0] if close else None
+
+
+def _unknown(kind: str, name: str, known: list[str]) -> str:
+    close = nearest(name, known)
+    hint = f"did you mean {close!r}? " if close else ""
+    return f"there is no {kind} named {name!r}: {hint}known are {', '.join(known)}"
+
+
+def _require(name: str, what: str, found: object, wanted: object) -> None:
+    if found != wanted:
+        raise ValueError(f"{name}: {what} is {found}, but the model declares {wanted}")
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise ValueError(f"there is no model file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # anything the user's file may raise
+        raise ValueError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _only_model(module: ModuleType, name: str) -> type[Model]:
+    own = [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, Model) and value.__module__ == module.__name__
+    ]
+    if len(own) != 1:
+        raise ValueError(f"{name} must define exactly one Model, but defines {[c.__name__ for c in own] or 'none'}")
+    if inspect.isabstract(own[0]):
+        lacking = ", ".join(sorted(own[0].__abstractmethods__))
+        raise ValueError(f"{name}: {own[0].__name__} does not define {lacking}")
+    if not getattr(own[0], "calibrations", None):
+        raise ValueError(f"{name}: {own[0].__name__} names no calibrations")
+    return own[0]

@@ -1,0 +1,198 @@
+"""A replay for stacked pixels that stores each frame once."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from rlsuite import random
+from rlsuite.experience import Batch, Step
+from rlsuite.replay.n_step import NStepAccumulator
+from rlsuite.replay.packing import Packing
+from rlsuite.replay.rings import Rings
+from rlsuite.replay.transitions import TransitionRings
+
+
+class FrameReplay:
+    """The newest steps of S seeds for observations ``[S, E, stack, *frame]`` uint8, one stored frame a step.
+
+    Each environment has a ring of frames. An episode of T steps lies in it as T + 1 frames side by side, its last
+    observation included; the next episode's first frame follows. Beside it lies a ring of transitions that point at
+    frames: (position of the newest frame, position of the episode's first frame). Stacks are put together at sampling.
+
+    Of each ring, exactly the transitions whose frames are all still there may be sampled. They are the newest ones
+    without a gap, so a draw is one random number and two look-ups: uniform over all of a seed, with no retries.
+    Everything is a fixed-shape tensor operation on state that is updated in place: ``add`` and ``sample`` can be
+    compiled and captured, and never wait for the device.
+
+    Args:
+        capacity: env steps kept of each seed, over all its environments; the last observation of an episode takes
+            the place of a step.
+        seeds, num_envs: S and E.
+        stack: frames of an observation, the oldest first.
+        frame_shape: of one frame, (84, 84) say.
+        action_shape, action_dtype: of one environment.
+        discount: g, one number or one for each seed ``[S]``.
+        n_step: n, the steps of a transition.
+        padding: what an observation shows before the first frame of its episode: "zero" for black frames as ALE's
+            vector environment does, "first" for that frame again as Gymnasium's ``FrameStackObservation`` does.
+        device: where the frames live. On the CPU memory is taken as the replay fills.
+
+    Raises:
+        ValueError: a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        *,
+        seeds: int,
+        num_envs: int,
+        stack: int,
+        frame_shape: Sequence[int],
+        action_shape: Sequence[int] = (),
+        action_dtype: torch.dtype = torch.int64,
+        discount: Tensor | float,
+        n_step: int = 1,
+        padding: Literal["zero", "first"] = "zero",
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if min(seeds, num_envs, stack) < 1:
+            raise ValueError(f"seeds, num_envs and stack must be positive, not {seeds}, {num_envs} and {stack}")
+        if capacity < num_envs:
+            raise ValueError(f"capacity must be at least one env step an environment, {num_envs}, not {capacity}")
+        if padding not in ("zero", "first"):
+            raise ValueError(f'padding must be "zero" or "first", not {padding!r}')
+        self.capacity, self.stack, self.padding = capacity, stack, padding
+        self._shape = (seeds, num_envs)
+        # Past the frames of the steps to keep, room for the oldest one's stack, the newest one's window, and the slot
+        # that the next observation goes to.
+        slots = -(-capacity // num_envs) + stack + n_step
+        pointer: dict[str, Any] = {"observation_shape": (2,), "observation_dtype": torch.int64}
+        action: dict[str, Any] = {"action_shape": action_shape, "action_dtype": action_dtype}
+        self._accumulator = NStepAccumulator(
+            n_step, discount, seeds=seeds, num_envs=num_envs, **pointer, **action, device=device
+        )
+        rings = seeds * num_envs
+        self._frames = Rings(rings, slots, [(frame_shape, torch.uint8)], device)
+        self._transitions = TransitionRings(rings, slots, Packing(**pointer, **action), device)
+        self._ring = torch.arange(rings, device=device)
+        self._back = torch.arange(1 - stack, 1, device=device)
+        # One step on, the stack is the same but for its newest frame: stack + 1 frames hold both.
+        self._next_back = self._back[-1:] if n_step == 1 else self._back
+        self._state = {
+            "position": torch.zeros(rings, dtype=torch.int64, device=device),  # of the frame to act on
+            "first": torch.zeros(rings, dtype=torch.int64, device=device),  # position where its episode began
+            "fresh": torch.ones(rings, dtype=torch.bool, device=device),  # True where the next step begins an episode
+            "forgotten": torch.zeros(rings, dtype=torch.int64, device=device),  # transitions that lost a frame
+        }
+
+    @property
+    def size(self) -> Tensor:
+        """Transitions that can be sampled, ``[S]`` int64 on the device."""
+        return self._live().sum(dim=1)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the frames and transitions of all seeds take once the replay is full."""
+        return self._frames.nbytes + self._transitions.nbytes
+
+    def add(self, observation: Tensor, action: Tensor, step: Step) -> None:
+        """Store what came of acting on ``observation`` ``[S, E, stack, *frame]`` with ``action`` ``[S, E, ...]``.
+
+        At the first step of an episode only the newest frame of ``observation`` counts; see ``padding``.
+        """
+        position, fresh = self._state["position"], self._state["fresh"]
+        valid, ended = step.valid.flatten(), step.ended.flatten()
+        first = torch.where(fresh, position, self._state["first"])
+        self._write(position, observation, valid)
+        # An observation that is acted on next will be written again, by the next step, with the same content.
+        self._write(position + 1, step.successor, valid)
+
+        pointer = torch.stack([position, first], dim=-1).view(*self._shape, 2)
+        successor = torch.stack([position + 1, first], dim=-1).view(*self._shape, 2)
+        windows = self._accumulator.push(pointer, action, dataclasses.replace(step, successor=successor))
+        self._transitions.append(*windows)
+
+        self._state["first"].copy_(first)
+        position.add_(valid.long() + (valid & ended).long())
+        fresh.copy_(torch.where(valid, ended, fresh))
+        self._forget()
+
+    def sample(self, batch_size: int, key: Tensor) -> Batch:
+        """Transitions ``[S, batch_size, ...]`` drawn uniformly with replacement; ``key`` ``[S]`` is a random key.
+
+        ``observation`` and ``next_observation`` ``[S, batch_size, stack, *frame]`` may share memory: do not write to
+        them. Every seed must hold a transition: this is not checked, since looking would wait for the device.
+        """
+        live = self._live()
+        ends = live.cumsum(dim=1)
+        draw = random.integers(key, ends[:, -1:], batch_size)
+        environment = torch.searchsorted(ends, draw, right=True).clamp(max=self._shape[1] - 1)
+        # Draws below ends[e - 1] belong to the environments before e; the rest counts on from its oldest transition.
+        oldest = self._state["forgotten"].view(self._shape) - (ends - live)
+        ring = self._ring.view(self._shape).gather(1, environment)
+        transitions = self._transitions.gather(ring, oldest.gather(1, environment) + draw)
+
+        (newest, first), newest_next = transitions.observation.unbind(-1), transitions.next_observation[..., 0]
+        positions = torch.cat([newest.unsqueeze(-1) + self._back, newest_next.unsqueeze(-1) + self._next_back], dim=-1)
+        frames = self._read(ring.unsqueeze(-1), positions, first.unsqueeze(-1))
+        return dataclasses.replace(
+            transitions, observation=frames[:, :, : self.stack], next_observation=frames[:, :, -self.stack :]
+        )
+
+    def cut(self) -> None:
+        """End every environment's episode at its last stored step, as a truncation would; for gaps in the stream."""
+        self._transitions.append(*self._accumulator.flush())
+        self._state["position"].add_((~self._state["fresh"]).long())
+        self._state["fresh"].fill_(True)
+        self._forget()
+
+    def _write(self, position: Tensor, observation: Tensor, valid: Tensor) -> None:
+        newest_frame = observation[:, :, -1]
+        self._frames.write(position.unsqueeze(1), valid.unsqueeze(1), [newest_frame])
+
+    def _read(self, ring: Tensor, positions: Tensor, first: Tensor) -> Tensor:
+        """Frames at ``positions`` of an episode that began at ``first``, padded before."""
+        if self.padding == "first":
+            row = self._frames.row(ring, torch.maximum(positions, first))
+        else:
+            row = torch.where(positions < first, self._frames.blank_row, self._frames.row(ring, positions))
+        return self._frames.read(row)[0]
+
+    def _live(self) -> Tensor:
+        return (self._transitions.written - self._state["forgotten"]).view(self._shape)
+
+    def _forget(self) -> None:
+        """Pass over the transitions whose oldest frame has been overwritten, or will be by the next observation."""
+        oldest_kept = self._state["position"] + 1 - self._frames.slots
+        # At most two slots were taken since the last call. Losing an episode's first frame ends as many transitions
+        # as the stack has frames, losing any other frame ends at most one.
+        number = self._state["forgotten"].unsqueeze(1) + torch.arange(self.stack + 1, device=self._ring.device)
+        newest, first = self._transitions.gather(self._ring.unsqueeze(1), number).observation.unbind(-1)
+        oldest_needed = torch.maximum(newest + 1 - self.stack, first)
+        lost = (oldest_needed < oldest_kept.unsqueeze(1)) & (number < self._transitions.written.unsqueeze(1))
+        self._state["forgotten"].add_(lost.sum(dim=1))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is filled, and the open windows. May share memory with the replay: save it before the next ``add``."""
+        return {
+            **{name: value.clone() for name, value in self._state.items()},
+            "frames": self._frames.state_dict(self._state["position"] + 1),
+            "transitions": self._transitions.state_dict(),
+            "accumulator": self._accumulator.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to a saved state.
+
+        Raises:
+            ValueError: it was saved by a replay of another shape.
+        """
+        self._accumulator.load_state_dict(state["accumulator"])
+        self._transitions.load_state_dict(state["transitions"])
+        self._frames.load_state_dict(state["frames"])
+        for name, value in self._state.items():
+            value.copy_(state[name])

@@ -1,0 +1,85 @@
+"""Ring memories side by side in flat tables, written and read by fixed-shape tensor operations."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_TORCH_TO_NUMPY = {torch.uint8: np.uint8, torch.float32: np.float32, torch.int64: np.int64}
+
+
+class Rings:
+    """``rings`` rings of ``slots`` slots; a slot holds one row of every table.
+
+    Positions count the writes of a ring from its first and are never reduced: position p lies in slot p % slots.
+    Each ring has two rows more: a spare one, which takes the writes that are not to be kept, so that no write needs a
+    shape that depends on data, and a blank one, which stays zero.
+
+    Args:
+        rings: R.
+        slots: of each ring.
+        tables: shape of a row and dtype, for each table.
+        device: where the tables live. On the CPU memory is taken page by page as it is first written.
+    """
+
+    def __init__(
+        self, rings: int, slots: int, tables: Sequence[tuple[Sequence[int], torch.dtype]], device: torch.device | str
+    ) -> None:
+        self.rings, self.slots = rings, slots
+        self._stride = slots + 2
+        self.tables = [_lazy_zeros((rings * self._stride, *shape), dtype, device) for shape, dtype in tables]
+        self.blank_row = slots + 1
+        self._first_row = torch.arange(rings, device=device) * self._stride
+
+    @property
+    def nbytes(self) -> int:
+        return sum(table.nbytes for table in self.tables)
+
+    def row(self, ring: Tensor, position: Tensor) -> Tensor:
+        """Where in the tables the slots of int64 positions lie; ``ring`` and ``position`` broadcast."""
+        return ring * self._stride + position % self.slots
+
+    def write(self, position: Tensor, keep: Tensor, values: Sequence[Tensor]) -> None:
+        """Write one row of every table at each of C positions ``[R, C]`` of each ring, where ``keep`` ``[R, C]``."""
+        row = self._first_row.unsqueeze(1) + torch.where(keep, position % self.slots, self.slots)
+        for table, value in zip(self.tables, values, strict=True):
+            table.index_copy_(0, row.flatten(), value.reshape(row.numel(), *table.shape[1:]))
+
+    def read(self, row: Tensor) -> list[Tensor]:
+        """The rows of every table, ``[*row.shape, ...]``."""
+        flat = row.flatten()
+        return [table.index_select(0, flat).view(*row.shape, *table.shape[1:]) for table in self.tables]
+
+    def state_dict(self, written: Tensor) -> dict[str, Any]:
+        """The slots in use after ``written`` writes to each ring; full tables are not copied but shared."""
+        most = int(written.max())
+        used = most if most < self.slots else self._stride
+        state = {}
+        for index, table in enumerate(self.tables):
+            by_ring = table.view(self.rings, self._stride, *table.shape[1:])
+            # What lies in the spare rows depends on the order of writes on the device: no part of the state.
+            by_ring[:, self.slots].zero_()
+            state[f"table_{index}"] = by_ring[:, :used].contiguous()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for index, table in enumerate(self.tables):
+            saved = state[f"table_{index}"]
+            by_ring = table.view(self.rings, self._stride, *table.shape[1:])
+            used = saved.shape[1]
+            if saved.shape[0] != self.rings or used > self._stride or saved.shape[2:] != by_ring.shape[2:]:
+                raise ValueError(
+                    f"the saved replay has rings of shape {tuple(saved.shape)}, this one {tuple(by_ring.shape)}: "
+                    "capacity, seeds, environments and spaces must be those it was saved with"
+                )
+            by_ring[:, :used].copy_(saved)
+
+
+def _lazy_zeros(shape: Sequence[int], dtype: torch.dtype, device: torch.device | str) -> Tensor:
+    if torch.device(device).type != "cpu" or dtype not in _TORCH_TO_NUMPY:
+        return torch.zeros(*shape, dtype=dtype, device=device)
+    # torch.zeros would touch every page at once, which takes seconds for gigabytes; numpy leaves that to the system.
+    return torch.from_numpy(np.zeros(math.prod(shape), dtype=_TORCH_TO_NUMPY[dtype])).view(*shape)

@@ -1,0 +1,52 @@
+"""Rings of complete transitions: what is appended in streams with holes lies without holes."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rlsuite.experience import Batch
+from rlsuite.replay.packing import Packing
+from rlsuite.replay.rings import Rings
+
+
+class TransitionRings:
+    """R rings that keep the newest ``slots`` transitions each.
+
+    ``written`` ``[R]`` counts what was ever appended; transition number p of a ring is there while
+    ``written - slots <= p < written``.
+    """
+
+    def __init__(self, rings: int, slots: int, packing: Packing, device: torch.device | str) -> None:
+        self._packing = packing
+        self._rings = Rings(rings, slots, [((width,), dtype) for dtype, width in packing.widths.items()], device)
+        self.written = torch.zeros(rings, dtype=torch.int64, device=device)
+
+    @property
+    def slots(self) -> int:
+        return self._rings.slots
+
+    @property
+    def nbytes(self) -> int:
+        return self._rings.nbytes
+
+    def append(self, transitions: Batch, complete: Tensor) -> None:
+        """Append, in order, the transitions marked in ``complete`` (bool).
+
+        The leading axes of both multiply to ``[R, C]``: C candidates a ring, at most ``slots``.
+        """
+        complete = complete.reshape(self._rings.rings, complete.numel() // self._rings.rings)
+        number = complete.cumsum(dim=1)
+        self._rings.write(self.written.unsqueeze(1) + number - 1, complete, self._packing.pack(transitions))
+        self.written.add_(complete.sum(dim=1))
+
+    def gather(self, ring: Tensor, position: Tensor) -> Batch:
+        """Transitions number ``position`` (int64) of rings ``ring``, which broadcast to the batch's leading axes."""
+        return self._packing.unpack(self._rings.read(self._rings.row(ring, position)))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"written": self.written.clone(), "rings": self._rings.state_dict(self.written)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._rings.load_state_dict(state["rings"])
+        self.written.copy_(state["written"])

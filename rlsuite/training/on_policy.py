@@ -1,0 +1,103 @@
+"""The source of on-policy agents: T vector steps with the present policy, learned from once."""
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlsuite.experience import Environments
+from rlsuite.replay.rollout import Rollout, RolloutBatch
+from rlsuite.training.episodes import EpisodeStatistics
+from rlsuite.training.stopwatch import Stopwatch
+
+
+class PolicyActor(Protocol):
+    """An agent as the rollout sees it."""
+
+    def draw(self, observation: Tensor, env_step: Tensor) -> Tensor:
+        """What the policy draws for observations ``[S, E, ...]``: what it learns from."""
+        ...
+
+    def to_action(self, draw: Tensor) -> Tensor:
+        """The action in the environment's units that a draw stands for."""
+        ...
+
+
+class RolloutSource:
+    """Collects a rollout of all environments, hands them out as one batch, and begins anew.
+
+    Episodes go on from one rollout to the next; how their unfinished part is valued is the learner's matter.
+
+    Args:
+        agent: draws the actions.
+        environments: where they are taken.
+        rollout: holds the T vector steps that are learned from at once.
+        clip_rewards: learn from rewards clipped to [-1, 1]; episode statistics keep the raw ones.
+    """
+
+    def __init__(
+        self,
+        agent: PolicyActor,
+        environments: Environments,
+        rollout: Rollout,
+        *,
+        clip_rewards: bool = False,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.agent, self.environments, self.rollout, self.clip_rewards = agent, environments, rollout, clip_rewards
+        shape = (len(environments.seeds), environments.num_envs)
+        self.env_steps = 0
+        self.episodes = EpisodeStatistics(*shape, device)
+        self._env_step = torch.zeros((), dtype=torch.int64, device=device)
+        self._observation: Tensor | None = None
+        self._watch = Stopwatch()
+
+    def collect(self) -> int:
+        if self._observation is None:
+            self._observation = self.environments.reset()
+        for _ in range(self.rollout.length):
+            with self._watch("act"):
+                draw = self.agent.draw(self._observation, self._env_step)
+            with self._watch("environment"):
+                step = self.environments.step(self.agent.to_action(draw))
+            with self._watch("store"):
+                self.rollout.add(self._observation, draw, step.with_clipped_reward() if self.clip_rewards else step)
+                self.episodes.add(step)
+            self._observation = step.observation
+            self.env_steps += self.environments.num_envs
+            self._env_step += self.environments.num_envs
+        return 1
+
+    def sample(self) -> RolloutBatch:
+        return self.rollout.batch()
+
+    def statistics(self) -> dict[str, np.ndarray | float]:
+        return self.episodes.drain() | self._watch.fractions()
+
+    def state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = {
+            "env_steps": self.env_steps,
+            "episodes": self.episodes.state_dict(),
+            "started": self._observation is not None,
+        }
+        if self._observation is not None:
+            state["environments"] = self.environments.state_dict()
+            state["observation"] = self._observation
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.env_steps = state["env_steps"]
+        self._env_step.fill_(self.env_steps)
+        self.episodes.load_state_dict(state["episodes"])
+        if not state["started"]:
+            return
+        fresh = self.environments.load_state_dict(state["environments"])
+        if self.environments.exact_resume:
+            self._observation = state["observation"]
+        else:
+            self._observation = fresh
+            self.episodes.abandon()
+
+    def close(self) -> None:
+        self.environments.close()

@@ -1,0 +1,58 @@
+"""One sitting of a run: opens everything that reports it, and closes it with how the sitting ended."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlsuite.tracking.console import Console
+from rlsuite.tracking.jsonl import JsonlWriter
+from rlsuite.tracking.record import Axis, Clock, Status, Writer
+from rlsuite.tracking.tracker import Tracker
+from rlsuite.tracking.wandb_writer import Mode, WandbWriter
+
+
+@dataclass
+class Session:
+    """The tracker that fans out to all writers, and the console that ticks; set ``status`` before leaving."""
+
+    tracker: Tracker
+    console: Console
+    status: Status = "failed"
+
+
+@contextmanager
+def session(
+    folder: Path,
+    title: str,
+    total: int,
+    headlines: Mapping[str, str],
+    seeds: Sequence[int],
+    axis: Axis = "env_steps",
+    wandb: Mode = "auto",
+    wandb_project: str = "rlsuite",
+    wandb_group: str | None = None,
+    resume_at: Clock | None = None,
+) -> Iterator[Session]:
+    """Report to ``metrics.jsonl``, the terminal and Weights & Biases while entered.
+
+    Args:
+        folder: of the run; its ``config.json`` is what Weights & Biases is told of the run.
+        title: what is trained, for people.
+        total, axis: where the run ends and in what unit.
+        headlines: metrics shown on the terminal, by name, and how to call them.
+        resume_at: the clock of the checkpoint that the sitting starts from; ``None`` for a new run.
+    """
+    config = json.loads((folder / "config.json").read_text())
+    console = Console(title, total, headlines, len(seeds), axis, folder)
+    writers: list[Writer] = [
+        JsonlWriter(folder / "metrics.jsonl", resume_at),
+        console,
+        WandbWriter(folder, folder.name, config, seeds, wandb, wandb_project, wandb_group, axis),
+    ]
+    opened = Session(Tracker(writers), console)
+    try:
+        yield opened
+    finally:
+        opened.tracker.close(opened.status)

@@ -1,0 +1,52 @@
+"""Train a registered supervised experiment on the same run loop, networks and checkpoints as the agents.
+
+python scripts/supervised.py digits-lenet [--seeds 3]
+python scripts/supervised.py list
+"""
+
+import dataclasses
+import sys
+from typing import Literal
+
+import tyro
+from command import fail_kindly
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    experiment: tyro.conf.Positional[str]
+    """Name of the experiment, or list."""
+    seeds: int = 1
+    """How many seeds to train as one program."""
+    seed: int = 0
+    """The first seed."""
+    epochs: int | None = None
+    """Times through the data; by default the experiment's own."""
+    batch_size: int | None = None
+    """Examples an update, per seed; by default the experiment's own."""
+    learning_rate: float | None = None
+    """Of Adam; by default the experiment's own."""
+    device: str = "cpu"
+    """cpu or cuda."""
+    name: str | None = None
+    """Name of the run and of its folder."""
+    runs: str = "runs"
+    """Folder that holds the runs."""
+    resume: bool = False
+    """Go on with the run of that --name where it stopped."""
+    wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
+    """Weights & Biases; auto is online where a key is configured, else offline."""
+
+
+def main(options: Options) -> int:
+    from rlsuite.supervised.run import list_experiments, train
+
+    if options.experiment == "list":
+        list_experiments()
+        return 0
+    return train(**vars(options))
+
+
+if __name__ == "__main__":
+    with fail_kindly():
+        sys.exit(main(tyro.cli(Options, description=__doc__)))

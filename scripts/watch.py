@@ -1,0 +1,70 @@
+"""Watch the agent of a run act, and what it thinks: in a window, or as a video where there is no screen.
+
+    python scripts/watch.py runs/NAME
+    python scripts/watch.py runs/NAME --record out.mp4 --episodes 3
+
+In the window, space pauses, the right arrow goes one step, + and - change the speed, Esc or Q closes.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Literal
+
+import tyro
+from command import fail_kindly
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    record: Path | None = None
+    """Write a video instead, .mp4 or .gif; without a screen it goes to the run's folder."""
+    episodes: int | None = None
+    """How many episodes; by default 1 in a video, and no end in a window."""
+    checkpoint: Literal["best", "last", "previous"] = "best"
+    """best: each seed's best evaluation during training; last: as training ended."""
+    seed: int | None = None
+    """Which seed of the run plays; by default its first."""
+    fps: float | None = None
+    """Frames (env steps) a second; by default the environment's real time."""
+    max_seconds: float = 60.0
+    """Longest part of an episode in a video, in seconds of video."""
+    device: str | None = None
+    """By default the run's own."""
+
+
+def main(options: Options) -> None:
+    for name in ("episodes", "fps", "max_seconds"):
+        number = getattr(options, name)
+        if number is not None and not number > 0:
+            raise ValueError(f"--{name.replace('_', '-')} must be positive, not {number}")
+
+    from agents.runs import open_run
+    from agents.watching import record, watch
+    from rlsuite.tracking.window import KEYS, NoScreenError, has_screen
+
+    run = open_run(options.run)
+    if options.device is not None:
+        run = dataclasses.replace(run, config=dataclasses.replace(run.config, device=options.device))
+    path, episodes = options.record, options.episodes
+    how = {"checkpoint": options.checkpoint, "seed": options.seed, "frames_per_second": options.fps}
+    if path is None and has_screen():
+        print(KEYS)
+        try:
+            watch(run, episodes=episodes, **how)
+            return
+        except NoScreenError as error:
+            print(f"no window can be opened ({error}); recording a video instead")
+    elif path is None:
+        print("there is no screen here; recording a video instead")
+    path = path or run.folder / "videos" / f"watch-{options.checkpoint}.mp4"
+    record(run, path, episodes=episodes or 1, max_seconds=options.max_seconds, **how)
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    with fail_kindly():
+        main(tyro.cli(Options, description=__doc__))
+        sys.exit(0)
