@@ -36,7 +36,7 @@ from rlsuite.training.schedules import per_seed
 from rlsuite.training.trainer import Schedule, Source, Trainer
 
 _EVALUATION_ENVS = 10  # per seed, at most, so that populations do not open thousands of environments
-_UPDATES_WORTH_COMPILING = 60_000  # compiling takes up to a minute and saves a third of an update
+_UPDATES_WORTH_COMPILING = 60_000  # of one seed; compiling takes half a minute and saves about a third of an update
 _PACKAGES = ("gymnasium", "torch", "numpy", "ale-py", "wandb")
 
 
@@ -170,7 +170,7 @@ def resolved(config: RunConfig) -> RunConfig:
     if isinstance(config, DQNConfig) and config.evaluation_epsilon is None:
         changes["evaluation_epsilon"] = PROTOCOLS[config.protocol].evaluation_epsilon if is_atari(config.env) else 0.0
     if config.execution == "auto":
-        long = isinstance(config, ReplayConfig) and config.total_updates >= _UPDATES_WORTH_COMPILING
+        long = isinstance(config, ReplayConfig) and config.total_updates * config.seeds >= _UPDATES_WORTH_COMPILING
         changes["execution"] = "compile" if long else "eager"
     return dataclasses.replace(config, **changes)
 

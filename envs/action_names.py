@@ -1,12 +1,12 @@
 """What actions are called, for people who watch."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Discrete
 
 from envs.adapter import VectorAdapter
+from envs.watched import mujoco_model
 
 _PUSHES = ("push left", "coast", "push right")
 _MINATAR = ("nothing", "left", "up", "right", "down", "fire")
@@ -51,16 +51,15 @@ def action_names(environments: VectorAdapter, env_id: str) -> tuple[str, ...]:
         names = getattr(environments.vector_env, "action_names", None) or _DISCRETE.get(name, ())
         numbers = [f"action {int(space.start) + index}" for index in range(int(space.n))]
     else:
-        names = _actuator_names(environments.vector_env) or _CONTINUOUS.get(name, ())
+        names = _actuator_names(environments) or _CONTINUOUS.get(name, ())
         numbers = [f"action {index}" for index in range(int(np.prod(space.shape or ())))]
     return tuple(names if len(names) == len(numbers) else numbers)
 
 
-def _actuator_names(vector_env: Any) -> Sequence[str]:
+def _actuator_names(environments: VectorAdapter) -> Sequence[str]:
     """What the motors of a MuJoCo model are called: often only the joints they turn have names."""
-    copies = getattr(vector_env, "envs", ())
-    model: Any = getattr(copies[0].unwrapped, "model", None) if copies else None
-    if not hasattr(model, "actuator_trnid"):
+    model = mujoco_model(environments)
+    if model is None:
         return ()
     motors = [model.actuator(index).name for index in range(model.nu)]
     joints = [model.joint(index).name for index in model.actuator_trnid[:, 0]]

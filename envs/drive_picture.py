@@ -103,7 +103,7 @@ def _draw_road(
             width = 5 * _FINE if sharp[index] else 2 * _FINE
             pygame.draw.line(canvas, _RED if kerb else _WHITE, edge[index], edge[index + 1], width)
     centre = to_pixels(middle)
-    for index in np.flatnonzero(distances[:-1] % 6.0 < 3.0):
+    for index in np.flatnonzero(distances[:-1] % 6.0 < 3.0).tolist():
         pygame.draw.line(canvas, _WHITE, centre[index], centre[index + 1], 2 * _FINE)
 
 

@@ -1,7 +1,7 @@
 """From an environment's id to its environments: the one function that training, evaluation and watching begin with."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium
 import torch
@@ -27,7 +27,7 @@ def make_environments(
     autoreset_mode: AutoresetMode | None = None,
     env_kwargs: dict[str, Any] | None = None,
     purpose: Purpose = "train",
-    render_mode: str | None = None,
+    render_mode: Literal["rgb_array"] | None = None,
 ) -> VectorAdapter:
     """``num_envs`` environments for each seed.
 
@@ -42,13 +42,15 @@ def make_environments(
         autoreset_mode: NEXT_STEP unless given, SAME_STEP for ``rlsuite/*``.
         env_kwargs: options of the environment itself.
         purpose: environments for different purposes see different episodes.
-        render_mode: ``rgb_array`` for environments to be watched by ``render``.
+        render_mode: ``rgb_array`` for environments whose ``render`` gives pictures.
 
     Raises:
         ValueError: unknown or unsupported names, spaces, sizes or options.
     """
     if num_envs < 1 or not seeds:
         raise ValueError(f"at least one environment and one seed are needed, not {num_envs} and {list(seeds)}.")
+    if render_mode not in (None, "rgb_array"):
+        raise ValueError(f"render_mode is None or 'rgb_array', not {render_mode!r}.")
     spec = find_spec(env_id)
     options = dict(env_kwargs or {})
     if render_mode is not None:

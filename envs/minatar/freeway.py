@@ -70,7 +70,7 @@ class Freeway:
 
         time_left = state["time_left"] - 1
         following = {
-            "row": torch.where(hit & (wait > 0), grid.SIZE - 1, row),
+            "row": torch.where(hit, grid.SIZE - 1, row),
             "wait": grid.counted_down(wait),
             "time_left": time_left,
             "last_action": action,

@@ -27,15 +27,15 @@ TEXT: Color = (232, 235, 241)
 BAR: Color = (86, 180, 233)
 CHOSEN: Color = (230, 159, 0)
 
-_PANEL_WIDTH = 340
+_PANEL_WIDTH = 360
 _MARGIN = 18
 _INSIDE = _PANEL_WIDTH - 2 * _MARGIN
 _LOWEST, _HIGHEST = 480, 640  # pixels: of the whole
 _WIDEST_PICTURE = 960
 _ENLARGE_TO = 600  # small pictures grow by whole numbers up to here
-_HEADER_HEIGHT, _PLOT_HEIGHT, _GAP = 116, 112, 14
+_HEADER_HEIGHT, _TITLE_HEIGHT, _PLOT_HEIGHT, _GAP = 116, 22, 112, 14
 _ROW_HEIGHTS = (15, 26)
-_NAME_WIDTH, _NUMBER_WIDTH, _BOUND_WIDTH = 112, 62, 34
+_NAME_WIDTH, _NUMBER_WIDTH, _BOUND_WIDTH = 112, 60, 32
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class WatchPanel:
     def draw(self, moment: Moment) -> pygame.Surface:
         """The picture on the left, the panel on the right; width and height are even, as video wants them."""
         picture = scaled(moment.picture)
-        width, height = picture.get_width(), max(picture.get_height(), _LOWEST)
+        width, height = picture.get_width(), max(picture.get_height(), _height(moment))
         canvas = pygame.Surface((width + _PANEL_WIDTH + width % 2, height + height % 2))
         canvas.fill(BACKGROUND)
         canvas.blit(picture, (0, (height - picture.get_height()) // 2))
@@ -128,7 +128,7 @@ class WatchPanel:
         self._write(panel, self._small, ends, DIM, (_PANEL_WIDTH - _MARGIN, top + 1), from_right=True)
         start = _MARGIN + _NAME_WIDTH
         length = _INSIDE - _NAME_WIDTH - _NUMBER_WIDTH
-        for index, row in self._rows(panel, top + 22, bottom, len(bars.names), keep=bars.chosen):
+        for index, row in self._rows(panel, top + _TITLE_HEIGHT, bottom, len(bars.names), keep=bars.chosen):
             value, is_chosen = float(bars.values[index]), index == bars.chosen
             color = CHOSEN if is_chosen else BAR
             track = pygame.Rect(start, row.centery - 5, length, 10)
@@ -145,7 +145,7 @@ class WatchPanel:
         self._write(panel, self._bold, sliders.title, TEXT, (_MARGIN, top))
         start = _MARGIN + _NAME_WIDTH
         length = _INSIDE - _NAME_WIDTH - _NUMBER_WIDTH - 2 * _BOUND_WIDTH
-        for index, row in self._rows(panel, top + 22, bottom, len(sliders.names)):
+        for index, row in self._rows(panel, top + _TITLE_HEIGHT, bottom, len(sliders.names)):
             value, low, high = (float(x[index]) for x in (sliders.values, sliders.low, sliders.high))
             track = pygame.Rect(start + _BOUND_WIDTH, row.centery - 2, length, 4)
             pygame.draw.rect(panel, TRACK, track, border_radius=2)
@@ -230,6 +230,13 @@ class WatchPanel:
         image = font.render(text, True, ink)
         x, y = corner
         panel.blit(image, (x - image.get_width() if from_right else x, y))
+
+
+def _height(moment: Moment) -> int:
+    """What the panel needs for a row for each action, within limits."""
+    needed = _HEADER_HEIGHT + _GAP + _TITLE_HEIGHT + len(moment.action.names) * _ROW_HEIGHTS[0] + _MARGIN
+    needed += _PLOT_HEIGHT + _GAP if moment.values else 0
+    return min(max(needed, _LOWEST), _HIGHEST)
 
 
 def scaled(picture: np.ndarray) -> pygame.Surface:

@@ -131,6 +131,16 @@ def test_space_invaders_plays_like_the_published_game(arrange: Callable[[Any, St
     )
 
 
+def test_the_invasion_succeeds_when_aliens_in_the_lowest_row_turn() -> None:
+    game = SpaceInvaders(sticky_action_probability=0.0)
+    state = game.initial(random.key(torch.arange(2)))
+    state["aliens"] = torch.zeros_like(state["aliens"])
+    state["aliens"][0, 9, 0] = state["aliens"][1, 8, 0] = True
+    state["alien_move_timer"] = torch.zeros_like(state["cannon"])
+    _, _, terminated = game.transition(state, torch.full((2,), NOTHING), torch.zeros(2, dtype=torch.int64))
+    assert terminated.tolist() == [True, False]
+
+
 def _seaquest_step(key: Tensor, game: Any) -> Answers:
     sticks, *draws = random.uniform(key, 6).squeeze(0).numpy()
     enemy, diver = game.e_spawn_timer == 0, game.d_spawn_timer == 0
@@ -174,6 +184,22 @@ def test_seaquest_plays_like_the_published_game(arrange: Callable[[Any, State], 
         policy=_dive,
         arrange=arrange,
     )
+
+
+def test_of_two_fish_that_swim_into_a_torpedo_the_newest_is_hit() -> None:
+    game = Seaquest(sticky_action_probability=0.0)
+    state = game.initial(random.key(torch.arange(1)))
+    for slot in (0, 3):
+        for name, value in (("x", 2), ("y", 5), ("right", True), ("there", True)):
+            state[f"fish_{name}"] = state[f"fish_{name}"].clone()
+            state[f"fish_{name}"][0, slot] = value
+    for name, value in (("x", 4), ("y", 5), ("there", True)):
+        state[f"torpedo_{name}"] = state[f"torpedo_{name}"].clone()
+        state[f"torpedo_{name}"][0, 1] = value
+    following, reward, _ = game.transition(state, torch.tensor([NOTHING]), torch.zeros(1, dtype=torch.int64))
+    assert reward.item() == 1
+    assert following["fish_there"][0].nonzero().flatten().tolist() == [3]
+    assert not following["torpedo_there"].any()
 
 
 @pytest.mark.parametrize("game", [Breakout(0.5), Freeway(0.5), Asterix(0.5), SpaceInvaders(0.5), Seaquest(0.5)])

@@ -15,9 +15,10 @@ from rlsuite.deqn.preferences import consumption_error, utility
 from rlsuite.deqn.quadrature import Gaussian, gauss_hermite
 from rlsuite.deqn.references import consumption_saving as reference
 
-# At the kink savings rise by about 0.5 and the multiplier falls by risk aversion (2) for a unit of wealth. With scales in
-# this ratio the raw output has one slope on both sides, which a smooth network can give it.
-_SAVINGS_SCALE, _MULTIPLIER_SCALE = 0.1, 0.4
+# A household without savings would consume a constant if it could, so that wealth over that wish rises one for one with
+# wealth; one with savings consumes about 0.45 of another unit. With the multiplier steeper by 1 / (1 - 0.45), the raw output
+# has one slope on both sides of the kink, as a smooth network wants it.
+_STEEPNESS = 1.8
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,12 @@ class ConsumptionSaving(Model):
 
     def head(self, raw: Tensor, state: Tensor) -> Policy:
         wealth = state[..., 0]
-        slack, multiplier = heads.complementarity(1 + raw[..., 0])
-        savings = heads.bounded(_SAVINGS_SCALE * slack, wealth)
-        return {"consumption": wealth - savings, "savings": savings, "multiplier": _MULTIPLIER_SCALE * multiplier}
+        # The log of wealth over what the household would like to consume; in hand-to-mouth fashion half of it at first.
+        wish = 0.5 * (torch.log(wealth) - state[..., 1]) + 0.1 * raw[..., 0]
+        slack, shortage = heads.complementarity(wish)
+        savings = -wealth * torch.expm1(-slack)
+        multiplier = -torch.expm1(-_STEEPNESS * self.calibration.risk_aversion * shortage)
+        return {"consumption": wealth * torch.exp(-slack), "savings": savings, "multiplier": multiplier}
 
     def step(self, state: Tensor, policy: Policy, shock: Tensor) -> Tensor:
         ln_income = self.calibration.persistence * state[..., 1] + self.calibration.volatility * shock[..., 0]
