@@ -50,9 +50,7 @@ class Player:
         run: the run.
         checkpoint: ``best``, ``last`` or ``previous``.
         seed: one of the run's; the first unless given.
-
-    Attributes:
-        frames_per_second: at which the environment is seen in real time.
+        frames_per_second: the pace at which people will see it; the environment's real time unless given.
 
     Raises:
         RenderError: the environment cannot be drawn here.
@@ -60,7 +58,9 @@ class Player:
         CheckpointError: the checkpoint is missing or damaged.
     """
 
-    def __init__(self, run: Run, checkpoint: str, seed: int | None = None) -> None:
+    def __init__(
+        self, run: Run, checkpoint: str, seed: int | None = None, frames_per_second: float | None = None
+    ) -> None:
         self.run = run
         self.seed = run.seeds[0] if seed is None else seed
         if self.seed not in run.seeds:
@@ -70,8 +70,8 @@ class Player:
         self.agent = load_agent(run, checkpoint)
         self.environments = make_watched(env_id, self.seed, protocol=protocol, device=run.device)
         self.names = action_names(self.environments, env_id)
-        declared = self.environments.vector_env.metadata.get("render_fps")
-        self.frames_per_second = float(declared or _DEFAULT_FRAMES_PER_SECOND)
+        real_time = self.environments.vector_env.metadata.get("render_fps") or _DEFAULT_FRAMES_PER_SECOND
+        self.frames_per_second = frames_per_second or float(real_time)
         self._env_steps = torch.zeros((), dtype=torch.int64, device=run.device)  # of all episodes
 
     def close(self) -> None:
@@ -151,5 +151,5 @@ class Player:
         episode.scores.append(scores)
         # Values of good and bad actions are often close: an axis from zero would show bars of equal length.
         lately = np.stack(episode.scores)
-        limits = (0.0, 1.0) if thoughts.scores_are_probabilities else (float(lately.min()), float(lately.max()))
+        limits = (0.0, 1.0) if thoughts.scores_are_probabilities else (float(scores.max()), float(scores.min()))
         return Bars(thoughts.score_name, self.names, scores, chosen, limits)

@@ -7,7 +7,7 @@ from agents.player import Player
 from agents.runs import Run
 from rlsuite.tracking.video import VideoWriter
 from rlsuite.tracking.watch_panel import WatchPanel, pixels
-from rlsuite.tracking.window import Window
+from rlsuite.tracking.window import KEYS, Window
 
 
 def record(
@@ -35,11 +35,11 @@ def record(
         ExperienceError: the environment failed.
         OSError: the file could not be written.
     """
-    with closing(Player(run, checkpoint, seed)) as player:
-        pace = frames_per_second or player.frames_per_second
+    with closing(Player(run, checkpoint, seed, frames_per_second)) as player:
         panel = WatchPanel()
-        with VideoWriter(path, pace) as video:
-            for moment in player.moments(episodes, max_env_steps=max(1, round(max_seconds * pace))):
+        max_env_steps = max(1, round(max_seconds * player.frames_per_second))
+        with VideoWriter(path, player.frames_per_second) as video:
+            for moment in player.moments(episodes, max_env_steps):
                 video.write(pixels(panel.draw(moment)))
     return path
 
@@ -58,14 +58,15 @@ def watch(
         NoScreenError: no window can be opened.
         RenderError, ValueError, CheckpointError, ExperienceError: as ``record``.
     """
-    with closing(Player(run, checkpoint, seed)) as player:
+    with closing(Player(run, checkpoint, seed, frames_per_second)) as player:
         panel = WatchPanel()
         window: Window | None = None
         for moment in player.moments(episodes):
             frame = panel.draw(moment)
             if window is None:
-                pace = frames_per_second or player.frames_per_second
-                window = Window(f"{run.folder.name}: {moment.heading}", frame.get_size(), pace)
+                title = f"{run.folder.name}: {moment.heading}"
+                window = Window(title, frame.get_size(), player.frames_per_second)
+                print(KEYS)
             if not window.show(frame):
                 break
         if window is not None:

@@ -46,7 +46,7 @@ class Acrobot:
 
     def initial(self, key: Tensor) -> State:
         """All four uniform in [-0.1, 0.1)."""
-        return _named(*(random.uniform(key, 4).to(self.dtype) * 0.2 - 0.1).unbind(-1))
+        return _named(*(draw.to(self.dtype) * 0.2 - 0.1 for draw in random.uniforms(key, 4)))
 
     def transition(self, state: State, action: Tensor, key: Tensor) -> tuple[State, Tensor, Tensor]:
         angle_1, angle_2, speed_1, speed_2 = _runge_kutta(_joints(state), (action - 1).to(self.dtype))

@@ -12,11 +12,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
 from envs.conversion import action_array, check_action_space, observation_tensor, tensor_space
-from envs.failure import ExperienceError
 from envs.info import STOPS_BOOTSTRAP
 from envs.inspection import Fault, action_fault, observation_fault, reported_fault, reward_fault
 from envs.seeding import Purpose, environment_seeds
-from rlsuite.experience import Step
+from rlsuite.experience import ExperienceError, Step
 
 
 class Stateful(Protocol):

@@ -45,7 +45,7 @@ class CartPole:
 
     def initial(self, key: Tensor) -> State:
         """All four uniform in [-0.05, 0.05)."""
-        values = (random.uniform(key, 4).to(self.dtype) * 0.1 - 0.05).unbind(-1)
+        values = (draw.to(self.dtype) * 0.1 - 0.05 for draw in random.uniforms(key, 4))
         return dict(zip(("position", "velocity", "angle", "angular_velocity"), values, strict=True))
 
     def transition(self, state: State, action: Tensor, key: Tensor) -> tuple[State, Tensor, Tensor]:

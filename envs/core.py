@@ -97,6 +97,8 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
     ) -> None:
         if num_envs < 1:
             raise ValueError(f"num_envs must be at least 1, not {num_envs}.")
+        if max_episode_steps is not None and max_episode_steps < 1:
+            raise ValueError(f"max_episode_steps must be at least 1, not {max_episode_steps}.")
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode must be None or 'rgb_array', not {render_mode!r}.")
         self.dynamics = dynamics
@@ -247,6 +249,9 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             self.episode.add_(ended)
             state = select(ended, self.dynamics.initial(random.fold(self.key, self.episode)), state)
             observation = self.dynamics.observe(state)
+        else:
+            # A part of the old state may live on under another name: it must not be overwritten before it is kept.
+            state = {name: value.clone() for name, value in state.items()}
         self._keep(state)
         self.episode_length.copy_(length)
         self.episode_return.copy_(episode_return + reward)
@@ -301,7 +306,7 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         """Uniform random actions on the device; ``key`` is int64 ``[N]``."""
         space = self.dynamics.action_space
         if isinstance(space, Discrete):
-            return random.integers(key, int(space.n), 1).squeeze(-1)
+            return random.integers(key, int(space.n))
         # Bounds are the same in every dimension here, and plain numbers cost a compiled region no input.
         low, high = float(space.low.min()), float(space.high.max())
         return low + (high - low) * random.uniform(key, *space.shape)

@@ -21,7 +21,7 @@ _OBSERVATION_SPACE = Box(
 
 def _initial(key: Tensor, dtype: torch.dtype) -> State:
     """At rest, position uniform in [-0.6, -0.4)."""
-    position = random.uniform(key, 1).squeeze(-1).to(dtype) * 0.2 - 0.6
+    position = random.uniform(key).to(dtype) * 0.2 - 0.6
     return {"position": position, "velocity": torch.zeros_like(position)}
 
 

@@ -39,7 +39,7 @@ class Pendulum:
 
     def initial(self, key: Tensor) -> State:
         """Angle uniform in [-pi, pi), angular velocity in [-1, 1)."""
-        angle, speed = (2 * random.uniform(key, 2).to(self.dtype) - 1).unbind(-1)
+        angle, speed = (2 * draw.to(self.dtype) - 1 for draw in random.uniforms(key, 2))
         return {"angle": math.pi * angle, "angular_velocity": speed}
 
     def transition(self, state: State, action: Tensor, key: Tensor) -> tuple[State, Tensor, Tensor]:

@@ -33,11 +33,13 @@ def make_watched(
         RenderError: the environment cannot be drawn, or not on this machine.
         ValueError: there is no such environment.
     """
-    creator = load_env_creator(str(find_spec(env_id).entry_point))
+    entry_point = find_spec(env_id).entry_point
+    creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
     modes = getattr(creator, "metadata", {"render_modes": ["rgb_array"]}).get("render_modes", [])
     if "rgb_array" not in modes:
         raise RenderError(f"{env_id} cannot be watched: it has no render mode 'rgb_array', only {list(modes)}")
-    if not has_screen():
+    on_screen = has_screen()
+    if not on_screen:
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame opens a display even to draw off screen
     environments = make_environments(
         env_id,
@@ -49,7 +51,7 @@ def make_watched(
         purpose="watch",
         render_mode="rgb_array",
     )
-    if (model := mujoco_model(environments)) is not None and not has_screen():
+    if (model := mujoco_model(environments)) is not None and not on_screen:
         try:
             _draw_without_screen(model)
         except RenderError:

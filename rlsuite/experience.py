@@ -10,6 +10,14 @@ import gymnasium
 from torch import Tensor
 
 
+class ExperienceError(RuntimeError):
+    """An environment raised or returned what its spaces exclude (NaN, a wrong shape), or was sent such an action.
+
+    The message names the environment, its seed, the step and the cause, in two lines made for people. The run cannot go
+    on, but what was learned before is whole, and the environments can still be saved: they resume with new episodes.
+    """
+
+
 @dataclass(frozen=True)
 class Step:
     """What one vector step returned, whatever the autoreset mode of the environment underneath. Axes ``[S, E, ...]``.
@@ -32,6 +40,12 @@ class Step:
     def ended(self) -> Tensor:
         """Where an episode is over, for either reason. No return may be summed across it."""
         return self.terminated | self.truncated
+
+    @property
+    def began(self) -> Tensor:
+        """Where ``observation`` is the first of its episode."""
+        # Under NEXT_STEP the observation after an end is still the old episode's last; the phantom step brings the new.
+        return ~self.valid if self.successor is self.observation else self.ended
 
     def with_clipped_reward(self) -> "Step":
         """The step with its reward clipped to [-1, 1], as agents learn Atari games from (Mnih et al., 2015)."""

@@ -53,19 +53,37 @@ def fold(key: Tensor, *counters: Tensor | int) -> Tensor:
     return key
 
 
-def _bits(key: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """32 random bits for each of ``prod(shape)`` draws of each key: ``[*key.shape, *shape]`` int32."""
-    low, high = key.to(torch.int32).unsqueeze(-1), (key >> 32).to(torch.int32).unsqueeze(-1)
-    z = low + torch.arange(1, math.prod(shape) + 1, dtype=torch.int32, device=key.device) * _GOLDEN_32
+def _hash(key: Tensor, offset: Tensor | int) -> Tensor:
+    """32 random bits (int32) for each key, made distinct by offsets that are multiples of the golden number."""
+    z = key.to(torch.int32) + offset
     z = (z ^ _shift_right(z, 16)) * _MIX_32[0]
     # The other half of the key, already random, joins midway: keys with equal low halves still part.
-    z = (z ^ _shift_right(z, 15) ^ high) * _MIX_32[1]
-    return (z ^ _shift_right(z, 15)).reshape(*key.shape, *shape)
+    z = (z ^ _shift_right(z, 15) ^ (key >> 32).to(torch.int32)) * _MIX_32[1]
+    return z ^ _shift_right(z, 15)
+
+
+def _bits(key: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """32 random bits for each of ``prod(shape)`` draws of each key: ``[*key.shape, *shape]`` int32."""
+    draws = torch.arange(1, math.prod(shape) + 1, dtype=torch.int32, device=key.device)
+    return _hash(key.unsqueeze(-1), draws * _GOLDEN_32).reshape(*key.shape, *shape)
+
+
+def _to_uniform(bits: Tensor) -> Tensor:
+    return _shift_right(bits, 8).to(torch.float32) * 2.0**-24
 
 
 def uniform(key: Tensor, *shape: int) -> Tensor:
     """Uniform float32 numbers in [0, 1), shape ``[*key.shape, *shape]``; 24 bits each, so that none rounds to 1."""
-    return _shift_right(_bits(key, shape), 8).to(torch.float32) * 2.0**-24
+    return _to_uniform(_bits(key, shape))
+
+
+def uniforms(key: Tensor, count: int) -> tuple[Tensor, ...]:
+    """``uniform(key, count)`` taken apart: ``count`` tensors of the shape of ``key``."""
+    if torch.compiler.is_compiling():
+        # One draw after the other fuses with what uses them, and the key is mixed once instead of once a draw.
+        offsets = (_signed(draw * (_GOLDEN_32 % 2**32) % 2**32, 32) for draw in range(1, count + 1))
+        return tuple(_to_uniform(_hash(key, offset)) for offset in offsets)
+    return uniform(key, count).unbind(-1)
 
 
 def integers(key: Tensor, high: Tensor | int, *shape: int) -> Tensor:

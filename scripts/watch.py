@@ -9,7 +9,7 @@ In the window, space pauses, the right arrow goes one step, + and - change the s
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 from command import fail_kindly
@@ -43,15 +43,14 @@ def main(options: Options) -> None:
 
     from agents.runs import open_run
     from agents.watching import record, watch
-    from rlsuite.tracking.window import KEYS, NoScreenError, has_screen
+    from rlsuite.tracking.window import NoScreenError, has_screen
 
     run = open_run(options.run)
     if options.device is not None:
         run = dataclasses.replace(run, config=dataclasses.replace(run.config, device=options.device))
     path, episodes = options.record, options.episodes
-    how = {"checkpoint": options.checkpoint, "seed": options.seed, "frames_per_second": options.fps}
+    how: dict[str, Any] = {"checkpoint": options.checkpoint, "seed": options.seed, "frames_per_second": options.fps}
     if path is None and has_screen():
-        print(KEYS)
         try:
             watch(run, episodes=episodes, **how)
             return

@@ -113,6 +113,11 @@ def test_a_key_draws_the_same_alone_and_in_a_population() -> None:
         assert torch.equal(draw(together, 8)[3], draw(alone, 8))
 
 
+def test_uniforms_are_uniform_taken_apart() -> None:
+    key = random.key(torch.arange(5))
+    assert torch.equal(torch.stack(random.uniforms(key, 4), dim=-1), random.uniform(key, 4))
+
+
 def test_fold_continues_a_key() -> None:
     seeds = torch.arange(5)
     assert torch.equal(random.fold(random.key(seeds, 1), 2, 3), random.key(seeds, 1, 2, 3))
@@ -121,7 +126,7 @@ def test_fold_continues_a_key() -> None:
 def test_compiled_equals_eager() -> None:
     def draw(seed: Tensor, step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         key = random.key(seed, 4, step)
-        return random.uniform(key, 3), random.integers(key, 1000, 2), random.normal(key, 2)
+        return torch.stack(random.uniforms(key, 3)), random.integers(key, 1000, 2), random.normal(key, 2)
 
     seed, step = torch.arange(50), torch.arange(50, dtype=torch.int32)
     eager, compiled = draw(seed, step), torch.compile(draw, fullgraph=True)(seed, step)

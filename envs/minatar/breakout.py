@@ -32,7 +32,7 @@ class Breakout:
 
     def initial(self, key: Tensor) -> State:
         """The ball starts below the wall, at the left or the right side, and falls towards the middle."""
-        right = random.integers(key, 2, 1).squeeze(-1).to(torch.int32)
+        right = random.integers(key, 2).to(torch.int32)
         ball_x, ball_y = right * (grid.SIZE - 1), torch.full_like(right, 3)
         return {
             "paddle": torch.full_like(right, 4),
@@ -49,7 +49,7 @@ class Breakout:
 
     def transition(self, state: State, action: Tensor, key: Tensor) -> tuple[State, Tensor, Tensor]:
         """Draws: whether the last action sticks."""
-        chance = random.uniform(key, 1).squeeze(-1)
+        chance = random.uniform(key)
         action = grid.sticky(action, state["last_action"], chance, self.sticky_action_probability)
         paddle = grid.moved(state["paddle"], action, grid.LEFT, grid.RIGHT)
         old_x, old_y, bricks = state["ball_x"], state["ball_y"], state["bricks"]

@@ -33,7 +33,7 @@ class Seaquest:
 
     State, int32 and bool: ``x``, ``y``, ``faces_right``, ``oxygen``, ``on_board`` (divers), ``at_surface``,
     ``spawn_interval``, ``spawn_timer``, ``diver_timer``, ``move_interval``, ``shot_timer``, ``ramp_level`` and
-    ``last_action``, ``[N]``; groups of ``envs.minatar.slots``: ``fish``, ``ship``, ``torpedo`` and ``swimmer`` (divers in
+    ``last_action``, ``[N]``; groups of ``envs.minatar.slots``: ``fish``, ``ship``, ``torpedo``, ``swimmer`` (divers in
     the water). A ship has at most one shot under way, in its own row: ``ship_shot_x``, ``ship_shot_there``.
 
     Channels: front of the submarine, its back, torpedoes, trails, enemy shots, fish, ships, oxygen, divers on board,

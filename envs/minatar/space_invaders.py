@@ -57,7 +57,7 @@ class SpaceInvaders:
 
     def transition(self, state: State, action: Tensor, key: Tensor) -> tuple[State, Tensor, Tensor]:
         """Draws: whether the last action sticks."""
-        chance = random.uniform(key, 1).squeeze(-1)
+        chance = random.uniform(key)
         action = grid.sticky(action, state["last_action"], chance, self.sticky_action_probability)
         cannon = grid.moved(state["cannon"], action, grid.LEFT, grid.RIGHT)
         at_cannon = grid.column_marks(cannon)

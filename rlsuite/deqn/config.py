@@ -1,6 +1,6 @@
 """How an economy is solved, and values tuned for each model. Free of torch, so that ``--help`` is quick."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 
@@ -36,9 +36,40 @@ class SolverConfig:
     """Of the first Levenberg-Marquardt step, relative to the diagonal of its normal equations."""
 
 
-PRESETS: dict[str, dict[str, Any]] = {}
+_GROWTH = {"adam_updates": 500, "polish_updates": 120, "polish_states": 1024, "polish_box_share": 0.15}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "brock-mirman": _GROWTH,
+    "growth": _GROWTH,
+    "irreversible-investment": _GROWTH,
+    "consumption-saving": _GROWTH | {"adam_updates": 1000},
+    "olg-6": {"adam_updates": 500, "polish_updates": 60, "polish_states": 400},
+    "irbc": {"adam_updates": 1000, "polish_updates": 60, "polish_states": 1200, "polish_box_share": 0.15},
+}
 
 
-def preset(model: str) -> SolverConfig:
-    """The tuned settings of a model, or the defaults."""
-    return replace(SolverConfig(), **PRESETS.get(model, {}))
+def preset(model: str, calibration: str | None = None) -> SolverConfig:
+    """The tuned settings of a model and, where it needs its own, of its calibration; else the defaults."""
+    return SolverConfig(**(PRESETS.get(model, {}) | PRESETS.get(f"{model}/{calibration}", {})))
+
+
+def check(config: SolverConfig) -> None:
+    """Refuse numbers no solver can have.
+
+    Raises:
+        ValueError: names the option and what it must be.
+    """
+    for name in ("tracks", "polish_states", "polish_refresh_updates", "adam_learning_rate", "max_gradient_norm", "damping"):
+        value = getattr(config, name)
+        if not value > 0:
+            raise ValueError(f"--{name.replace('_', '-')} must be positive, not {value}")
+    for name in ("adam_updates", "polish_updates", "adam_final_learning_rate"):
+        value = getattr(config, name)
+        if not value >= 0:
+            raise ValueError(f"--{name.replace('_', '-')} must not be negative, not {value}")
+    for name in ("box_share", "polish_box_share"):
+        value = getattr(config, name)
+        if not 0 <= value <= 1:
+            raise ValueError(f"--{name.replace('_', '-')} must lie between 0 and 1, not {value}")
+    if not config.hidden or min(config.hidden) < 1:
+        raise ValueError(f"--hidden needs at least one layer of at least one unit, not {config.hidden}")

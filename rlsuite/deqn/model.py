@@ -98,12 +98,19 @@ class Model(ABC):
         return None
 
     def reference_policy(self, state: Tensor) -> Policy | None:
-        """The true policy, or some of its entries, from a closed form or an independent method; not differentiable."""
+        """The true policy from a closed form or an independent method, or what ``step`` and ``reward`` need of it.
+
+        Not differentiable.
+        """
         return None
 
     def reference_spectral_radius(self) -> float | None:
         """Of the true closed loop at the steady state, where an independent method gives it."""
         return None
+
+    def aggregates(self, state: Tensor) -> dict[str, Tensor]:
+        """Two numbers ``[..., B]`` that tell most about a state, for plots; by default its first two columns."""
+        return {name: state[..., column] for column, name in enumerate(self.state_names[:2])}
 
     def complementarity(self, state: Tensor, policy: Policy) -> dict[str, tuple[Tensor, Tensor]]:
         """Slack and multiplier of each constraint, both free of units."""

@@ -19,10 +19,10 @@ class FrameReplay:
     """The newest steps of S seeds for observations ``[S, E, stack, *frame]`` uint8, one stored frame a step.
 
     Each environment has a ring of frames. An episode of T steps lies in it as T + 1 frames side by side, its last
-    observation included; the next episode's first frame follows. Beside it lies a ring of transitions that point at
-    frames: (position of the newest frame, position of the episode's first frame). Stacks are put together at sampling.
+    observation included; the next episode's first frame follows. Beside it lies a ring of transitions, in which an
+    observation is a list of frames; stacks are put together at sampling.
 
-    Of each ring, exactly the transitions whose frames are all still there may be sampled. They are the newest ones
+    Of each ring, exactly the transitions whose frames are all still there may be sampled. They are its newest ones
     without a gap, so a draw is one random number and two look-ups: uniform over all of a seed, with no retries.
     Everything is a fixed-shape tensor operation on state that is updated in place: ``add`` and ``sample`` can be
     compiled and captured, and never wait for the device.
@@ -70,29 +70,33 @@ class FrameReplay:
         # Past the frames of the steps to keep, room for the oldest one's stack, the newest one's window, and the slot
         # that the next observation goes to.
         slots = -(-capacity // num_envs) + stack + n_step
-        pointer: dict[str, Any] = {"observation_shape": (2,), "observation_dtype": torch.int64}
-        action: dict[str, Any] = {"action_shape": action_shape, "action_dtype": action_dtype}
+        # An observation is the position of the oldest frame it needs, then the table row of each frame of its stack.
+        pointers: dict[str, Any] = {"observation_shape": (1 + stack,), "observation_dtype": torch.int64}
+        actions: dict[str, Any] = {"action_shape": action_shape, "action_dtype": action_dtype}
         self._accumulator = NStepAccumulator(
-            n_step, discount, seeds=seeds, num_envs=num_envs, **pointer, **action, device=device
+            n_step, discount, seeds=seeds, num_envs=num_envs, **pointers, **actions, device=device
         )
         rings = seeds * num_envs
         self._frames = Rings(rings, slots, [(frame_shape, torch.uint8)], device)
-        self._transitions = TransitionRings(rings, slots, Packing(**pointer, **action), device)
+        self._transitions = TransitionRings(rings, slots, Packing(**pointers, **actions), device)
         self._ring = torch.arange(rings, device=device)
         self._back = torch.arange(1 - stack, 1, device=device)
         # One step on, the stack is the same but for its newest frame: stack + 1 frames hold both.
-        self._next_back = self._back[-1:] if n_step == 1 else self._back
+        self._next_rows = slice(stack, None) if n_step == 1 else slice(1, None)
         self._state = {
             "position": torch.zeros(rings, dtype=torch.int64, device=device),  # of the frame to act on
             "first": torch.zeros(rings, dtype=torch.int64, device=device),  # position where its episode began
             "fresh": torch.ones(rings, dtype=torch.bool, device=device),  # True where the next step begins an episode
             "forgotten": torch.zeros(rings, dtype=torch.int64, device=device),  # transitions that lost a frame
         }
+        # A draw d of a seed is transition d + _shift[e] of its environment e, the first with d < _end[e].
+        self._end = torch.zeros(seeds, num_envs, dtype=torch.int64, device=device)
+        self._shift = torch.zeros(seeds, num_envs, dtype=torch.int64, device=device)
 
     @property
     def size(self) -> Tensor:
         """Transitions that can be sampled, ``[S]`` int64 on the device."""
-        return self._live().sum(dim=1)
+        return self._end[:, -1].clone()
 
     @property
     def nbytes(self) -> int:
@@ -110,12 +114,13 @@ class FrameReplay:
         self._write(position, observation, valid)
         # An observation that is acted on next will be written again, by the next step, with the same content.
         self._write(position + 1, step.successor, valid)
-
-        pointer = torch.stack([position, first], dim=-1).view(*self._shape, 2)
-        successor = torch.stack([position + 1, first], dim=-1).view(*self._shape, 2)
-        windows = self._accumulator.push(pointer, action, dataclasses.replace(step, successor=successor))
-        self._transitions.append(*windows)
-
+        self._transitions.append(
+            *self._accumulator.push(
+                self._pointers(position, first),
+                action,
+                dataclasses.replace(step, successor=self._pointers(position + 1, first)),
+            )
+        )
         self._state["first"].copy_(first)
         position.add_(valid.long() + (valid & ended).long())
         fresh.copy_(torch.where(valid, ended, fresh))
@@ -127,20 +132,18 @@ class FrameReplay:
         ``observation`` and ``next_observation`` ``[S, batch_size, stack, *frame]`` may share memory: do not write to
         them. Every seed must hold a transition: this is not checked, since looking would wait for the device.
         """
-        live = self._live()
-        ends = live.cumsum(dim=1)
-        draw = random.integers(key, ends[:, -1:], batch_size)
-        environment = torch.searchsorted(ends, draw, right=True).clamp(max=self._shape[1] - 1)
-        # Draws below ends[e - 1] belong to the environments before e; the rest counts on from its oldest transition.
-        oldest = self._state["forgotten"].view(self._shape) - (ends - live)
+        draw = random.integers(key, self._end[:, -1:], batch_size)
+        environment = torch.searchsorted(self._end, draw, right=True).clamp(max=self._shape[1] - 1)
         ring = self._ring.view(self._shape).gather(1, environment)
-        transitions = self._transitions.gather(ring, oldest.gather(1, environment) + draw)
-
-        (newest, first), newest_next = transitions.observation.unbind(-1), transitions.next_observation[..., 0]
-        positions = torch.cat([newest.unsqueeze(-1) + self._back, newest_next.unsqueeze(-1) + self._next_back], dim=-1)
-        frames = self._read(ring.unsqueeze(-1), positions, first.unsqueeze(-1))
-        return dataclasses.replace(
-            transitions, observation=frames[:, :, : self.stack], next_observation=frames[:, :, -self.stack :]
+        drawn = self._transitions.gather(ring, draw + self._shift.gather(1, environment))
+        rows = torch.cat([drawn.observation[..., 1:], drawn.next_observation[..., self._next_rows]], dim=-1)
+        frames = self._frames.read(rows)[0]
+        return Batch(
+            observation=frames[:, :, : self.stack],
+            action=drawn.action,
+            reward=drawn.reward,
+            discount=drawn.discount,
+            next_observation=frames[:, :, -self.stack :],
         )
 
     def cut(self) -> None:
@@ -154,16 +157,15 @@ class FrameReplay:
         newest_frame = observation[:, :, -1]
         self._frames.write(position.unsqueeze(1), valid.unsqueeze(1), [newest_frame])
 
-    def _read(self, ring: Tensor, positions: Tensor, first: Tensor) -> Tensor:
-        """Frames at ``positions`` of an episode that began at ``first``, padded before."""
-        if self.padding == "first":
-            row = self._frames.row(ring, torch.maximum(positions, first))
-        else:
-            row = torch.where(positions < first, self._frames.blank_row, self._frames.row(ring, positions))
-        return self._frames.read(row)[0]
-
-    def _live(self) -> Tensor:
-        return (self._transitions.written - self._state["forgotten"]).view(self._shape)
+    def _pointers(self, position: Tensor, first: Tensor) -> Tensor:
+        """The observations ``[S, E, 1 + stack]`` that end at ``position``, of episodes that began at ``first``."""
+        first = first.unsqueeze(1)
+        stack = position.unsqueeze(1) + self._back
+        row = self._frames.row(self._ring.unsqueeze(1), torch.maximum(stack, first))
+        if self.padding == "zero":
+            row = torch.where(stack < first, self._frames.blank_row, row)
+        oldest = torch.maximum(stack[:, :1], first)
+        return torch.cat([oldest, row], dim=1).view(*self._shape, -1)
 
     def _forget(self) -> None:
         """Pass over the transitions whose oldest frame has been overwritten, or will be by the next observation."""
@@ -171,10 +173,16 @@ class FrameReplay:
         # At most two slots were taken since the last call. Losing an episode's first frame ends as many transitions
         # as the stack has frames, losing any other frame ends at most one.
         number = self._state["forgotten"].unsqueeze(1) + torch.arange(self.stack + 1, device=self._ring.device)
-        newest, first = self._transitions.gather(self._ring.unsqueeze(1), number).observation.unbind(-1)
-        oldest_needed = torch.maximum(newest + 1 - self.stack, first)
+        oldest_needed = self._transitions.gather(self._ring.unsqueeze(1), number).observation[..., 0]
         lost = (oldest_needed < oldest_kept.unsqueeze(1)) & (number < self._transitions.written.unsqueeze(1))
         self._state["forgotten"].add_(lost.sum(dim=1))
+        self._count()
+
+    def _count(self) -> None:
+        oldest = self._state["forgotten"].view(self._shape)
+        live = self._transitions.written.view(self._shape) - oldest
+        self._end.copy_(live.cumsum(dim=1))
+        self._shift.copy_(oldest + live - self._end)
 
     def state_dict(self) -> dict[str, Any]:
         """What is filled, and the open windows. May share memory with the replay: save it before the next ``add``."""
@@ -196,3 +204,4 @@ class FrameReplay:
         self._frames.load_state_dict(state["frames"])
         for name, value in self._state.items():
             value.copy_(state[name])
+        self._count()

@@ -23,6 +23,10 @@ class RolloutBatch:
     valid: Tensor  # bool
 
 
+# Listed once: torch.compile cannot trace ``dataclasses.fields``.
+_FIELDS = tuple(field.name for field in fields(RolloutBatch))
+
+
 class Rollout:
     """Collects T vector steps; the step after the T-th begins the next rollout in the same memory.
 
@@ -70,8 +74,8 @@ class Rollout:
         """Store what came of acting on ``observation`` ``[S, E, ...]`` with ``action`` ``[S, E, ...]``."""
         added = RolloutBatch(observation, action, step.reward, step.successor, step.ended, step.bootstrap, step.valid)
         slot = self._added % self.length
-        for field in fields(RolloutBatch):
-            getattr(self._steps, field.name).index_copy_(1, slot, getattr(added, field.name).unsqueeze(1))
+        for name in _FIELDS:
+            getattr(self._steps, name).index_copy_(1, slot, getattr(added, name).unsqueeze(1))
         self._added.add_(1)
 
     @property

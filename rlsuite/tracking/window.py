@@ -2,12 +2,14 @@
 
 import os
 import sys
+import warnings
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import pygame
 
 KEYS = "space pauses, right arrow goes one step, + and - change the speed, Esc or Q closes"
 
+_INVISIBLE = ("dummy", "offscreen")  # video drivers of SDL that show nothing
 _SLOWEST, _FASTEST = 1 / 8, 16
 _POLL_MILLISECONDS = 10
 
@@ -17,10 +19,18 @@ class NoScreenError(RuntimeError):
 
 
 def has_screen() -> bool:
-    """Whether it is worth trying to open a window."""
-    if os.environ.get("SDL_VIDEODRIVER") in ("dummy", "offscreen"):
+    """Whether a window can be opened. A screen that is named but does not answer, as in an old terminal, is none."""
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return False
-    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    if pygame.display.get_init():
+        return pygame.display.get_driver() not in _INVISIBLE
+    try:
+        pygame.display.init()
+        return pygame.display.get_driver() not in _INVISIBLE  # SDL takes these by itself where nothing else works
+    except pygame.error:
+        return False
+    finally:
+        pygame.display.quit()
 
 
 class Window:
@@ -44,8 +54,10 @@ class Window:
         self._one_step = False
         try:
             pygame.display.init()
-            # Small pictures are enlarged by whole numbers on large screens, and as people drag the window's corner.
-            self._screen = pygame.display.set_mode(size, pygame.SCALED | pygame.RESIZABLE)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that scaling is slow on this screen is nothing people can change
+                # Scaled: enlarged to fit large screens, and as people drag the window's corner.
+                self._screen = pygame.display.set_mode(size, pygame.SCALED | pygame.RESIZABLE)
         except pygame.error as error:
             raise NoScreenError(str(error)) from error
         self._due_milliseconds = float(pygame.time.get_ticks())

@@ -1,7 +1,7 @@
 """The source of off-policy agents: steps environments, fills a replay, samples it."""
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -90,6 +90,7 @@ class Collector:
         self._observation: Tensor | None = None
         self._action = torch.empty(0)
         self._began = torch.ones(shape, dtype=torch.bool, device=device)
+        self._under_way = False
         self._arrived: Step | None = None  # a step received early, to be saved
 
     def collect(self) -> int:
@@ -102,7 +103,7 @@ class Collector:
                 stored = step.with_clipped_reward() if self.clip_rewards else step
                 self.replay.add(self._observation, self._action, stored)
                 self.episodes.add(step)
-            self._observation, self._began = step.observation, step.ended
+            self._observation, self._began = step.observation, step.began
             self.env_steps += self.environments.num_envs
             self._env_step += self.environments.num_envs
             self._send()
@@ -114,11 +115,13 @@ class Collector:
             self._action = self.agent.act(self._observation, self._env_step, self._began, explore=True)
         with self._watch("environment"):
             self.environments.send(self._action)
+        self._under_way = True
 
     def _receive(self) -> Step:
         if self._arrived is not None:
             step, self._arrived = self._arrived, None
             return step
+        self._under_way = False
         with self._watch("environment"):
             return self.environments.receive()
 
@@ -139,10 +142,13 @@ class Collector:
             "learning_starts_env_steps": self.learning_starts_env_steps,
         }
         if self._observation is not None:
-            self._arrived = self._receive()
+            if self._under_way:
+                self._arrived = self._receive()
             state["environments"] = self.environments.state_dict()
             state["observation"], state["action"], state["began"] = self._observation, self._action, self._began
-            state["arrived"] = {field.name: getattr(self._arrived, field.name) for field in fields(Step)}
+            # Nothing has arrived where the environments failed; they will start new episodes.
+            if self._arrived is not None:
+                state["arrived"] = {field.name: getattr(self._arrived, field.name) for field in fields(Step)}
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -161,6 +167,8 @@ class Collector:
         if self.environments.exact_resume:
             self._observation, self._action, self._began = state["observation"], state["action"], state["began"]
             self._arrived = Step(**state["arrived"])
+            if torch.equal(self._arrived.observation, self._arrived.successor):
+                self._arrived = replace(self._arrived, successor=self._arrived.observation)
             return
         # The environments could not go back to where they were: their episodes are cut here and new ones begin.
         self.replay.cut()

@@ -46,7 +46,7 @@ def evaluate(agent: Actor, environments: Environments, episodes: int, device: to
         returns.scatter_add_(2, finished, step.reward.double().cpu().unsqueeze(-1))
         lengths.scatter_add_(2, finished, step.valid.double().cpu().unsqueeze(-1))
         finished = (finished + step.ended.cpu().unsqueeze(-1)).clamp(max=rounds)
-        observation, began = step.observation, step.ended
+        observation, began = step.observation, step.began
         env_step += num_envs
     # Episode r of every environment comes before episode r + 1 of any.
     order = (0, 2, 1)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlsuite.experience import ExperienceError
 from rlsuite.tracking.record import Clock, Writer
 from rlsuite.training.checkpoint import Checkpoints, select_rows
 from rlsuite.training.signals import StopRequest
@@ -135,7 +136,15 @@ class Trainer(Generic[B]):
 
         Raises:
             TrainingError: a metric is not finite; nothing bad is saved, the last checkpoint stays.
+            ExperienceError: an environment failed; everything else is saved.
         """
+        try:
+            return self._run()
+        except ExperienceError:
+            self._checkpoint()  # what was learned is whole; only the environments must start anew
+            raise
+
+    def _run(self) -> Outcome:
         self._started = last_checkpoint = time.monotonic()
         self._last_clock = self.clock
         status: Literal["finished", "solved", "interrupted"] = "finished"

@@ -1,4 +1,4 @@
-"""Steps Gymnasium's environment and ours from the same states with the same actions, and compares all that comes out."""
+"""Steps Gymnasium's environment and ours from the same states with the same actions, and compares what comes out."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

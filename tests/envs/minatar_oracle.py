@@ -35,7 +35,7 @@ def assert_plays_like_the_published_game(
     step_answers: Callable[[Tensor, Any], Answers],
     *,
     num_envs: int = 4,
-    steps: int = 1200,
+    steps: int = 700,
     action_weights: list[float] | None = None,
     policy: Callable[[Any], int] | None = None,
     arrange: Callable[[Any, State], None] | None = None,

@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from torch import Tensor
 
 from envs.adapter import VectorAdapter
-from envs.failure import ExperienceError
+from rlsuite.experience import ExperienceError
 from envs.make import make_environments
 from envs.seeding import environment_seeds, episode_seed
 

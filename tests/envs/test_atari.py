@@ -12,7 +12,7 @@ from torch import Tensor
 
 from envs.adapter import VectorAdapter
 from envs.atari import AtariVector, WatchedAtariVector
-from envs.failure import ExperienceError
+from rlsuite.experience import ExperienceError
 from envs.make import make_environments
 from envs.protocols import MACHADO, NATURE, AtariProtocol
 from envs.seeding import environment_seeds

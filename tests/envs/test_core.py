@@ -253,7 +253,8 @@ def test_steps_beyond_an_end_are_refused_when_nothing_resets() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_envs": 0}, "at least 1"),
+        ({"num_envs": 0}, "num_envs must be at least 1"),
+        ({"max_episode_steps": 0}, "max_episode_steps must be at least 1"),
         ({"num_envs": 10**14}, r"about 6.\de\+06 GiB"),
         ({"device": "cuda:99"}, "'cuda:99' is not available"),
         ({"render_mode": "human"}, "rgb_array"),

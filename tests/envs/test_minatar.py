@@ -59,15 +59,20 @@ def _freeway_step(key: Tensor, game: Any) -> Answers:
     return {"rand": [draws[0, 0].item(), *cars["rand"]], "randint": cars["randint"]}
 
 
+def _late(game: Any, state: State) -> None:
+    """Little time is left, so that episodes end by its limit."""
+    game.terminate_timer = 300
+    state["time_left"].fill_(300)
+
+
 def test_freeway_plays_like_the_published_game() -> None:
     assert_plays_like_the_published_game(
         "freeway",
         Freeway(),
         lambda key: _car_answers(random.uniform(key, 16)),
         _freeway_step,
-        num_envs=3,
-        steps=2600,
         action_weights=[1, 1, 8, 1, 1, 1],
+        arrange=_late,
     )
 
 
@@ -125,7 +130,7 @@ def test_space_invaders_plays_like_the_published_game(arrange: Callable[[Any, St
         SpaceInvaders(),
         lambda key: {"rand": [], "randint": []},
         _only_sticky,
-        steps=600,
+        steps=500,
         policy=_shoot,
         arrange=arrange,
     )
@@ -179,7 +184,7 @@ def test_seaquest_plays_like_the_published_game(arrange: Callable[[Any, State], 
         Seaquest(),
         lambda key: {"rand": [], "randint": []},
         _seaquest_step,
-        steps=800,
+        steps=350,
         action_weights=[1, 2, 1, 2, 3, 3],
         policy=_dive,
         arrange=arrange,

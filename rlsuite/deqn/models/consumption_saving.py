@@ -109,7 +109,8 @@ class ConsumptionSaving(Model):
 
     def reference_policy(self, state: Tensor) -> Policy:
         wealth, ln_income = (column.numpy(force=True) for column in state.unbind(-1))
-        return {"consumption": torch.from_numpy(self._reference(wealth, ln_income)).to(state)}
+        consumption = torch.from_numpy(self._reference(wealth, ln_income)).to(state)
+        return {"consumption": consumption, "savings": state[..., 0] - consumption}
 
     @cached_property
     def _reference(self) -> reference.Solution:

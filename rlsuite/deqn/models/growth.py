@@ -59,7 +59,7 @@ class Growth(Model):
     state_names = ("ln_capital", "productivity")
     equation_names: tuple[str, ...] = ("euler",)
     num_features, num_outputs = 2, 1
-    targets = Targets(mean=-6.0, p99=-5.0, policy_max=-4.0)
+    targets = Targets(mean=-6.0, p99=-5.0, policy_max=-3.0)
 
     def __init__(self, calibration: Calibration) -> None:
         self.calibration = calibration
@@ -112,8 +112,9 @@ class Growth(Model):
         return utility(policy["consumption"], self.calibration.risk_aversion)
 
     def reference_policy(self, state: Tensor) -> Policy:
-        consumption, _ = self._reference(state[..., 0].numpy(force=True), state[..., 1].numpy(force=True))
-        return {"consumption": torch.from_numpy(consumption).to(state)}
+        found, _ = self._reference(state[..., 0].numpy(force=True), state[..., 1].numpy(force=True))
+        consumption = torch.from_numpy(found).to(state)
+        return {"consumption": consumption, "next_capital": self.resources(state) - consumption}
 
     @cached_property
     def _reference(self) -> Solution:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
 from rlsuite.deqn import heads
@@ -60,7 +59,7 @@ class IrreversibleInvestment(growth.Growth):
     """
 
     calibrations = {"often-binding": Calibration(), "rarely-binding": _RARE}
-    targets = Targets(mean=-5.5, p99=-4.5)
+    targets = Targets(mean=-5.5, p99=-4.5, policy_max=-3.0)
 
     calibration: Calibration
 
@@ -96,13 +95,6 @@ class IrreversibleInvestment(growth.Growth):
 
     def complementarity(self, state: Tensor, policy: Policy) -> dict[str, tuple[Tensor, Tensor]]:
         return {"investment": (policy["slack"] / self.calibration.investment, policy["multiplier"])}
-
-    def reference_policy(self, state: Tensor) -> Policy:
-        consumption, multiplier = self._reference(state[..., 0].numpy(force=True), state[..., 1].numpy(force=True))
-        return {
-            "consumption": torch.from_numpy(consumption).to(state),
-            "multiplier": torch.from_numpy(multiplier).to(state),
-        }
 
     @cached_property
     def _reference(self) -> Solution:

@@ -122,6 +122,10 @@ class AnalyticOLG(Model):
     def reference_policy(self, state: Tensor) -> Policy:
         return {"savings": state.new_tensor(self.calibration.savings_rates) * self.income(state)[..., :-1]}
 
+    def aggregates(self, state: Tensor) -> dict[str, Tensor]:
+        _, capital = self._split(state)
+        return {"aggregate capital": capital.sum(dim=-1), "gross return": self.prices(state)[0]}
+
     def prices(self, state: Tensor) -> tuple[Tensor, Tensor]:
         """Gross return on capital and the wage, ``[...]`` each."""
         regime, capital = self._split(state)

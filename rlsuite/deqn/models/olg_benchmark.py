@@ -226,6 +226,10 @@ class BenchmarkOLG(Model):
         output = wage * self._labour.sum().item() / (1 - self.calibration.capital_share)
         return policy["bond"].sum(dim=-1) / output
 
+    def aggregates(self, state: Tensor) -> dict[str, Tensor]:
+        _, capital, _ = self._split(state)
+        return {"aggregate capital": capital.sum(dim=-1), "gross return": self.prices(state)[0]}
+
     def prices(self, state: Tensor) -> tuple[Tensor, Tensor]:
         """Gross return on capital and the wage, ``[...]`` each."""
         regime, capital, _ = self._split(state)

@@ -1,0 +1,86 @@
+"""A certificate for people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+_STATISTICS = ("mean", "median", "p90", "p99", "p999", "max")
+_MOST_ROWS = 6  # equations; of more, the worst are shown
+
+
+def print_certificate(certificate: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print Euler errors as log10, then everything else a line each, then what fails."""
+    output = console or Console(highlight=False)
+    seeds = certificate["per_seed"]
+    output.print()
+    if "euler_log10" in certificate:
+        output.print(_error_table(certificate))
+    if len(seeds) > 1:
+        output.print(_seed_table(seeds))
+    for label, text in _facts(certificate):
+        output.print(f"  {label:<24} {text}")
+    for row in seeds:
+        for failure in row["failures"]:
+            output.print(f"  [red]seed {row['seed']}: {failure}[/red]", soft_wrap=True)
+    passed = sum(row["passed"] for row in seeds)
+    verdict = "[bold green]passed[/bold green]" if certificate["passed"] else "[bold red]not passed[/bold red]"
+    output.print(f"  certificate              {verdict}" + (f" ({passed} of {len(seeds)} seeds)" if len(seeds) > 1 else ""))
+
+
+def _error_table(certificate: Mapping[str, Any]) -> Table:
+    whose = f", worst seed ({certificate['seed']})" if len(certificate["per_seed"]) > 1 else ""
+    table = Table(title=f"{certificate['model']} ({certificate['calibration']}): log10 Euler errors{whose}", title_justify="left")
+    table.add_column("states")
+    for statistic in _STATISTICS:
+        table.add_column(statistic, justify="right")
+    errors = certificate["euler_log10"]
+    _add(table, "ergodic", errors)
+    each = sorted(errors["per_equation"].items(), key=lambda item: -item[1]["mean"])
+    if len(each) > 1:
+        for name, values in each[:_MOST_ROWS]:
+            _add(table, f"  {name.replace('[', '_').rstrip(']')}", values)
+    _add(table, "box", certificate["box_euler_log10"])
+    return table
+
+
+def _add(table: Table, name: str, values: Mapping[str, float]) -> None:
+    table.add_row(name, *(f"{values[statistic]:.2f}" for statistic in _STATISTICS))
+
+
+def _seed_table(seeds: list[dict[str, Any]]) -> Table:
+    table = Table(title="over seeds", title_justify="left")
+    table.add_column("log10 Euler error")
+    measured = [row["euler_log10"] for row in seeds if row["euler_log10"]]
+    for statistic in _STATISTICS:
+        table.add_column(statistic, justify="right")
+    for name, aggregate in (("median seed", np.median), ("worst seed", np.max)):
+        _add(table, name, {s: float(aggregate([errors[s] for errors in measured])) for s in _STATISTICS})
+    return table
+
+
+def _facts(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Label and text of everything that is defined for the model."""
+    stable = certificate["stability"]
+    reference = stable["reference_spectral_radius"]
+    facts = [
+        ("states", f"{certificate['states']}, {certificate['infeasible_states']} infeasible"),
+        ("spectral radius", f"{stable['spectral_radius']:.5f}" + (f" (reference {reference:.5f})" if reference else "")),
+        ("zero-shock paths end", f"{stable['spread']:.1e} apart"),
+    ]
+    for name, found in certificate.get("complementarity", {}).items():
+        text = f"slack x multiplier at most {found['max_product']:.1e}, binds {found['binding_share']:.1%}"
+        facts.append((f"constraint {name}", text))
+    if certificate.get("clearing_max") is not None:
+        facts.append(("market clearing", f"within {certificate['clearing_max']:.1e} of output"))
+    for name, error in (certificate.get("policy_error") or {}).items():
+        facts.append((f"{name} error", f"mean {error['mean']:.1e}, max {error['max']:.1e} (reference solution)"))
+    if certificate.get("consumption_loss") is not None:
+        loss, error = certificate["consumption_loss"], certificate["consumption_loss_standard_error"]
+        facts.append(("welfare loss", f"{loss:.1e} of consumption (standard error {error:.0e})"))
+    if certificate.get("den_haan_marcet") is not None:
+        test = certificate["den_haan_marcet"]
+        facts.append(("den Haan-Marcet", f"{test['below_5_percent']:.1%} below, {test['above_95_percent']:.1%} above (5 % each if exact)"))
+    return facts

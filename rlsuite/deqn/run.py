@@ -1,0 +1,184 @@
+"""From the name of an economy to a solved, examined and drawn one in a run folder."""
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rlsuite.deqn import registry
+from rlsuite.deqn.certificate import Report, certify
+from rlsuite.deqn.certificate_table import print_certificate
+from rlsuite.deqn.config import SolverConfig, check, preset
+from rlsuite.deqn.model import Model
+from rlsuite.deqn.path import EconomyPath, PathBatch
+from rlsuite.deqn.plots import draw_all
+from rlsuite.deqn.solver import EquilibriumNet
+from rlsuite.tracking.record import Clock
+from rlsuite.tracking.wandb_writer import Mode
+from rlsuite.training.checkpoint import CheckpointError, Checkpoints
+from rlsuite.training.session import session
+from rlsuite.training.trainer import Schedule, Trainer
+
+_LOG_EVERY_UPDATES = 10
+
+
+def list_models() -> None:
+    """Print every model with its calibrations, the default first."""
+    for name in registry.names():
+        print(f"{name:24s} {', '.join(registry.find(name).calibrations)}")
+
+
+def solve(
+    model: str,
+    calibration: str | None = None,
+    seeds: int = 1,
+    seed: int = 0,
+    device: str = "cpu",
+    name: str | None = None,
+    runs: str = "runs",
+    wandb: Mode = "auto",
+    config: SolverConfig | None = None,
+) -> int:
+    """Solve an economy in ``runs/NAME``, print its certificate and draw its plots.
+
+    Args:
+        model: a registered name, or a Python file that defines a model.
+        config: of the solver, by default what is tuned for the model.
+
+    Returns:
+        The exit status: 0 where every seed passes its certificate, 3 where one does not, 130 when interrupted.
+
+    Raises:
+        ValueError: unknown names, numbers out of their range, or a folder that is taken.
+    """
+    if seeds < 1:
+        raise ValueError(f"--seeds must be positive, not {seeds}")
+    economy = registry.build(model, calibration)  # before anything is written, so that a misspelling leaves nothing behind
+    config = config or preset(model, calibration)
+    check(config)
+    folder = Path(runs) / (name or f"{Path(model).stem}-{time.strftime('%Y%m%d-%H%M%S')}")
+    if (folder / "config.json").exists():
+        raise ValueError(f"{folder} already holds a run: choose another --name, or go on with --resume {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
+    document = {
+        "model": model,
+        "calibration": calibration or next(iter(economy.calibrations)),
+        "seeds": list(range(seed, seed + seeds)),
+        "device": device,
+        "wandb": wandb,
+        "solver": dataclasses.asdict(config),
+    }
+    (folder / "config.json").write_text(json.dumps(document, indent=2) + "\n")
+    return _train(folder, document, economy, resume=False)
+
+
+def resume(folder: Path) -> int:
+    """Go on with a run exactly where it stopped; returns as ``solve`` does.
+
+    Raises:
+        ValueError: the folder holds no equilibrium run.
+        CheckpointError: its checkpoint cannot be used.
+    """
+    document = _read(folder)
+    return _train(folder, document, registry.build(document["model"], document["calibration"]), resume=True)
+
+
+def certify_run(folder: Path) -> int:
+    """Examine a finished run again, from its checkpoint alone; returns as ``solve`` does.
+
+    Raises:
+        ValueError: the folder holds no equilibrium run.
+        CheckpointError: its checkpoint cannot be used.
+    """
+    document = _read(folder)
+    economy = registry.build(document["model"], document["calibration"])
+    learner, _ = _build(document, economy)
+    try:
+        learner.load_state_dict(Checkpoints(folder / "checkpoint").load_last()["learner"])
+    except (KeyError, RuntimeError) as error:
+        raise CheckpointError(f"the checkpoint in {folder} is not of this model: {str(error).splitlines()[0]}") from None
+    return _examine(folder, document, economy, learner)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        document = json.loads((folder / "config.json").read_text())
+        document["solver"] = {k: tuple(v) if isinstance(v, list) else v for k, v in document["solver"].items()}
+        document["model"], document["calibration"], document["seeds"]
+    except FileNotFoundError:
+        raise ValueError(f"{folder} is not a run: it has no config.json") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{folder / 'config.json'} is damaged, or not of an equilibrium run") from None
+    return document
+
+
+def _build(document: dict[str, Any], economy: Model) -> tuple[EquilibriumNet, EconomyPath]:
+    config = SolverConfig(**document["solver"])
+    seeds, device = document["seeds"], document["device"]
+    # Small networks lose more to waking threads than they win.
+    torch.set_num_threads(1)
+    learner = EquilibriumNet(economy, config, seeds, device)
+    return learner, EconomyPath(economy, learner.policy, config, seeds, device)
+
+
+def _train(folder: Path, document: dict[str, Any], economy: Model, *, resume: bool) -> int:
+    learner, source = _build(document, economy)
+    total = source.config.adam_updates + source.config.polish_updates
+    checkpoints = Checkpoints(folder / "checkpoint")
+    state = checkpoints.load_last() if resume else None
+    resume_at = None if state is None else Clock(**state["clock"])
+    headlines = {f"loss/{name}": f"loss {name}" for name in economy.equation_names} | {"loss/held_out": "held out"}
+    title = f"{document['model']} ({document['calibration']})"
+    reports = session(folder, title, total, headlines, document["seeds"], "updates", document["wandb"], resume_at=resume_at)
+    with reports as sitting:
+        schedule = Schedule(total, "updates", log_every=_LOG_EVERY_UPDATES)
+        trainer: Trainer[PathBatch] = Trainer(learner, source, schedule, sitting.tracker, checkpoints, tick=sitting.console.tick)
+        if state is not None:
+            trainer.load_state_dict(state)
+        outcome = trainer.run()
+        if outcome.status == "interrupted":
+            sitting.status = "interrupted"
+            return 130
+        status = _examine(folder, document, economy, learner)
+        sitting.tracker.summary({"certificate": "passed" if status == 0 else "failed"})
+        sitting.status = "finished"
+    return status
+
+
+def _examine(folder: Path, document: dict[str, Any], economy: Model, learner: EquilibriumNet) -> int:
+    policies = [learner.network.policy_of_one(row) for row in learner.solution]
+    reports = [certify(economy, policy, seed) for policy, seed in zip(policies, document["seeds"], strict=True)]
+    certificate = combine(reports, document["seeds"])
+    certificate |= {"model": document["model"], "calibration": document["calibration"]}
+    (folder / "certificate.json").write_text(json.dumps(certificate, indent=2) + "\n")
+    print_certificate(certificate)
+    worst = certificate["seed"]
+    title = f"{document['model']} ({document['calibration']}), seed {worst}"
+    draw_all(folder, economy, policies[document["seeds"].index(worst)], worst, title)
+    return 0 if certificate["passed"] else 3
+
+
+def _worst(reports: list[Report]) -> int:
+    """The seed with the largest mean Euler error; one that could not be measured comes first."""
+    return max(range(len(reports)), key=lambda k: reports[k].get("euler_log10", {}).get("mean", float("inf")))
+
+
+def combine(reports: list[Report], seeds: list[int]) -> Report:
+    """One certificate for all seeds: it passes if all do, shows the worst of them, and lists them all."""
+    worst = _worst(reports)
+    rows = [{"seed": seed, "passed": report["passed"]} | _short(report) for seed, report in zip(seeds, reports, strict=True)]
+    return reports[worst] | {"passed": all(report["passed"] for report in reports), "seed": seeds[worst], "per_seed": rows}
+
+
+def _short(report: Report) -> Report:
+    errors = report.get("euler_log10", {})
+    return {
+        "failures": report["failures"],
+        "euler_log10": {statistic: value for statistic, value in errors.items() if statistic != "per_equation"},
+        "policy_error": report.get("policy_error"),
+        "consumption_loss": report.get("consumption_loss"),
+        "spectral_radius": report["stability"]["spectral_radius"],
+    }

@@ -1,0 +1,112 @@
+"""Env steps a second of DQN on Pong while it learns, beside Stable-Baselines3's DQN with the same hyperparameters.
+
+Both: batch 32, one update every 4 env steps, Nature network, Huber loss, gradient norm 10, Adam 1e-4, plain (not
+double) targets copied every 1,000 env steps, all cores.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from benchmarks.rounds import alternate, row
+
+_REPLAY = 10_000
+_WARM_UP = 1_000
+_ENV_STEPS = 600  # of one round
+
+
+def rows() -> list[dict[str, Any]]:
+    torch.set_num_threads(torch.get_num_threads())
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = _rlsuite(Path(folder))
+        peer = _stable_baselines3()
+        shares: dict[str, list[float]] = {}
+
+        def ours() -> float:
+            before, started = trainer.source.env_steps, time.perf_counter()
+            while trainer.source.env_steps < before + _ENV_STEPS:
+                trainer._round()
+            seconds = time.perf_counter() - started
+            for name, share in (trainer.source.statistics() | trainer._watch.fractions()).items():
+                if name.startswith("time/"):
+                    shares.setdefault(name, []).append(float(share))
+            return (trainer.source.env_steps - before) / seconds
+
+        figures = alternate(ours, peer)
+        trainer.source.close()
+    found = [row("DQN on Pong, learning", "env steps/s", "Stable-Baselines3", figures)]
+    for name, values in shares.items():
+        section = name.removeprefix("time/").removesuffix("_fraction")
+        found.append({"name": f"  of it: {section}", "value": 100 * sum(values) / len(values), "unit": "% of wall time"})
+    return found
+
+
+def _rlsuite(folder: Path) -> Any:
+    from agents.configs import DQNConfig
+    from agents.runs import build_trainer, create
+
+    config = DQNConfig(
+        env="ALE/Pong-v5",
+        num_envs=8,
+        batch_size=32,
+        train_every_env_steps=4,
+        updates_per_train=1,
+        target_period_updates=250,
+        learning_rate=(1e-4,),
+        double=False,
+        clip_rewards=True,
+        replay_capacity=_REPLAY,
+        learning_starts_env_steps=_WARM_UP,
+        execution="compile",
+        wandb="disabled",
+        runs=str(folder),
+    )
+    trainer = build_trainer(create("dqn", config), _Silent())
+    while trainer.source.env_steps < _WARM_UP + 100:
+        trainer._round()
+    return trainer
+
+
+class _Silent:
+    """A writer that keeps nothing."""
+
+    def log(self, clock: Any, values: Any) -> None: ...
+    def video(self, clock: Any, name: str, path: Path) -> None: ...
+    def summary(self, values: Any) -> None: ...
+    def close(self, status: Any) -> None: ...
+
+
+def _stable_baselines3() -> Any:
+    try:
+        import ale_py
+        import gymnasium
+        from stable_baselines3 import DQN
+        from stable_baselines3.common.env_util import make_atari_env
+        from stable_baselines3.common.vec_env import VecFrameStack
+    except ImportError as error:
+        raise ValueError(f'the peer is not installed ({error}): pip install -e ".[peers]"') from None
+    gymnasium.register_envs(ale_py)
+    environment = VecFrameStack(make_atari_env("PongNoFrameskip-v4", n_envs=1, seed=0), n_stack=4)
+    model = DQN(
+        "CnnPolicy",
+        environment,
+        learning_rate=1e-4,
+        buffer_size=_REPLAY,
+        batch_size=32,
+        learning_starts=_WARM_UP,
+        train_freq=4,
+        gradient_steps=1,
+        target_update_interval=1_000,
+        exploration_fraction=0.1,
+        seed=0,
+    )
+    model.learn(_WARM_UP + 100)
+
+    def peer() -> float:
+        started = time.perf_counter()
+        model.learn(_ENV_STEPS, reset_num_timesteps=False)
+        return _ENV_STEPS / (time.perf_counter() - started)
+
+    return peer

@@ -1,0 +1,120 @@
+"""Memory and sampling speed of the replays beside Stable-Baselines3's replay buffer.
+
+Both hold the same number of transitions of 8 environments and hand out torch tensors on the CPU, as the DQN of each
+asks for them. Memory is what the arrays take once full; a ratio above 1 always speaks for rlsuite.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from benchmarks.rounds import alternate, row
+from gymnasium.spaces import Box, Discrete
+
+from rlsuite import random
+from rlsuite.experience import Step
+from rlsuite.replay.frames import FrameReplay
+from rlsuite.replay.uniform import UniformReplay
+
+_PEER = "Stable-Baselines3"
+_NUM_ENVS = 8
+_TRANSITIONS = 40_000
+_EPISODE_STEPS = 500
+_ACTIONS = 6
+_BATCH_SIZES = (32, 256)
+_SAMPLES = {32: 400, 256: 100}  # of one round
+
+
+def rows() -> list[dict[str, Any]]:
+    atari = Box(0, 255, (4, 84, 84), np.uint8)
+    vectors = Box(-np.inf, np.inf, (4,), np.float32)
+    frames = FrameReplay(_TRANSITIONS, seeds=1, num_envs=_NUM_ENVS, stack=4, frame_shape=(84, 84), discount=0.99)
+    found = _memory(frames, atari)
+    for name, space, replay in (
+        ("Atari", atari, frames),
+        (
+            "vectors of 4",
+            vectors,
+            UniformReplay(_TRANSITIONS, seeds=1, num_envs=_NUM_ENVS, observation_shape=(4,), discount=0.99),
+        ),
+    ):
+        peer = _stable_baselines3(space)
+        _fill(space, replay, peer)
+        for batch_size in _BATCH_SIZES:
+            figures = alternate(_ours(replay, batch_size), _theirs(peer, batch_size))
+            found.append(row(f"sample({batch_size}), {name}", "batches/s", _PEER, figures))
+    return found
+
+
+def _memory(frames: FrameReplay, space: Box) -> list[dict[str, Any]]:
+    ours = frames.nbytes / _TRANSITIONS
+    found = []
+    for layout, options in (
+        (_PEER, {}),
+        (f"{_PEER}, optimize_memory_usage", {"optimize_memory_usage": True, "handle_timeout_termination": False}),
+    ):
+        peer = _stable_baselines3(space, **options)
+        arrays = (value for value in vars(peer).values() if isinstance(value, np.ndarray))
+        theirs = sum(array.nbytes for array in arrays) / _TRANSITIONS
+        found.append(row("Atari transition", "bytes", layout, (ours, theirs, theirs / ours)))
+    return found
+
+
+def _stable_baselines3(space: gymnasium.Space[Any], **options: Any) -> Any:
+    try:
+        from stable_baselines3.common.buffers import ReplayBuffer
+    except ImportError:
+        raise ValueError("the peer is not installed: pip install stable-baselines3") from None
+    return ReplayBuffer(_TRANSITIONS, space, Discrete(_ACTIONS), device="cpu", n_envs=_NUM_ENVS, **options)
+
+
+def _fill(space: Box, replay: Any, peer: Any) -> None:
+    """The same episodes into both, all truncated after ``_EPISODE_STEPS``."""
+    generator = np.random.default_rng(0)
+    stack = (1, *space.shape)
+    for vector_step in range(_TRANSITIONS // _NUM_ENVS):
+        observation, successor = (
+            np.broadcast_to(
+                generator.integers(0, 256, (_NUM_ENVS, *[1] * len(space.shape))), (_NUM_ENVS, *space.shape)
+            ).astype(space.dtype)
+            for _ in range(2)
+        )
+        action, reward = generator.integers(0, _ACTIONS, _NUM_ENVS), generator.normal(size=_NUM_ENVS).astype(np.float32)
+        truncated = vector_step % _EPISODE_STEPS == _EPISODE_STEPS - 1
+        infos = [{"TimeLimit.truncated": truncated}] * _NUM_ENVS
+        peer.add(observation, successor, action, reward, np.full(_NUM_ENVS, truncated), infos)
+        step = Step(
+            observation=torch.from_numpy(successor).unsqueeze(0),
+            successor=torch.from_numpy(successor).unsqueeze(0),
+            reward=torch.from_numpy(reward).unsqueeze(0),
+            terminated=torch.zeros(1, _NUM_ENVS, dtype=torch.bool),
+            truncated=torch.full((1, _NUM_ENVS), truncated),
+            bootstrap=torch.ones(1, _NUM_ENVS, dtype=torch.bool),
+            valid=torch.ones(1, _NUM_ENVS, dtype=torch.bool),
+        )
+        replay.add(torch.from_numpy(observation).unsqueeze(0), torch.from_numpy(action).unsqueeze(0), step)
+
+
+def _ours(replay: Any, batch_size: int) -> Callable[[], float]:
+    seeds = torch.tensor([0])
+    drawn = torch.zeros((), dtype=torch.int64)
+
+    def sample() -> None:
+        drawn.add_(1)
+        replay.sample(batch_size, random.key(seeds, drawn))
+
+    return lambda: _rate(sample, _SAMPLES[batch_size])
+
+
+def _theirs(peer: Any, batch_size: int) -> Callable[[], float]:
+    return lambda: _rate(lambda: peer.sample(batch_size), _SAMPLES[batch_size])
+
+
+def _rate(sample: Callable[[], object], samples: int) -> float:
+    started = time.perf_counter()
+    for _ in range(samples):
+        sample()
+    return samples / (time.perf_counter() - started)

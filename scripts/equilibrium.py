@@ -1,0 +1,80 @@
+"""Solve an economy with a deep equilibrium net, and prove the solution with a certificate.
+
+python scripts/equilibrium.py MODEL [options]          a registered model, or a Python file that defines one
+python scripts/equilibrium.py --resume runs/NAME       goes on exactly where a run stopped
+python scripts/equilibrium.py certify runs/NAME        examines a finished run again
+python scripts/equilibrium.py list                     the models and their calibrations
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Literal
+
+import tyro
+from command import fail_kindly, usage
+
+from rlsuite.deqn.config import SolverConfig, preset
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """A run, besides what its solver is told."""
+
+    calibration: str | None = None
+    """Name of a calibration; by default the model's first."""
+    seeds: int = 1
+    """How many seeds to solve as one program."""
+    seed: int = 0
+    """The first seed; the others count up from it."""
+    device: str = "cpu"
+    """cpu or cuda."""
+    name: str | None = None
+    """Name of the run and of its folder; by default made from the model and the time."""
+    runs: str = "runs"
+    """Folder that holds the runs."""
+    wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
+    """Weights & Biases; auto is online where a key is configured, else offline."""
+    solver: tyro.conf.OmitArgPrefixes[SolverConfig] = SolverConfig()
+    """How it is solved; by default what is tuned for the model."""
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        return usage(__doc__, "MODEL --help lists the options.")
+    command, *rest = arguments
+    if command == "list":
+        from rlsuite.deqn.run import list_models
+
+        list_models()
+        return 0
+    if command in ("certify", "--resume"):
+        folder = tyro.cli(tyro.conf.Positional[Path], prog=f"equilibrium.py {command}", args=rest)
+        from rlsuite.deqn.run import certify_run, resume
+
+        return certify_run(folder) if command == "certify" else resume(folder)
+    return solve(command, rest)
+
+
+def solve(model: str, arguments: list[str]) -> int:
+    tuned = Options(solver=preset(model, _calibration(arguments)))
+    options = tyro.cli(Options, prog=f"equilibrium.py {model}", args=arguments, default=tuned, description=__doc__)
+
+    from rlsuite.deqn.run import solve
+
+    chosen = {field.name: getattr(options, field.name) for field in dataclasses.fields(options) if field.name != "solver"}
+    return solve(model, **chosen, config=options.solver)
+
+
+def _calibration(arguments: list[str]) -> str | None:
+    """The value of --calibration, which chooses the defaults of the solver."""
+    for place, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name == "--calibration" and (equals or place + 1 < len(arguments)):
+            return value if equals else arguments[place + 1]
+    return None
+
+
+if __name__ == "__main__":
+    with fail_kindly():
+        sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,159 @@
+"""Whole runs in their folders: resuming, phases of a run, and folders that are not right."""
+
+import json
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+
+from agents.configs import DDPGConfig, DQNConfig, ReinforceConfig
+from agents.registry import config_class
+from agents.runs import Run, build_trainer, create, load_agent, open_run, resolved
+from rlsuite.tracking.jsonl import JsonlWriter, read_metrics
+from rlsuite.tracking.record import Clock
+from rlsuite.training.checkpoint import CheckpointError, load
+from rlsuite.training.collector import Collector
+from rlsuite.training.on_policy import RolloutSource
+
+SMALL = {
+    "hidden": (16,),
+    "seeds": 2,
+    "log_every_env_steps": 50,
+    "evaluate_every_env_steps": 150,
+    "evaluation_episodes": 2,
+    "total_env_steps": 600,
+    "wandb": "disabled",
+}
+REPLAY = {"learning_starts_env_steps": 64, "replay_capacity": 300, "batch_size": 8}
+RUNS = {
+    "dqn": DQNConfig(env="CartPole-v1", num_envs=2, train_every_env_steps=4, n_step=3, **REPLAY, **SMALL),
+    "ddpg": DDPGConfig(env="Pendulum-v1", noise="ornstein-uhlenbeck", random_env_steps=100, **REPLAY, **SMALL),
+    "reinforce": ReinforceConfig(env="CartPole-v1", num_envs=2, rollout_env_steps=64, **SMALL),
+}
+
+
+def trainer_of(agent, config, folder, resume_at=None):
+    run = Run(folder, agent, replace(config, runs=str(folder.parent), name=folder.name))
+    if resume_at is None:
+        create(agent, run.config)
+    writer = JsonlWriter(folder / "metrics.jsonl", resume_at)
+    return build_trainer(run, writer), writer
+
+
+def flat(state, prefix=""):
+    for name, value in state.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{name}/")
+        else:
+            yield f"{prefix}{name}", value
+
+
+@pytest.mark.parametrize("agent", RUNS)
+def test_an_interrupted_run_goes_on_bit_for_bit(agent, tmp_path, monkeypatch):
+    config = RUNS[agent]
+    whole, writer = trainer_of(agent, config, tmp_path / "whole")
+    whole.run()
+    writer.close("finished")
+
+    source = RolloutSource if agent == "reinforce" else Collector
+    collect = source.collect
+
+    def interrupted(self):
+        if self.env_steps >= 333 and not getattr(self, "stopped", False):
+            self.stopped = True
+            os.kill(os.getpid(), signal.SIGTERM)
+        return collect(self)
+
+    monkeypatch.setattr(source, "collect", interrupted)
+    first, writer = trainer_of(agent, config, tmp_path / "cut")
+    assert first.run().status == "interrupted"
+    writer.close("interrupted")
+    monkeypatch.setattr(source, "collect", collect)
+
+    state = load(tmp_path / "cut" / "checkpoint" / "last")
+    second, writer = trainer_of(agent, config, tmp_path / "cut", Clock(**state["clock"]))
+    second.load_state_dict(state)
+    assert second.run().status == "finished"
+    writer.close("finished")
+
+    expected, found = (dict(flat(load(tmp_path / name / "checkpoint" / "last"))) for name in ("whole", "cut"))
+    assert expected.keys() == found.keys()
+    for name, value in expected.items():
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(value.nan_to_num(), found[name].nan_to_num()), name
+        elif "seconds" not in name:
+            assert value == found[name], name
+    curves = [read_metrics(tmp_path / name / "metrics.jsonl") for name in ("whole", "cut")]
+    for name in ("train/return", "evaluation/score"):
+        assert curves[0][name].env_steps.tolist() == curves[1][name].env_steps.tolist()
+        assert str(curves[0][name].values) == str(curves[1][name].values)
+
+
+def test_a_run_is_found_again_as_it_was_made(tmp_path):
+    config = replace(RUNS["dqn"], runs=str(tmp_path), name="run", learning_rate=(1e-3, 1e-4))
+    create("dqn", config)
+    run = open_run(tmp_path / "run")
+    assert run.config == config
+    assert run.seeds == (0, 1)
+    facts = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert facts["versions"]["torch"] == torch.__version__.split("+")[0] or facts["versions"]["torch"] == torch.__version__
+    with pytest.raises(ValueError, match="already holds a run"):
+        create("dqn", config)
+
+
+def test_folders_that_are_no_runs_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="there is no folder"):
+        open_run(tmp_path / "missing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="is not a run: it has no config"):
+        open_run(tmp_path / "empty")
+    (tmp_path / "empty" / "config.json").write_text('{"agent": "dqn", "conf')
+    with pytest.raises(ValueError, match="damaged or of another version"):
+        open_run(tmp_path / "empty")
+
+
+def test_an_untrained_or_foreign_checkpoint_is_refused(tmp_path):
+    config = replace(RUNS["dqn"], runs=str(tmp_path), name="run")
+    run = create("dqn", config)
+    with pytest.raises(CheckpointError, match="holds no complete checkpoint"):
+        load_agent(run)
+    trainer, _ = trainer_of("dqn", config, tmp_path / "other")
+    Run(tmp_path / "run", "dqn", config).checkpoints.save_last(trainer.state_dict())
+    load_agent(run)
+    wider = replace(run, config=replace(config, hidden=(32,)))
+    with pytest.raises(CheckpointError, match="does not fit the agent"):
+        load_agent(wider)
+
+
+def test_what_is_left_open_is_decided_by_the_run():
+    atari = DQNConfig(env="ALE/Pong-v5", protocol="nature", total_env_steps=1_000_000)
+    assert resolved(atari).evaluation_epsilon == 0.05
+    assert resolved(replace(atari, protocol="machado")).evaluation_epsilon == 0.001
+    assert resolved(replace(atari, evaluation_epsilon=0.2)).evaluation_epsilon == 0.2
+    assert resolved(RUNS["dqn"]).evaluation_epsilon == 0.0
+    assert resolved(atari).execution == "compile"
+    assert resolved(RUNS["dqn"]).execution == "eager"
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"seeds": 0}, "--seeds must be at least 1, not 0"),
+        ({"batch_size": -3}, "--batch-size must be at least 1, not -3"),
+        ({"learning_rate": (1e-3, 0.0)}, "--learning-rate must be more than 0, not 0"),
+        ({"discount": (1.5,)}, "--discount must be at least 0 and at most 1"),
+        ({"max_gradient_norm": 0.0}, "--max-gradient-norm must be more than 0"),
+        ({"hidden": (64, 0)}, "--hidden must be at least 1"),
+        ({"target_averaging": 2.0}, "--target-averaging must be at least 0 and at most 1"),
+    ],
+)
+def test_numbers_no_run_can_have_are_refused(options, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        DQNConfig(env="CartPole-v1", **options)
+
+
+def test_unknown_agents_name_the_nearest():
+    with pytest.raises(ValueError, match="there is no agent 'ddgp': did you mean 'ddpg'"):
+        config_class("ddgp")

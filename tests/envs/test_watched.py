@@ -1,0 +1,138 @@
+import subprocess
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box, Discrete
+
+from envs import watched
+from envs.action_names import action_names
+from envs.protocols import MACHADO, NATURE
+from envs.watched import RenderError, make_watched, picture
+
+
+class Painter(gymnasium.Env[np.ndarray, int]):
+    """Shows the number of the step; fails to at the third."""
+
+    metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 10}
+    observation_space = Box(-1, 1, (2,), np.float32)
+    action_space = Discrete(2, start=5)
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.count = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        self.count += 1
+        return np.zeros(2, np.float32), 1.0, False, False, {}
+
+    def render(self) -> np.ndarray:  # type: ignore[override]
+        if self.count == 3:
+            raise OSError("out of paint\nand of brushes")
+        return np.full((4, 6, 3), self.count, np.uint8)
+
+
+class Blind(Painter):
+    metadata: ClassVar = {"render_modes": ["ansi"]}
+
+
+@pytest.fixture(autouse=True)
+def toys() -> Iterator[None]:
+    gymnasium.register("Painter-v0", Painter)
+    gymnasium.register("Blind-v0", Blind)
+    yield
+    for name in ("Painter-v0", "Blind-v0"):
+        del gymnasium.registry[name]
+
+
+def test_pictures_follow_the_steps_and_failures_are_one_line() -> None:
+    environments = make_watched("Painter-v0", seed=0)
+    environments.reset()
+    for count in range(3):
+        assert (picture(environments, "Painter-v0") == count).all()
+        environments.step(torch.zeros(1, 1, dtype=torch.int64))
+    with pytest.raises(RenderError, match=r"^Painter-v0 could not be drawn: OSError: out of paint$"):
+        picture(environments, "Painter-v0")
+
+
+def test_an_environment_that_cannot_draw_is_refused() -> None:
+    with pytest.raises(
+        RenderError, match=r"Blind-v0 cannot be watched: it has no render mode 'rgb_array', only \['ansi'\]"
+    ):
+        make_watched("Blind-v0", seed=0)
+
+
+def test_watching_sees_episodes_of_its_own() -> None:
+    assert make_watched("CartPole-v1", 0).reset().tolist() == make_watched("CartPole-v1", 0).reset().tolist()
+    assert make_watched("CartPole-v1", 0).reset().tolist() != make_watched("CartPole-v1", 1).reset().tolist()
+
+
+@pytest.mark.parametrize(
+    ("env_id", "names"),
+    [
+        ("CartPole-v1", ("push left", "push right")),
+        ("rlsuite/CartPole-v1", ("push left", "push right")),
+        ("MountainCar-v0", ("push left", "coast", "push right")),
+        ("Pendulum-v1", ("torque",)),
+        ("ALE/Pong-v5", ("NOOP", "FIRE", "RIGHT", "LEFT", "RIGHTFIRE", "LEFTFIRE")),
+        ("rlsuite/MinAtar-Breakout-v0", ("nothing", "left", "up", "right", "down", "fire")),
+        ("Painter-v0", ("action 5", "action 6")),
+    ],
+)
+def test_actions_have_names(env_id: str, names: tuple[str, ...]) -> None:
+    environments = make_watched(env_id, seed=0, protocol=NATURE if env_id.startswith("ALE") else None)
+    assert action_names(environments, env_id) == names
+    environments.close()
+
+
+def test_the_full_joystick_has_18_names() -> None:
+    names = action_names(make_watched("ALE/Breakout-v5", 0, protocol=MACHADO), "ALE/Breakout-v5")
+    assert len(set(names)) == 18 and names[:2] == ("NOOP", "FIRE") and names[-1] == "DOWNLEFTFIRE"
+
+
+def test_the_model_names_the_motors(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mujoco", reason="needs MuJoCo: pip install rlsuite[mujoco]")
+    monkeypatch.setenv("MUJOCO_GL", "egl")  # nothing is drawn here
+    environments = make_watched("HalfCheetah-v5", 0)
+    assert action_names(environments, "HalfCheetah-v5") == ("bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot")
+
+
+@pytest.mark.parametrize("works", ["egl", "osmesa", None])
+def test_opengl_without_a_screen_is_what_works(monkeypatch: pytest.MonkeyPatch, works: str | None) -> None:
+    tried = []
+
+    def attempt(command: list[str], **options: Any) -> None:
+        tried.append("egl" if "mujoco.egl" in command[-1] else "osmesa")
+        if tried[-1] != works:
+            raise subprocess.CalledProcessError(-11, command)
+
+    monkeypatch.setattr(subprocess, "run", attempt)
+    watched._headless_opengl.cache_clear()
+    if works is None:
+        with pytest.raises(RenderError, match="neither EGL nor OSMesa works"):
+            watched._headless_opengl()
+    else:
+        assert watched._headless_opengl() == works
+    watched._headless_opengl.cache_clear()
+    assert tried == (["egl"] if works == "egl" else ["egl", "osmesa"])
+
+
+def test_mujoco_draws_without_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mujoco", reason="needs MuJoCo: pip install rlsuite[mujoco]")
+    for variable in ("MUJOCO_GL", "PYOPENGL_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.setenv(variable, "")  # so that what is set here is undone
+        monkeypatch.delenv(variable)
+    try:
+        environments = make_watched("HalfCheetah-v5", 0)
+    except RenderError as error:
+        pytest.skip(str(error))
+    environments.reset()
+    assert picture(environments, "HalfCheetah-v5").std() > 10
+    environments.close()
