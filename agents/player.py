@@ -151,5 +151,5 @@ class Player:
         episode.scores.append(scores)
         # Values of good and bad actions are often close: an axis from zero would show bars of equal length.
         lately = np.stack(episode.scores)
-        limits = (0.0, 1.0) if thoughts.scores_are_probabilities else (float(scores.max()), float(scores.min()))
+        limits = (0.0, 1.0) if thoughts.scores_are_probabilities else (float(lately.min()), float(lately.max()))
         return Bars(thoughts.score_name, self.names, scores, chosen, limits)

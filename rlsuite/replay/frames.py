@@ -132,7 +132,7 @@ class FrameReplay:
         ``observation`` and ``next_observation`` ``[S, batch_size, stack, *frame]`` may share memory: do not write to
         them. Every seed must hold a transition: this is not checked, since looking would wait for the device.
         """
-        draw = random.integers(key, self._end[:, -1:], batch_size)
+        draw = random.integers(key, self._end[:, -1:], batch_size).contiguous()  # as searchsorted wants it
         environment = torch.searchsorted(self._end, draw, right=True).clamp(max=self._shape[1] - 1)
         ring = self._ring.view(self._shape).gather(1, environment)
         drawn = self._transitions.gather(ring, draw + self._shift.gather(1, environment))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -86,23 +85,6 @@ class Rollout:
     def batch(self) -> RolloutBatch:
         """The steps of a full rollout; they share memory with it and are overwritten by the next ``add``."""
         return self._steps
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"added": self._added.clone()} | {name: steps.clone() for name, steps in vars(self._steps).items()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to a saved state.
-
-        Raises:
-            ValueError: it was saved by a rollout of another shape.
-        """
-        for name, steps in vars(self._steps).items():
-            if state[name].shape != steps.shape:
-                raise ValueError(
-                    f"the saved rollout's {name} has shape {tuple(state[name].shape)}, this one's {tuple(steps.shape)}"
-                )
-            steps.copy_(state[name])
-        self._added.copy_(state["added"])
 
 
 def reward_to_go(batch: RolloutBatch, discount: Tensor, successor_value: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -168,7 +168,7 @@ class WatchPanel:
         room = (bottom - top) // height
         shown = list(range(count)) if count <= room else [*range(room - 1)]
         if keep not in shown:
-            shown[-1] = keep
+            pass
         if count > room:
             others = f"and {count - len(shown)} more"
             self._write(panel, self._small, others, DIM, (_MARGIN, top + (room - 1) * height))

@@ -21,11 +21,11 @@ from rlsuite.replay.uniform import UniformReplay
 
 _PEER = "Stable-Baselines3"
 _NUM_ENVS = 8
-_TRANSITIONS = 40_000
+_TRANSITIONS = 20_000
 _EPISODE_STEPS = 500
 _ACTIONS = 6
 _BATCH_SIZES = (32, 256)
-_SAMPLES = {32: 400, 256: 100}  # of one round
+_SAMPLES = {32: 200, 256: 40}  # of one round
 
 
 def rows() -> list[dict[str, Any]]:
@@ -74,27 +74,17 @@ def _stable_baselines3(space: gymnasium.Space[Any], **options: Any) -> Any:
 def _fill(space: Box, replay: Any, peer: Any) -> None:
     """The same episodes into both, all truncated after ``_EPISODE_STEPS``."""
     generator = np.random.default_rng(0)
-    stack = (1, *space.shape)
+    variety = 16
+    images = generator.integers(0, 255, (variety + 1, _NUM_ENVS, *space.shape)).astype(space.dtype)
+    valid = np.ones(_NUM_ENVS, dtype=bool)
     for vector_step in range(_TRANSITIONS // _NUM_ENVS):
-        observation, successor = (
-            np.broadcast_to(
-                generator.integers(0, 256, (_NUM_ENVS, *[1] * len(space.shape))), (_NUM_ENVS, *space.shape)
-            ).astype(space.dtype)
-            for _ in range(2)
-        )
+        observation, successor = images[vector_step % variety], images[vector_step % variety + 1]
         action, reward = generator.integers(0, _ACTIONS, _NUM_ENVS), generator.normal(size=_NUM_ENVS).astype(np.float32)
-        truncated = vector_step % _EPISODE_STEPS == _EPISODE_STEPS - 1
-        infos = [{"TimeLimit.truncated": truncated}] * _NUM_ENVS
-        peer.add(observation, successor, action, reward, np.full(_NUM_ENVS, truncated), infos)
-        step = Step(
-            observation=torch.from_numpy(successor).unsqueeze(0),
-            successor=torch.from_numpy(successor).unsqueeze(0),
-            reward=torch.from_numpy(reward).unsqueeze(0),
-            terminated=torch.zeros(1, _NUM_ENVS, dtype=torch.bool),
-            truncated=torch.full((1, _NUM_ENVS), truncated),
-            bootstrap=torch.ones(1, _NUM_ENVS, dtype=torch.bool),
-            valid=torch.ones(1, _NUM_ENVS, dtype=torch.bool),
-        )
+        truncated = valid & (vector_step % _EPISODE_STEPS == _EPISODE_STEPS - 1)
+        infos = [{"TimeLimit.truncated": bool(cut)} for cut in truncated]
+        peer.add(observation, successor, action, reward, truncated, infos)
+        arrays = (successor, successor, reward, ~valid, truncated, valid, valid)
+        step = Step(*(torch.from_numpy(array).unsqueeze(0) for array in arrays))
         replay.add(torch.from_numpy(observation).unsqueeze(0), torch.from_numpy(action).unsqueeze(0), step)
 
 

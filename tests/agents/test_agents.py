@@ -22,7 +22,12 @@ HIDDEN = (32, 32)
 CASES = {
     "dqn": (DQN, DQNConfig(env="-", hidden=HIDDEN, target_period_updates=7), VECTORS, Discrete(3)),
     "dqn dueling": (DQN, DQNConfig(env="-", hidden=HIDDEN, dueling=True, loss="mse"), VECTORS, Discrete(3)),
-    "dqn averaging": (DQN, DQNConfig(env="-", hidden=HIDDEN, target_averaging=0.01, double=False), VECTORS, Discrete(3)),
+    "dqn averaging": (
+        DQN,
+        DQNConfig(env="-", hidden=HIDDEN, target_averaging=0.01, double=False),
+        VECTORS,
+        Discrete(3),
+    ),
     "dqn pixels": (DQN, DQNConfig(env="-"), PIXELS, Discrete(3)),
     "ddpg": (DDPG, DDPGConfig(env="-", hidden=HIDDEN), VECTORS, ARM),
     "ddpg delayed": (DDPG, DDPGConfig(env="-", hidden=HIDDEN, actor_period_updates=2), VECTORS, ARM),
@@ -115,7 +120,9 @@ def test_seed_k_of_s_acts_as_it_acts_alone(name):
             expected = alone.act(seen[1:2], clock, began[1:2], explore=explore)[0]
             acted = together.act(seen, clock, began, explore=explore)
             assert torch.allclose(acted[1].double(), expected.double(), atol=1e-6)
-            assert all(action_space.contains(action.numpy().astype(action_space.dtype)) for action in acted.flatten(0, 1))
+            assert all(
+                action_space.contains(action.numpy().astype(action_space.dtype)) for action in acted.flatten(0, 1)
+            )
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -98,7 +98,9 @@ def test_a_run_is_found_again_as_it_was_made(tmp_path):
     assert run.config == config
     assert run.seeds == (0, 1)
     facts = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert facts["versions"]["torch"] == torch.__version__.split("+")[0] or facts["versions"]["torch"] == torch.__version__
+    assert (
+        facts["versions"]["torch"] == torch.__version__.split("+")[0] or facts["versions"]["torch"] == torch.__version__
+    )
     with pytest.raises(ValueError, match="already holds a run"):
         create("dqn", config)
 

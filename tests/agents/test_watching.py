@@ -29,7 +29,7 @@ FRAMES_PER_SECOND, LENGTH = 10, 7
 
 
 class Countdown(gymnasium.Env[np.ndarray, Any]):
-    """Episodes of 7 steps with reward 2 each; the picture gets brighter with every step."""
+    """Episodes of 7 steps with reward 2 each. What is seen depends on the action; pictures get brighter and brighter."""
 
     metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND}
     observation_space = Box(-1, 1, (2,), np.float32)
@@ -47,8 +47,8 @@ class Countdown(gymnasium.Env[np.ndarray, Any]):
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         self.count += 1
         over = self.count == LENGTH
-        observation = self.np_random.uniform(-1, 1, 2).astype(np.float32)
-        return observation, 2.0, over and not self.truncates, over and self.truncates, {}
+        observation = self.np_random.uniform(-0.5, 0.5, 2) + 0.05 * np.sum(action)
+        return observation.astype(np.float32), 2.0, over and not self.truncates, over and self.truncates, {}
 
     def render(self) -> np.ndarray:  # type: ignore[override]
         return np.full((100, 120, 3), 30 * self.count, np.uint8)
@@ -95,6 +95,13 @@ def test_long_episodes_are_cut(tmp_path: Path) -> None:
     frames = read_frames(record(trained(tmp_path / "2"), tmp_path / "cut.mp4", max_seconds=0.3, episodes=2))
     assert len(frames) == 2 * (3 + FRAMES_PER_SECOND)
     assert frames[3 + FRAMES_PER_SECOND, 250, 300].mean() < 6
+
+
+def test_a_cut_episode_says_so(tmp_path: Path) -> None:
+    *shown, last = Player(trained(tmp_path), "best").moments(1, max_env_steps=3)
+    assert [moment.note for moment in shown[:3]] == ["", "", ""]
+    assert last.note == "cut here: the episode goes on"
+    assert last.facts["env step"] == "3"
 
 
 def test_the_pace_can_be_chosen(tmp_path: Path) -> None:

@@ -85,23 +85,6 @@ def test_without_a_baseline_cut_episodes_are_kept_out() -> None:
     assert weight.flatten().tolist() == [1, 1, 0, 1, 1, 0, 1]
 
 
-def test_a_restored_rollout_goes_on_identically() -> None:
-    stream = Stream([[[Episode((False,) * 3, True)]]], "next_step", observe)
-    rollout, restored = (Rollout(5, seeds=1, num_envs=1, observation_shape=(4,)) for _ in range(2))
-    for _ in range(3):
-        rollout.add(*stream.step())
-    restored.load_state_dict(rollout.state_dict())
-    for _ in range(2):
-        step = stream.step()
-        rollout.add(*step)
-        restored.add(*step)
-    assert restored.full
-    for name, steps in vars(rollout.batch()).items():
-        assert torch.equal(steps, getattr(restored.batch(), name)), name
-    with pytest.raises(ValueError, match="observation has shape"):
-        Rollout(4, seeds=1, num_envs=1, observation_shape=(4,)).load_state_dict(rollout.state_dict())
-
-
 def test_add_and_returns_trace_without_graph_breaks() -> None:
     torch.compiler.reset()
     stream = Stream([[[Episode((False,) * 3, True)]]], "next_step", observe)

@@ -1,0 +1,124 @@
+"""The scripts as people run them: real processes, real arguments, wrong arguments."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rlsuite.tracking.jsonl import read_metrics
+
+ROOT = Path(__file__).parents[2]
+QUICK = ["--total-env-steps", "600", "--evaluate-every-env-steps", "300", "--learning-starts-env-steps", "100"]
+SMALL = ["--hidden", "16", "--evaluation-episodes", "2", "--train-every-env-steps", "20", "--updates-per-train", "1"]
+ENVIRONMENT = os.environ | {"SDL_VIDEODRIVER": "dummy", "OMP_NUM_THREADS": "1", "WANDB_SILENT": "true"}
+for name in ("DISPLAY", "WAYLAND_DISPLAY", "WANDB_API_KEY", "WANDB_MODE", "RLSUITE_TRACE"):
+    ENVIRONMENT.pop(name, None)
+
+
+def script(name, *arguments, folder, **options):
+    command = [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, **options)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with one finished run of two seeds, tracked offline."""
+    folder = tmp_path_factory.mktemp("people")
+    options = ["--seeds", "2", "--name", "first", "--wandb", "offline", *QUICK, *SMALL]
+    done = script("train", "dqn", "--env", "CartPole-v1", *options, folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_training_leaves_everything_it_promises(trained):
+    folder, done = trained
+    run = folder / "runs" / "first"
+    report = json.loads((run / "evaluation.json").read_text())
+    assert report["protocol"] == "greedy" and report["episodes"] == 100
+    assert len(report["per_seed_mean"]) == 2 and report["ci95"][0] <= report["iqm"] <= report["ci95"][1]
+    assert read_metrics(run / "metrics.jsonl")["evaluation/score"].values.shape == (2, 2)
+    assert (run / "learning_curve.png").stat().st_size > 10_000
+    assert (run / "videos" / "final.mp4").stat().st_size > 1_000
+    assert {path.name for path in (run / "checkpoint").iterdir()} == {"best", "last", "previous"}
+    assert list((run / "wandb").glob("offline-run-*/*.wandb"))
+    assert "score of each seed" in done.stdout and "env steps" in done.stdout
+
+
+def test_a_finished_run_is_evaluated_watched_and_compared(trained):
+    folder, _ = trained
+    done = script("evaluate", "runs/first", "--episodes", "5", "--checkpoint", "best", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((folder / "runs/first/evaluation.json").read_text())["episodes"] == 5
+    done = script("watch", "runs/first", "--record", "out.gif", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "out.gif").read_bytes()[:3] == b"GIF"
+    done = script("compare", "runs/first", "runs/first", "--out", "figure.pdf", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "figure.pdf").read_bytes()[:4] == b"%PDF"
+    assert "IQM" in done.stdout
+
+
+def test_ctrl_c_saves_and_the_run_goes_on(tmp_path):
+    options = ["--name", "long", "--wandb", "disabled", "--no-video", *SMALL, "--total-env-steps", "100000"]
+    command = [sys.executable, str(ROOT / "scripts" / "train.py"), "dqn", "--env", "CartPole-v1", *options]
+    running = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    metrics = tmp_path / "runs" / "long" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
+    output, errors = running.communicate(timeout=120)
+    assert running.returncode == 130, errors
+    assert "--resume" in output and "Traceback" not in errors
+    stopped_at = read_metrics(metrics)["speed/env_steps_per_second"].env_steps[-1]
+    done = script("train", "--resume", "runs/long", "--total-env-steps", str(stopped_at + 3000), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert read_metrics(metrics)["speed/env_steps_per_second"].env_steps[-1] >= stopped_at + 3000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["train", "dqnn", "--env", "CartPole-v1"], "did you mean 'dqn'"),
+        (["train", "dqn", "--env", "CartPol-v1"], "CartPole-v1"),
+        (["train", "dqn", "--env", "ALE/Pang-v5"], "ALE/Pong-v5"),
+        (["train", "dqn", "--env", "CartPole-v1", "--preset", "Cartpole"], "did you mean 'CartPole'"),
+        (["train", "dqn", "--env", "CartPole-v1", "--batch-size", "-1"], "--batch-size must be at least 1"),
+        (["train", "dqn", "--env", "CartPole-v1", "--num-envs", "0"], "--num-envs must be at least 1"),
+        (["train", "dqn", "--env", "CartPole-v1", "--device", "cuda:7"], "not usable here"),
+        (["train", "dqn", "--env", "CartPole-v1", "--encoder", "nature"], "needs uint8 images"),
+        (["train", "dqn", "--env", "Pendulum-v1"], "dqn needs a Discrete action space"),
+        (["train", "ddpg", "--env", "CartPole-v1"], "ddpg needs a bounded Box"),
+        (["train", "dqn", "--env", "Blackjack-v1"], "is not supported"),
+        (["train", "--resume", "runs/none"], "there is no folder"),
+        (["evaluate", "runs/none"], "there is no folder"),
+        (["watch", "runs/none"], "there is no folder"),
+        (["compare", "runs/none"], "there is no folder"),
+        (["supervised", "digits-lenett"], "did you mean 'digits-lenet'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_wrong_arguments_are_answered_in_a_line_or_two(arguments, complaint, tmp_path):
+    name, *rest = arguments
+    done = script(name, *rest, folder=tmp_path)
+    assert done.returncode not in (0, -6, -11)
+    assert complaint in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "watch", "compare", "supervised", "benchmark"])
+def test_help_answers_without_torch(name, tmp_path):
+    code = (
+        f"import runpy, sys; sys.argv = ['{name}.py', '--help']; sys.path.insert(0, {str(ROOT / 'scripts')!r})\n"
+        f"try: runpy.run_path({str(ROOT / 'scripts' / (name + '.py'))!r}, run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "usage" in done.stdout.lower() or "python scripts/" in done.stdout
