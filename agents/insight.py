@@ -41,7 +41,7 @@ def _(agent: DQN, observation: Tensor, action: Tensor) -> Insight:
 
 @insight.register
 def _(agent: DDPG, observation: Tensor, action: Tensor) -> Insight:
-    return Insight("critic's Q(s, a)", agent.values(observation, action / 2))
+    return Insight("critic's Q(s, a)", agent.values(observation, action))
 
 
 @insight.register

@@ -168,7 +168,7 @@ class WatchPanel:
         room = (bottom - top) // height
         shown = list(range(count)) if count <= room else [*range(room - 1)]
         if keep not in shown:
-            pass
+            shown[-1] = keep
         if count > room:
             others = f"and {count - len(shown)} more"
             self._write(panel, self._small, others, DIM, (_MARGIN, top + (room - 1) * height))
@@ -194,7 +194,7 @@ class WatchPanel:
         self._write(panel, self._small, number_text(low), DIM, (box.left + 5, box.bottom - 15))
         across = inner.width / (PLOT_ENV_STEPS - 1)
         points = [
-            (inner.left + across * place, inner.bottom - inner.height * _share(shown[place], low, high))
+            (inner.left + across * place, inner.top + inner.height * _share(shown[place], low, high))
             for place in places
         ]
         if len(points) > 1:
