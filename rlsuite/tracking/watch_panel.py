@@ -194,7 +194,7 @@ class WatchPanel:
         self._write(panel, self._small, number_text(low), DIM, (box.left + 5, box.bottom - 15))
         across = inner.width / (PLOT_ENV_STEPS - 1)
         points = [
-            (inner.left + across * place, inner.top + inner.height * _share(shown[place], low, high))
+            (inner.left + across * place, inner.bottom - inner.height * _share(shown[place], low, high))
             for place in places
         ]
         if len(points) > 1:
