@@ -8,8 +8,10 @@ import torch
 
 from agents.configs import RunConfig
 from agents.evaluating import evaluate_run
-from agents.runs import Run, build_trainer, create, default_threads, open_run
+from agents.runs import Run, build_trainer, create, default_threads, is_atari, open_run
 from agents.watching import record
+from envs.watched import RenderError
+from rlsuite.experience import ExperienceError
 from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.record import Clock
@@ -19,6 +21,7 @@ from rlsuite.training.session import Session, session
 _HEADLINES = {"train/return": "return", "evaluation/score": "evaluation"}
 _LOSSES = {"dqn": "loss/td", "ddpg": "loss/critic", "reinforce": "loss/policy"}
 _FINAL_EPISODES = 100
+_VIDEO_SECONDS = 20.0
 _FINAL_EPISODES_ATARI = 10  # an Atari episode takes up to half an hour of play
 
 
@@ -79,7 +82,7 @@ def _sit(run: Run, state: dict[str, Any] | None) -> int:
 
 def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
     """What a finished run leaves behind besides its metrics and checkpoints."""
-    report = evaluate_run(run, _FINAL_EPISODES_ATARI if run.config.env.startswith("ALE/") else _FINAL_EPISODES)
+    report = evaluate_run(run, _FINAL_EPISODES_ATARI if is_atari(run.config.env) else _FINAL_EPISODES)
     series = read_metrics(run.folder / "metrics.jsonl").get("evaluation/score")
     if series is not None:
         curve = Curve(run.folder.name, series.env_steps, series.values)
@@ -89,8 +92,12 @@ def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
             y_label="evaluation return",
             title=f"{run.agent} on {run.config.env}",
         )
-    if run.config.video:
-        video = record(run, run.folder / "videos" / "final.mp4")
-        sitting.tracker.video(clock, "final", video)
     shown = ("mean", "iqm", "ci95", "per_seed_mean", "episodes", "protocol", "human_normalised")
     sitting.tracker.summary({name: report[name] for name in shown if name in report})
+    if run.config.video:
+        try:
+            video = record(run, run.folder / "videos" / "final.mp4", max_seconds=_VIDEO_SECONDS)
+        except (RenderError, ExperienceError, OSError) as error:
+            print(f"no video: {error}")  # the training is not lost to a missing screen
+        else:
+            sitting.tracker.video(clock, "final", video)

@@ -40,6 +40,7 @@ class Acrobot:
     action_space = Discrete(3)  # torque -1, 0, 1 N m on the joint between the links
     max_episode_steps = 500
     render_fps = 15
+    is_random = False
 
     def __init__(self, dtype: torch.dtype = torch.float32) -> None:
         self.dtype = dtype

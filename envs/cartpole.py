@@ -39,6 +39,7 @@ class CartPole:
     action_space = Discrete(2)  # push to the left, push to the right
     max_episode_steps = 500
     render_fps = 50
+    is_random = False
 
     def __init__(self, dtype: torch.dtype = torch.float32) -> None:
         self.dtype = dtype

@@ -13,6 +13,7 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from rlsuite import random
+from rlsuite.training.execution import compiled
 
 State = dict[str, Tensor]
 """What an environment is in, by name: tensors with a leading axis N, one entry for each environment."""
@@ -29,6 +30,7 @@ class Dynamics(Protocol):
     action_space: Box | Discrete  # of one environment
     max_episode_steps: int
     render_fps: int
+    is_random: bool  # whether transitions draw; the key is not worked out where they do not
 
     def initial(self, key: Tensor) -> State:
         """The state in which episodes begin."""
@@ -75,7 +77,7 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         device: where everything lives.
         autoreset_mode: SAME_STEP, NEXT_STEP, or DISABLED for ``reset(options={"reset_mask": ...})`` by hand.
         render_mode: None, or ``rgb_array`` for ``render``.
-        compile: run ``step`` under ``torch.compile``, which takes some seconds at the first one.
+        compile: run ``step`` under ``torch.compile``, which takes some seconds at the first one; eager where it fails.
 
     Attributes:
         render_indices: the environments that ``render`` draws; all unless set.
@@ -117,7 +119,7 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         self.single_action_space: Space[Any] = dynamics.action_space
         self._allocate()
         self._is_seeded = False
-        self._step = torch.compile(self.step_tensors, fullgraph=True, dynamic=False) if compile else self.step_tensors
+        self._step = compiled(self.step_tensors, "compile" if compile else "eager")
 
     @functools.cached_property
     def observation_space(self) -> Space[Any]:  # type: ignore[override]
@@ -239,8 +241,7 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             return self._step_or_reset(action)
         length = torch.where(self.ended, 0, self.episode_length) + 1
         episode_return = torch.where(self.ended, 0, self.episode_return)
-        key = random.fold(self.key, self.episode, length)
-        state, reward, terminated = self.dynamics.transition(self.state, action, key)
+        state, reward, terminated = self.dynamics.transition(self.state, action, self._step_key(length))
         reward = reward.to(torch.float32)
         truncated = length >= self.max_episode_steps
         ended = terminated | truncated
@@ -263,8 +264,7 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         phantom = self.ended.clone()
         self.episode.add_(phantom)
         length = torch.where(phantom, 0, self.episode_length + 1)
-        key = random.fold(self.key, self.episode, length)
-        state, reward, terminated = self.dynamics.transition(self.state, action, key)
+        state, reward, terminated = self.dynamics.transition(self.state, action, self._step_key(length))
         state = select(phantom, self.dynamics.initial(random.fold(self.key, self.episode)), state)
         reward = torch.where(phantom, 0, reward).to(torch.float32)
         terminated = terminated & ~phantom
@@ -275,6 +275,9 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         self.ended.copy_(terminated | truncated)
         observation = self.dynamics.observe(state)
         return observation, observation, reward, terminated, truncated
+
+    def _step_key(self, length: Tensor) -> Tensor:
+        return random.fold(self.key, self.episode, length) if self.dynamics.is_random else self.key
 
     def _keep(self, state: State) -> None:
         for name, value in state.items():
@@ -306,7 +309,7 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         """Uniform random actions on the device; ``key`` is int64 ``[N]``."""
         space = self.dynamics.action_space
         if isinstance(space, Discrete):
-            return random.integers(key, int(space.n))
+            return (random.uniform(key) * int(space.n)).to(torch.int64)
         # Bounds are the same in every dimension here, and plain numbers cost a compiled region no input.
         low, high = float(space.low.min()), float(space.high.max())
         return low + (high - low) * random.uniform(key, *space.shape)

@@ -44,6 +44,7 @@ class Drive:
     action_space = Box(-1.0, 1.0, (1,), np.float32)  # full steering to the right .. to the left
     max_episode_steps = 500
     render_fps = 20
+    is_random = False
 
     def __init__(self, dtype: torch.dtype = torch.float32) -> None:
         self.dtype = dtype

@@ -51,6 +51,7 @@ class MountainCar:
     action_space = Discrete(3)  # accelerate to the left, not at all, to the right
     max_episode_steps = 200
     render_fps = 30
+    is_random = False
     force = 0.001
     goal_position = 0.5
 
@@ -85,6 +86,7 @@ class MountainCarContinuous:
     action_space = Box(-1.0, 1.0, (1,), np.float32)
     max_episode_steps = 999
     render_fps = 30
+    is_random = False
     power = 0.0015
     goal_position = 0.45
 

@@ -33,6 +33,7 @@ class Pendulum:
     action_space = Box(-MAX_TORQUE, MAX_TORQUE, (1,), np.float32)  # torque (N m)
     max_episode_steps = 200
     render_fps = 30
+    is_random = False
 
     def __init__(self, dtype: torch.dtype = torch.float32) -> None:
         self.dtype = dtype

@@ -35,7 +35,7 @@ class Options:
     """Folder that holds the runs."""
     wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
     """Weights & Biases; auto is online where a key is configured, else offline."""
-    solver: tyro.conf.OmitArgPrefixes[SolverConfig] = SolverConfig()
+    solver: tyro.conf.OmitArgPrefixes[SolverConfig] = dataclasses.field(default_factory=SolverConfig)
     """How it is solved; by default what is tuned for the model."""
 
 
@@ -62,7 +62,9 @@ def solve(model: str, arguments: list[str]) -> int:
 
     from rlsuite.deqn.run import solve
 
-    chosen = {field.name: getattr(options, field.name) for field in dataclasses.fields(options) if field.name != "solver"}
+    chosen = {
+        field.name: getattr(options, field.name) for field in dataclasses.fields(options) if field.name != "solver"
+    }
     return solve(model, **chosen, config=options.solver)
 
 

@@ -30,6 +30,7 @@ class Freeway:
     action_space = grid.ACTION_SPACE
     max_episode_steps = grid.MAX_EPISODE_STEPS
     render_fps = grid.RENDER_FPS
+    is_random = True
 
     def __init__(self, sticky_action_probability: float = 0.1) -> None:
         self.sticky_action_probability = sticky_action_probability

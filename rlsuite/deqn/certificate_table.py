@@ -27,12 +27,16 @@ def print_certificate(certificate: Mapping[str, Any], console: Console | None = 
             output.print(f"  [red]seed {row['seed']}: {failure}[/red]", soft_wrap=True)
     passed = sum(row["passed"] for row in seeds)
     verdict = "[bold green]passed[/bold green]" if certificate["passed"] else "[bold red]not passed[/bold red]"
-    output.print(f"  certificate              {verdict}" + (f" ({passed} of {len(seeds)} seeds)" if len(seeds) > 1 else ""))
+    output.print(
+        f"  certificate              {verdict}" + (f" ({passed} of {len(seeds)} seeds)" if len(seeds) > 1 else "")
+    )
 
 
 def _error_table(certificate: Mapping[str, Any]) -> Table:
     whose = f", worst seed ({certificate['seed']})" if len(certificate["per_seed"]) > 1 else ""
-    table = Table(title=f"{certificate['model']} ({certificate['calibration']}): log10 Euler errors{whose}", title_justify="left")
+    table = Table(
+        title=f"{certificate['model']} ({certificate['calibration']}): log10 Euler errors{whose}", title_justify="left"
+    )
     table.add_column("states")
     for statistic in _STATISTICS:
         table.add_column(statistic, justify="right")
@@ -67,11 +71,14 @@ def _facts(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
     reference = stable["reference_spectral_radius"]
     facts = [
         ("states", f"{certificate['states']}, {certificate['infeasible_states']} infeasible"),
-        ("spectral radius", f"{stable['spectral_radius']:.5f}" + (f" (reference {reference:.5f})" if reference else "")),
+        (
+            "spectral radius",
+            f"{stable['spectral_radius']:.5f}" + (f" (reference {reference:.5f})" if reference else ""),
+        ),
         ("zero-shock paths end", f"{stable['spread']:.1e} apart"),
     ]
     for name, found in certificate.get("complementarity", {}).items():
-        text = f"slack x multiplier at most {found['max_product']:.1e}, binds {found['binding_share']:.1%}"
+        text = f"complementary within {found['violation']:.1e}, binds {found['binding_share']:.1%}"
         facts.append((f"constraint {name}", text))
     if certificate.get("clearing_max") is not None:
         facts.append(("market clearing", f"within {certificate['clearing_max']:.1e} of output"))
@@ -82,5 +89,10 @@ def _facts(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("welfare loss", f"{loss:.1e} of consumption (standard error {error:.0e})"))
     if certificate.get("den_haan_marcet") is not None:
         test = certificate["den_haan_marcet"]
-        facts.append(("den Haan-Marcet", f"{test['below_5_percent']:.1%} below, {test['above_95_percent']:.1%} above (5 % each if exact)"))
+        facts.append(
+            (
+                "den Haan-Marcet",
+                f"{test['below_5_percent']:.1%} below, {test['above_95_percent']:.1%} above (5 % each if exact)",
+            )
+        )
     return facts

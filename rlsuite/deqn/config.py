@@ -59,7 +59,14 @@ def check(config: SolverConfig) -> None:
     Raises:
         ValueError: names the option and what it must be.
     """
-    for name in ("tracks", "polish_states", "polish_refresh_updates", "adam_learning_rate", "max_gradient_norm", "damping"):
+    for name in (
+        "tracks",
+        "polish_states",
+        "polish_refresh_updates",
+        "adam_learning_rate",
+        "max_gradient_norm",
+        "damping",
+    ):
         value = getattr(config, name)
         if not value > 0:
             raise ValueError(f"--{name.replace('_', '-')} must be positive, not {value}")

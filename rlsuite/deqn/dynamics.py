@@ -7,7 +7,7 @@ from scipy.stats import chi2
 from torch import Tensor
 
 from rlsuite import random
-from rlsuite.deqn.model import Model, PolicyFunction, expectation_by, stack_residuals
+from rlsuite.deqn.model import Model, Policy, PolicyFunction, expectation_by, stack_residuals
 from rlsuite.deqn.quadrature import Quadrature
 from rlsuite.deqn.simulation import silent_path
 
@@ -17,13 +17,10 @@ _NO_RISK = 1e-5  # root mean squared forecast error below which there is nothing
 
 @dataclass(frozen=True)
 class Stability:
-    """Attributes:
-    spectral_radius: largest modulus of the eigenvalues of the closed loop at its steady state; below 1 if stable.
-    spread: largest standard deviation of a state's column over paths without shocks from different starts, at their end.
-    """
+    """How paths without shocks end."""
 
-    spectral_radius: float
-    spread: float
+    spectral_radius: float  # of the closed loop at its steady state; below 1 if stable
+    spread: float  # the largest standard deviation of a state's column over paths from different starts, at their end
 
 
 def stability(model: Model, policy: PolicyFunction, key: Tensor, *, starts: int = 32, periods: int = 1500) -> Stability:
@@ -56,12 +53,12 @@ def den_haan_marcet(
     """Test that forecast errors cannot be forecast (den Haan and Marcet, 1994).
 
     On a path, the errors ``u`` of an Euler equation should be unrelated to what was known, ``h``: then
-    ``T m' S^-1 m`` with ``m = mean(u h)`` and ``S = mean(u^2 h h')`` is chi-squared with as many degrees as ``h`` has entries.
+    ``T m' S^-1 m``, m = mean(u h) and S = mean(u^2 h h'), is chi-squared with a degree for each entry of ``h``.
     Each component of each Euler equation counts as a path of its own. ``None`` where nothing is left to forecast: in
     economies with log utility whose Euler equations hold shock by shock, errors are those of the policy alone.
     """
     state = model.initial_state(random.key(key, 1), paths)
-    moment, variance = 0.0, 0.0
+    moment = variance = state.new_zeros(())
     for period in range(burn_in + periods):
         decision = policy(state)
         shock = model.shocks.draw(state, random.key(key, 2, period))
@@ -73,16 +70,18 @@ def den_haan_marcet(
             moment = moment + products
             variance = variance + products.unsqueeze(-1) * products.unsqueeze(-2)
         state = model.step(state, decision, shock)
-    mean, spread = torch.as_tensor(moment) / periods, torch.as_tensor(variance) / periods
+    mean, spread = moment / periods, variance / periods
     if spread[..., 0, 0].mean() < _NO_RISK**2:
         return None
-    statistic = periods * (mean.unsqueeze(-2) @ torch.linalg.pinv(spread, hermitian=True) @ mean.unsqueeze(-1)).flatten()
+    statistic = (
+        periods * (mean.unsqueeze(-2) @ torch.linalg.pinv(spread, hermitian=True) @ mean.unsqueeze(-1)).flatten()
+    )
     low, high = (chi2.ppf(q, df=mean.shape[-1]) for q in (0.05, 0.95))
     return ForecastTest((statistic < low).double().mean().item(), (statistic > high).double().mean().item())
 
 
-def _forecast_errors(model: Model, policy: PolicyFunction, state: Tensor, decision: dict[str, Tensor], shock: Tensor) -> Tensor:
-    """Realised less expected marginal values ``[N, E]``, relative to today's: residuals with tomorrow as it came about."""
+def _forecast_errors(model: Model, policy: PolicyFunction, state: Tensor, decision: Policy, shock: Tensor) -> Tensor:
+    """Realised less expected marginal values ``[N, E]``: residuals with tomorrow as it came about."""
     realised = Quadrature(shock.unsqueeze(0), state.new_ones(1))
     residuals = model.residuals(state, decision, expectation_by(model, policy, state, decision, realised))
     # Undo the power that makes an Euler error a share of consumption: what is left is linear in the expectation.

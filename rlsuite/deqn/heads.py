@@ -20,15 +20,15 @@ def complementarity(raw: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def bounded(amount: Tensor, limit: Tensor) -> Tensor:
-    """``amount >= 0`` bent to stay below ``limit > 0``; about ``amount`` itself where that is small against the limit."""
+    """``amount >= 0`` bent to stay below ``limit > 0``; about ``amount`` where that is far smaller."""
     return limit * -torch.expm1(-amount / limit)
 
 
 def positive(amount: Tensor, floor: float) -> Tensor:
     """``amount`` itself down to ``floor``, below it bent so that it stays positive; smooth once.
 
-    For consumption that no head can keep positive by form: an infeasible plan then shows as an enormous Euler error with a
-    gradient that leads back.
+    For consumption that no head can keep positive by form: an infeasible plan then shows as an enormous Euler error
+    with a gradient that leads back.
     """
     return torch.where(amount > floor, amount, floor * torch.exp(torch.clamp(amount / floor - 1, max=0.0)))
 

@@ -27,7 +27,7 @@ class Targets:
     mean: float = -4.0
     p99: float | None = None
     policy_max: float | None = None  # against the reference policy
-    complementarity: float = -6.0  # slack times multiplier, both free of units
+    complementarity: float = -6.0  # Fischer-Burmeister of slack and multiplier, both free of units
     clearing: float = -7.0  # relative to output
 
 
@@ -117,7 +117,7 @@ class Model(ABC):
         return {}
 
     def clearing(self, state: Tensor, policy: Policy) -> Tensor | None:
-        """Excess demand relative to output ``[..., B]``, for economies with markets that the head does not clear by form."""
+        """Excess demand relative to output ``[..., B]``, for economies with markets."""
         return None
 
 

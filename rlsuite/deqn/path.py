@@ -34,9 +34,9 @@ class PathBatch:
 class EconomyPath:
     """``tracks`` paths a seed under the policy that is being trained; a ``Source`` of the trainer.
 
-    In the first phase a batch is where the paths stand, partly replaced by states of the box. In the second it is a cloud of
-    states from several periods and the box, kept for some updates and then drawn afresh. Paths are never reset, but one that leaves the feasible
-    set is named, counted and started anew.
+    In the first phase a batch is where the paths stand, partly replaced by states of the box. In the second it is a
+    cloud of states from several periods and the box, kept for some updates and then drawn afresh. Paths are never
+    reset, but one that leaves the feasible set is named, counted and started anew.
 
     Args:
         policy: gives the current policy function of states ``[S, B, D]``.
@@ -54,14 +54,10 @@ class EconomyPath:
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
         self.state = model.initial_state(random.key(self.seeds, _START), config.tracks)
         self.periods = 0  # simulated, of each track
+        self.env_steps = 0  # the same, of all tracks of a seed
         self.collected = 0  # batches
         self.restarts = torch.zeros(len(seeds), dtype=torch.int64, device=device)
         self._cloud = self._held_out = self.state[:, :0]
-
-    @property
-    def env_steps(self) -> int:
-        """Periods simulated of one seed, all its tracks together."""
-        return self.periods * self.config.tracks
 
     def collect(self) -> int:
         """Move the paths on; always pays for one update."""
@@ -87,6 +83,7 @@ class EconomyPath:
         for _ in range(periods):
             following, decision = advance(self.model, policy, self.state, random.key(self.seeds, _SHOCKS, self.periods))
             self.periods += 1
+            self.env_steps += self.config.tracks
             self.state = self._repair(following, self.model.feasible(self.state, decision))
 
     def _repair(self, state: Tensor, feasible: Tensor) -> Tensor:
@@ -95,7 +92,7 @@ class EconomyPath:
             return state
         seed, track = lost.nonzero()[0].tolist()
         if not self.restarts.any():
-            where = f"seed {self.seeds[seed].item()}, period {self.periods}: {describe(self.model, self.state[seed, track])}"
+            where = f"seed {self.seeds[seed]}, period {self.periods}: {describe(self.model, self.state[seed, track])}"
             log.warning("a path left the feasible set and starts anew, as others will that do (%s)", where)
         self.restarts += lost.sum(dim=1)
         fresh = self.model.initial_state(random.key(self.seeds, _RESTART, self.periods), self.config.tracks)
@@ -133,6 +130,7 @@ class EconomyPath:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.state, self.restarts = state["state"], state["restarts"]
         self.periods, self.collected = state["periods"], state["collected"]
+        self.env_steps = self.periods * self.config.tracks
         self._cloud, self._held_out = state["cloud"], state["held_out"]
 
     def close(self) -> None: ...

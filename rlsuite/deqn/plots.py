@@ -61,7 +61,7 @@ def _save(figure: "Figure", path: Path, title: str) -> None:
 
 
 def _training(metrics: Mapping[str, Series]) -> "Figure":
-    """Root mean squared residuals, of each equation in the first phase and of all in the second, over updates and seconds."""
+    """Root mean squared residuals, by equation in the first phase, over updates and seconds."""
     figure, panels = _figure(2)
     for axes, clock, label in zip(panels, ("updates", "wall_seconds"), ("updates", "wall seconds"), strict=True):
         for color, (name, series) in zip(
@@ -79,7 +79,7 @@ def _training(metrics: Mapping[str, Series]) -> "Figure":
 
 
 def _policy(model: Model, policy: PolicyFunction, state: Tensor) -> "Figure":
-    """Each decision against the reference where there is one, else against the first aggregate; coloured by the second."""
+    """Each decision against the reference where there is one, else the first aggregate; coloured by the second."""
     decision, reference = policy(state), model.reference_policy(state)
     (x_name, x), (color_name, color) = model.aggregates(state).items()
     shown = reference if reference is not None else decision
@@ -121,6 +121,8 @@ def _ergodic(model: Model, state: Tensor) -> "Figure":
 
 def _errors(errors: Mapping[str, np.ndarray]) -> "Figure":
     """Histograms of the errors of each equation and, where it has components, their percentiles by component."""
+    from matplotlib.ticker import MaxNLocator
+
     logs = {name: np.log10(np.maximum(np.abs(values), 1e-17)) for name, values in errors.items()}
     by_component = {name: values for name, values in logs.items() if values.ndim == 2}
     figure, panels = _figure(1 + len(by_component))
@@ -136,7 +138,7 @@ def _errors(errors: Mapping[str, np.ndarray]) -> "Figure":
             axes.fill_between(component, *ends, color=color, alpha=opacity, linewidth=0, label=f"{low:g} to {high:g} %")
         axes.plot(component, np.median(values, axis=0), color=color, marker=".", label="median")
         axes.set_xlabel(f"{name.replace('_', ' ')}: age or country")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel("log10 Euler error")
         axes.legend(frameon=False, fontsize="small")
     return figure

@@ -22,7 +22,7 @@ def consumption_error(ratio: Tensor, curvature: float) -> Tensor:
 
 
 def consumption_loss(value: float, best_value: float, discount: float, risk_aversion: float) -> float:
-    """The share of consumption in every period that an agent with ``best_value`` could lose to end up with ``value``."""
+    """The share of consumption in every period whose loss brings an agent from ``best_value`` to ``value``."""
     if risk_aversion == 1:
         return -math.expm1((1 - discount) * (value - best_value))
     return 1 - (value / best_value) ** (1 / (1 - risk_aversion))

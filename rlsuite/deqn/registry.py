@@ -74,14 +74,14 @@ def check(model: Model, name: str) -> None:
     for equation, residual in found.items():
         if residual.shape[0] != 8 or residual.ndim > 2:
             raise ValueError(
-                f"{name}: equation {equation!r} has shape {tuple(residual.shape)} for 8 states: want [8] or [8, components]"
+                f"{name}: equation {equation!r} has shape {tuple(residual.shape)} for 8 states, not [8] or [8, n]"
             )
         if not residual.isfinite().all():
             raise ValueError(f"{name}: equation {equation!r} is not finite at the starting states")
     strangers = set(model.euler_curvature) - set(model.equation_names)
     if strangers or not model.euler_curvature:
         raise ValueError(
-            f"{name}: euler_curvature must name some of {list(model.equation_names)}, not {sorted(model.euler_curvature)}"
+            f"{name}: euler_curvature must name some of {list(model.equation_names)}, not {list(model.euler_curvature)}"
         )
 
 

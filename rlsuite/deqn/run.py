@@ -56,7 +56,9 @@ def solve(
     """
     if seeds < 1:
         raise ValueError(f"--seeds must be positive, not {seeds}")
-    economy = registry.build(model, calibration)  # before anything is written, so that a misspelling leaves nothing behind
+    economy = registry.build(
+        model, calibration
+    )  # before anything is written, so that a misspelling leaves nothing behind
     config = config or preset(model, calibration)
     check(config)
     folder = Path(runs) / (name or f"{Path(model).stem}-{time.strftime('%Y%m%d-%H%M%S')}")
@@ -99,7 +101,9 @@ def certify_run(folder: Path) -> int:
     try:
         learner.load_state_dict(Checkpoints(folder / "checkpoint").load_last()["learner"])
     except (KeyError, RuntimeError) as error:
-        raise CheckpointError(f"the checkpoint in {folder} is not of this model: {str(error).splitlines()[0]}") from None
+        raise CheckpointError(
+            f"the checkpoint in {folder} is not of this model: {str(error).splitlines()[0]}"
+        ) from None
     return _examine(folder, document, economy, learner)
 
 
@@ -132,10 +136,14 @@ def _train(folder: Path, document: dict[str, Any], economy: Model, *, resume: bo
     resume_at = None if state is None else Clock(**state["clock"])
     headlines = {f"loss/{name}": f"loss {name}" for name in economy.equation_names} | {"loss/held_out": "held out"}
     title = f"{document['model']} ({document['calibration']})"
-    reports = session(folder, title, total, headlines, document["seeds"], "updates", document["wandb"], resume_at=resume_at)
+    reports = session(
+        folder, title, total, headlines, document["seeds"], "updates", document["wandb"], resume_at=resume_at
+    )
     with reports as sitting:
         schedule = Schedule(total, "updates", log_every=_LOG_EVERY_UPDATES)
-        trainer: Trainer[PathBatch] = Trainer(learner, source, schedule, sitting.tracker, checkpoints, tick=sitting.console.tick)
+        trainer: Trainer[PathBatch] = Trainer(
+            learner, source, schedule, sitting.tracker, checkpoints, tick=sitting.console.tick
+        )
         if state is not None:
             trainer.load_state_dict(state)
         outcome = trainer.run()
@@ -169,8 +177,14 @@ def _worst(reports: list[Report]) -> int:
 def combine(reports: list[Report], seeds: list[int]) -> Report:
     """One certificate for all seeds: it passes if all do, shows the worst of them, and lists them all."""
     worst = _worst(reports)
-    rows = [{"seed": seed, "passed": report["passed"]} | _short(report) for seed, report in zip(seeds, reports, strict=True)]
-    return reports[worst] | {"passed": all(report["passed"] for report in reports), "seed": seeds[worst], "per_seed": rows}
+    rows = [
+        {"seed": seed, "passed": report["passed"]} | _short(report) for seed, report in zip(seeds, reports, strict=True)
+    ]
+    return reports[worst] | {
+        "passed": all(report["passed"] for report in reports),
+        "seed": seeds[worst],
+        "per_seed": rows,
+    }
 
 
 def _short(report: Report) -> Report:

@@ -1,7 +1,8 @@
-"""Deep equilibrium nets (Azinovic, Gaegauf and Scheidegger, 2022): a policy whose Euler errors are made small where it leads.
+"""Deep equilibrium nets (Azinovic, Gaegauf and Scheidegger, 2022): policies with small Euler errors where they lead.
 
-The loss is the mean of squared residuals ``G(x, N(x))^2`` over states of the simulated path. Adam finds the neighbourhood of
-the solution; Levenberg-Marquardt, which knows that the loss is a sum of squares, then gains several digits in few steps.
+The loss is the mean of squared residuals ``G(x, N(x))^2`` over states of the simulated path. Adam finds the
+neighbourhood of the solution; Levenberg-Marquardt, which knows that the loss is a sum of squares, then gains several
+digits in few steps.
 """
 
 import logging
@@ -25,12 +26,12 @@ log = logging.getLogger("rlsuite")
 class EquilibriumNet:
     """S policies of one economy; a ``Learner`` of the trainer that takes batches of ``EconomyPath``.
 
-    Where residuals of a seed are not finite, the seed goes back to its last parameters with finite ones, and on with half
-    the learning rate (first phase) or not at all (second phase, whose steps are only taken where they help).
+    Where residuals of a seed are not finite, the seed goes back to its last parameters with finite ones, and on with
+    half the learning rate (first phase) or not at all (second phase, whose steps are only taken where they help).
 
     Attributes:
         parameters: ``[S, P]``, in training.
-        solution: ``[S, P]``, what to use: the best on held-out states once there are any, else the last with finite residuals.
+        solution: ``[S, P]``, what to use: the best on unseen states; in the first phase the last that was finite.
         failures: ``[S]`` updates whose residuals were not finite.
     """
 
@@ -85,8 +86,8 @@ class EquilibriumNet:
         if finite.all():
             self.solution.copy_(self.parameters)
             return
-        log.warning("residuals are not finite at update %d (rows %s): back to the last good parameters",
-                    self.updates, (~finite).nonzero().flatten().tolist())  # fmt: skip
+        rows = (~finite).nonzero().flatten().tolist()
+        log.warning("residuals of seeds %s are not finite at update %d: back to the last good ones", rows, self.updates)
         self.failures += ~finite
         good = finite.unsqueeze(1)
         self.solution = torch.where(good, self.parameters, self.solution)
@@ -111,7 +112,7 @@ class EquilibriumNet:
         }
 
     def _keep_better(self, held_out: Tensor) -> Tensor:
-        """Take the parameters as solution where they do better on states that were not fitted; returns its loss there."""
+        """Take the parameters as solution where they do better on unseen states; returns its loss there."""
         loss, best = self.marquardt.loss(self.parameters, held_out), self.marquardt.loss(self.solution, held_out)
         better = loss < best
         self.solution = torch.where(better.unsqueeze(1), self.parameters, self.solution)

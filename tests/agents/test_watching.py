@@ -29,7 +29,7 @@ FRAMES_PER_SECOND, LENGTH = 10, 7
 
 
 class Countdown(gymnasium.Env[np.ndarray, Any]):
-    """Episodes of 7 steps with reward 2 each. What is seen depends on the action; pictures get brighter and brighter."""
+    """Episodes of 7 steps with reward 2 each; observations depend on the actions, and pictures get brighter."""
 
     metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND}
     observation_space = Box(-1, 1, (2,), np.float32)

@@ -21,7 +21,7 @@ def key(*seeds: int) -> torch.Tensor:
     return random.key(torch.tensor(seeds), 5)
 
 
-def random_policy(model: Model, size: float = 0.3):  # noqa: ANN201
+def random_policy(model: Model, size: float = 0.3):
     """A smooth policy of random weights."""
     weights = size * random.normal(torch.tensor(7), model.num_features, model.num_outputs).double()
 
@@ -108,7 +108,9 @@ def test_nodes_meet_their_own_states_and_weights() -> None:
     model = registry.build("olg-benchmark", "ages-12")
     policy, state = random_policy(model), model.initial_state(key(0), 3)[0]
     decision = policy(state)
-    expected = expectation(model, policy, state, decision)(lambda s, p: s[..., 10] * p["capital"][..., 4] + model.prices(s)[0])
+    expected = expectation(model, policy, state, decision)(
+        lambda s, p: s[..., 10] * p["capital"][..., 4] + model.prices(s)[0]
+    )
     for i in range(3):
         total = 0.0
         for z in range(4):
@@ -143,8 +145,12 @@ def test_brock_mirman_value_solves_its_bellman_equation() -> None:
     model = registry.build("brock-mirman")
     state = model.box_state(key(0), 100)
     decision = model.reference_policy(state)
-    tomorrow = expectation(model, model.reference_policy, state, decision, fine=True)(lambda s, p: model.reference_value(s))
-    torch.testing.assert_close(model.reward(state, decision) + model.discount * tomorrow, model.reference_value(state), rtol=1e-12, atol=1e-11)
+    tomorrow = expectation(model, model.reference_policy, state, decision, fine=True)(
+        lambda s, p: model.reference_value(s)
+    )
+    torch.testing.assert_close(
+        model.reward(state, decision) + model.discount * tomorrow, model.reference_value(state), rtol=1e-12, atol=1e-11
+    )
     origin = torch.zeros(1, 2).double()
     slopes = [model.reference_value(origin + d) - model.reference_value(origin) for d in torch.eye(2).double()]
     assert model.reference_value(origin).item() == pytest.approx(-101.199304, abs=1e-6)
@@ -164,7 +170,9 @@ def test_brock_mirman_distribution() -> None:
 
 def test_olg_6_closed_form() -> None:
     model = registry.build("olg-6")
-    assert model.calibration.savings_rates == pytest.approx((0.659999, 0.639393, 0.605211, 0.543379, 0.411765), abs=1e-6)
+    assert model.calibration.savings_rates == pytest.approx(
+        (0.659999, 0.639393, 0.605211, 0.543379, 0.411765), abs=1e-6
+    )
     assert model.steady_capital.tolist() == pytest.approx([0.4167, 0.1816, 0.0749, 0.0278, 0.0078], abs=1e-4)
     path = simulate(model, model.reference_policy, model.initial_state(key(0), 4000), key(0), 40)[-1]
     assert residuals(model, model.reference_policy, path)["euler"].abs().max() < 1e-12
@@ -194,14 +202,18 @@ def test_olg_6_errors_of_one_age_saving_too_much() -> None:
 
 def test_benchmark_at_rest_is_in_equilibrium() -> None:
     """With one regime for ever, the steady state solves the model's own equations."""
-    calibration = olg_benchmark.Calibration(ages=12, discount=0.95 ** (56 / 12), productivity=(1.0, 1.0), depreciations=(0.08, 0.08))
+    calibration = olg_benchmark.Calibration(
+        ages=12, discount=0.95 ** (56 / 12), productivity=(1.0, 1.0), depreciations=(0.08, 0.08)
+    )
     model = olg_benchmark.BenchmarkOLG(calibration)
     steady = model.steady_state
     state = torch.cat([model.shocks.stationary(), torch.tensor([*steady.capital, *steady.bond])]).unsqueeze(0)
     policy = lambda s: model.head(s.new_zeros(*s.shape[:-1], model.num_outputs), s)  # noqa: E731
     for residual in residuals(model, policy, state).values():
         assert residual.abs().max() < 1e-9
-    torch.testing.assert_close(model.consumption(state, policy(state))[0], torch.from_numpy(steady.consumption), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        model.consumption(state, policy(state))[0], torch.from_numpy(steady.consumption), rtol=1e-9, atol=1e-9
+    )
 
 
 # International business cycle
@@ -249,7 +261,7 @@ def test_price_uses_up_the_resources_and_carries_its_derivative() -> None:
         (lambda: irbc.Calibration(substitution=(0.5, -1.0)), "substitution must be positive"),
     ],
 )
-def test_impossible_calibrations_are_refused(build, message: str) -> None:  # noqa: ANN001
+def test_impossible_calibrations_are_refused(build, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()
 

@@ -44,7 +44,9 @@ def test_bounded_stays_below_its_limit(amount: float, limit: float) -> None:
 
 
 def test_bounded_leaves_small_amounts_alone() -> None:
-    assert heads.bounded(torch.tensor(1e-6).double(), torch.tensor(1.0).double()).item() == pytest.approx(1e-6, rel=1e-6)
+    assert heads.bounded(torch.tensor(1e-6).double(), torch.tensor(1.0).double()).item() == pytest.approx(
+        1e-6, rel=1e-6
+    )
 
 
 def test_positive_bends_smoothly_at_its_floor() -> None:

@@ -69,7 +69,9 @@ def test_irreversible_investment() -> None:
     consumption, multiplier = solution(ln_capital, productivity)
     np.testing.assert_allclose(consumption, [1.162984, 1.035540, 1.130019, 1.250866], atol=2e-6)
     # The published multipliers are in units of utility, ours over marginal utility.
-    np.testing.assert_allclose(multiplier * consumption**-calibration.risk_aversion, [0, 0.077710, 0.063419, 0], atol=2e-6)
+    np.testing.assert_allclose(
+        multiplier * consumption**-calibration.risk_aversion, [0, 0.077710, 0.063419, 0], atol=2e-6
+    )
 
 
 def test_floor_that_never_binds_changes_nothing() -> None:
@@ -147,4 +149,6 @@ def test_one_country_is_growth_with_adjustment_costs() -> None:
     consumption, _ = solution(ln_capital, np.zeros(2))
     following = np.log(country.technology * np.exp(0.36 * ln_capital) + 0.99 * np.exp(ln_capital) - consumption)
     slope = np.diff(following) / np.diff(ln_capital)
-    assert log_linear.solve(dataclasses.replace(country, adjustment_cost=0.0)).capital.item() == pytest.approx(slope[0], abs=1e-4)
+    assert log_linear.solve(dataclasses.replace(country, adjustment_cost=0.0)).capital.item() == pytest.approx(
+        slope[0], abs=1e-4
+    )

@@ -22,6 +22,7 @@ class Countdown:
     action_space = Discrete(2)
     max_episode_steps = 6
     render_fps = 10
+    is_random = True
 
     def initial(self, key: Tensor) -> State:
         start = random.integers(key, 9, 1).squeeze(-1) + 1

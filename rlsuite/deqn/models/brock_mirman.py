@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -43,10 +44,9 @@ class Calibration:
 class BrockMirman(Model):
     """``Y = e^z K^alpha``, ``K' = s Y``, ``C = (1 - s) Y``, ``z' = rho z + sigma eps``."""
 
-    calibrations = {"lecture": Calibration(), "quarterly": Calibration(persistence=0.95, volatility=0.01)}
+    calibrations: ClassVar = {"lecture": Calibration(), "quarterly": Calibration(persistence=0.95, volatility=0.01)}
     state_names = ("ln_capital", "productivity")
     equation_names = ("euler",)
-    euler_curvature = {"euler": 1.0}
     num_features, num_outputs = 2, 1
     risk_aversion = 1.0
     targets = Targets(mean=-5.5, policy_max=-4.0)
@@ -54,6 +54,7 @@ class BrockMirman(Model):
     def __init__(self, calibration: Calibration) -> None:
         self.calibration = calibration
         self.discount = calibration.discount
+        self.euler_curvature = {"euler": 1.0}
         self.shocks = Gaussian(gauss_hermite(5), gauss_hermite(15))
         self._ln_capital = math.log(calibration.capital)
         # Where productivity does not move, neither do features divide by zero.

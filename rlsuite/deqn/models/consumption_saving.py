@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,9 +16,9 @@ from rlsuite.deqn.preferences import consumption_error, utility
 from rlsuite.deqn.quadrature import Gaussian, gauss_hermite
 from rlsuite.deqn.references import consumption_saving as reference
 
-# A household without savings would consume a constant if it could, so that wealth over that wish rises one for one with
-# wealth; one with savings consumes about 0.45 of another unit. With the multiplier steeper by 1 / (1 - 0.45), the raw output
-# has one slope on both sides of the kink, as a smooth network wants it.
+# A household without savings would consume a constant if it could, so that wealth over that wish rises one for one
+# with wealth; one with savings consumes about 0.45 of another unit. With the multiplier steeper by 1 / (1 - 0.45), the
+# raw output has one slope on both sides of the kink, as a smooth network wants it.
 _STEEPNESS = 1.8
 
 
@@ -49,7 +50,7 @@ class Calibration:
 class ConsumptionSaving(Model):
     """``w' = R (w - c) + income'`` and ``0 < c <= w``: income of tomorrow, not of today, joins tomorrow's wealth."""
 
-    calibrations = {"buffer-stock": Calibration()}
+    calibrations: ClassVar = {"buffer-stock": Calibration()}
     state_names = ("wealth", "ln_income")
     equation_names = ("euler",)
     num_features, num_outputs = 2, 1

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -50,7 +51,7 @@ class Calibration:
 class Growth(Model):
     """``M = A e^z K^alpha + (1 - delta) K``, ``K' = M - C``, ``z' = rho z + sigma eps``."""
 
-    calibrations = {
+    calibrations: ClassVar = {
         "log": Calibration(),
         "crra-2": Calibration(risk_aversion=2.0),
         "crra-5": Calibration(risk_aversion=5.0),
@@ -68,7 +69,7 @@ class Growth(Model):
         self.shocks = Gaussian(gauss_hermite(5), gauss_hermite(15))
         self._ln_capital = math.log(calibration.capital)
         self._productivity_sd = max(calibration.productivity_sd, 1e-3)
-        # A rough standard deviation of ln K: capital follows productivity with a lag, more loosely where it lasts longer.
+        # A rough standard deviation of ln K, for scale only.
         self._ln_capital_sd = 1.5 * self._productivity_sd
 
     def initial_state(self, key: Tensor, count: int) -> Tensor:

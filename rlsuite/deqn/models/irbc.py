@@ -5,6 +5,7 @@ Den Haan, Judd and Juillard (2011), model A4 with irreversible investment.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ _NEWTON_STEPS = 6  # of the price; each squares the error, which starts below 1
 
 @dataclass(frozen=True)
 class Calibration:
-    """Parameters. ``substitution`` is each country's intertemporal elasticity: risk aversion is 1 over it, not itself."""
+    """Parameters. ``substitution`` is each country's intertemporal elasticity: risk aversion is 1 over it."""
 
     substitution: tuple[float, ...] = (0.25, 1.0)
     capital_share: float = 0.36
@@ -57,13 +58,13 @@ class Calibration:
 
 
 class InternationalBusinessCycle(Model):
-    """State: N columns ln k, then N columns z. Components are countries; ``ln_price`` is ln lambda, 0 in the steady state.
+    """State: N columns ln k, then N columns z. Components are countries; ``ln_price`` is ln lambda, 0 at rest.
 
     ``z_j' = rho z_j + sigma (eps_j + eps_common)``. The price of the common good follows from the resource constraint,
     which therefore always holds; multipliers are those of ``k' >= (1 - delta) k`` over lambda.
     """
 
-    calibrations = {
+    calibrations: ClassVar = {
         "countries-2": Calibration(),
         "countries-4": Calibration.of(4),
         "countries-10": Calibration.of(10),
@@ -71,12 +72,12 @@ class InternationalBusinessCycle(Model):
         "countries-2-binding": Calibration.of(2, volatility=0.02),
     }
     equation_names = ("euler",)
-    euler_curvature = {"euler": -1.0}  # the residual is the ratio itself less 1
     targets = Targets(mean=-4.5, p99=-4.0)
 
     def __init__(self, calibration: Calibration) -> None:
         self.calibration = calibration
         self.discount = calibration.discount
+        self.euler_curvature = {"euler": -1.0}  # the residual is the ratio itself less 1
         n = self.countries = len(calibration.substitution)
         self.state_names = (*(f"ln_capital_{j + 1}" for j in range(n)), *(f"productivity_{j + 1}" for j in range(n)))
         self.num_features, self.num_outputs = 2 * n + 2, n
@@ -137,7 +138,7 @@ class InternationalBusinessCycle(Model):
         return (output + (1 - own.depreciation) * capital - next_capital - adjustment).sum(dim=-1)
 
     def _ln_price(self, resources: Tensor) -> Tensor:
-        """The price at which consumption uses up the resources: Newton's method on a convex, decreasing function of its log.
+        """The price at which consumption uses up the resources: Newton's method on a convex function of its log.
 
         Only the last step is differentiated; at the root it carries the exact derivative (implicit function theorem).
         """

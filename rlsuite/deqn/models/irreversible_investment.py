@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -58,7 +59,7 @@ class IrreversibleInvestment(growth.Growth):
     ``u'(C) - mu = beta E[u'(C') (1 - delta + MPK') - (1 - delta) mu']``; policies hold ``mu / u'(C)``.
     """
 
-    calibrations = {"often-binding": Calibration(), "rarely-binding": _RARE}
+    calibrations: ClassVar = {"often-binding": Calibration(), "rarely-binding": _RARE}
     targets = Targets(mean=-5.5, p99=-4.5, policy_max=-3.0)
 
     calibration: Calibration
@@ -77,7 +78,7 @@ class IrreversibleInvestment(growth.Growth):
             "consumption": output - investment,
             "next_capital": self.undepreciated(state) + investment,
             "slack": slack,
-            "multiplier": multiplier,
+            "multiplier": 1.0 * multiplier,
         }
 
     def residuals(self, state: Tensor, policy: Policy, expect: Expect) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """Overlapping generations with a closed form (Krueger and Kubler, 2004): log utility, and only the youngest work."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -49,17 +50,17 @@ class AnalyticOLG(Model):
     Components of policies and residuals are the ages 1 to A - 1, who save.
     """
 
-    calibrations = {"krueger-kubler": Calibration()}
+    calibrations: ClassVar = {"krueger-kubler": Calibration()}
     equation_names = ("euler",)
-    euler_curvature = {"euler": 1.0}
     targets = Targets(mean=-6.0, policy_max=-5.0)
 
     def __init__(self, calibration: Calibration) -> None:
         self.calibration = calibration
         self.discount = calibration.discount
+        self.euler_curvature = {"euler": 1.0}
         regimes, savers = len(calibration.productivity), calibration.ages - 1
         self.regimes = regimes
-        self.shocks = Chain([[1 / regimes] * regimes] * regimes)
+        self.shocks = self.chain = Chain([[1 / regimes] * regimes] * regimes)
         self.state_names = tuple(f"regime_{i + 1}" for i in range(regimes)) + tuple(
             f"capital_{h + 2}" for h in range(savers)
         )
@@ -70,9 +71,7 @@ class AnalyticOLG(Model):
 
     def _steady_capital(self) -> Tensor:
         """Capital by age when nothing ever happens, from the closed form: ``[A - 1]``."""
-        state = torch.cat(
-            [self.shocks.stationary(), torch.full((self.calibration.ages - 1,), 0.1, dtype=torch.float64)]
-        )
+        state = torch.cat([self.chain.stationary(), torch.full((self.calibration.ages - 1,), 0.1, dtype=torch.float64)])
         for _ in range(300):
             state = self.step(state, self.reference_policy(state), state[: self.regimes])
         return state[self.regimes :]

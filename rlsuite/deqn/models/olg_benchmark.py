@@ -5,6 +5,7 @@ The benchmark economy of Azinovic, Gaegauf and Scheidegger (2022), and the same 
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -92,12 +93,13 @@ class Calibration:
 
 
 class BenchmarkOLG(Model):
-    """State: the regime (one column each), then capital and bonds of ages 2 to A. Components: the ages 1 to A - 1, who choose.
+    """State: the regime (one column each), then capital and bonds of ages 2 to A.
 
+    Components of policies and residuals are the ages 1 to A - 1, who choose.
     Choices are capital ``k' >= 0`` and collateral ``q = k' + kappa b' >= 0``; the bond market clears by form.
     """
 
-    calibrations = {"ages-12": Calibration(ages=12, discount=0.95 ** (56 / 12)), "ages-56": Calibration()}
+    calibrations: ClassVar = {"ages-12": Calibration(ages=12, discount=0.95 ** (56 / 12)), "ages-56": Calibration()}
     equation_names = ("euler_capital", "euler_bond")
     targets = Targets(mean=-4.0, p99=None)
 
@@ -106,7 +108,7 @@ class BenchmarkOLG(Model):
         self.discount = calibration.discount
         self.euler_curvature = dict.fromkeys(self.equation_names, calibration.risk_aversion)
         self.savers = calibration.ages - 1
-        self.shocks = Chain(calibration.transition)
+        self.shocks = self.chain = Chain(calibration.transition)
         ages = range(2, calibration.ages + 1)
         self.state_names = (
             *(f"regime_{i + 1}" for i in range(4)),
@@ -141,7 +143,7 @@ class BenchmarkOLG(Model):
     def _state(self, key: Tensor, relative_wealth: Tensor) -> Tensor:
         # By the inverse of the stationary distribution, so that rare regimes are as rare as on paths.
         uniform = random.uniform(random.key(key, 2), relative_wealth.shape[-2]).double()
-        ends = self.shocks.stationary().to(key.device).cumsum(dim=0)[:-1]
+        ends = self.chain.stationary().to(key.device).cumsum(dim=0)[:-1]
         regime = F.one_hot((uniform.unsqueeze(-1) >= ends).sum(dim=-1), 4).double()
         bond = self._bond.to(key.device) * relative_wealth
         bond = bond - bond.mean(dim=-1, keepdim=True)  # the market has cleared
@@ -161,7 +163,7 @@ class BenchmarkOLG(Model):
     def head(self, raw: Tensor, state: Tensor) -> Policy:
         _, held, owed = self._split(state)
         extra_capital, extra_bond = held - self._capital.to(state), owed - self._bond.to(state)
-        # A saver who wakes up with more than in the steady state carries most of it on; the youngest always have nothing.
+        # A saver who wakes up with more than in the steady state carries most of it on.
         carried_capital = F.pad(_CARRIED * extra_capital, (1, -1))
         carried_collateral = F.pad(_CARRIED * (extra_capital + self.calibration.collateral * extra_bond), (1, -1))
         raw_capital, raw_collateral, raw_price = raw.split((self.savers, self.savers, 1), dim=-1)

@@ -17,11 +17,16 @@ _LN_WEALTH = (-1.3, 4.0)
 class Household(Protocol):
     """What the method needs of a calibration."""
 
-    discount: float
-    gross_return: float
-    risk_aversion: float
-    persistence: float
-    volatility: float
+    @property
+    def discount(self) -> float: ...
+    @property
+    def gross_return(self) -> float: ...
+    @property
+    def risk_aversion(self) -> float: ...
+    @property
+    def persistence(self) -> float: ...
+    @property
+    def volatility(self) -> float: ...
 
     @property
     def income_sd(self) -> float: ...
@@ -29,9 +34,9 @@ class Household(Protocol):
 
 @dataclass(frozen=True)
 class Solution:
-    """Consumption as a function of wealth and ln income: ``free`` is ln of what the household would consume if it could borrow today."""
+    """Consumption as a function of wealth and ln income."""
 
-    free: RectBivariateSpline  # over (ln income, ln wealth)
+    free: RectBivariateSpline  # ln of consumption if the household could borrow today, over (ln income, ln wealth)
 
     def __call__(self, wealth: Array, ln_income: Array) -> Array:
         return np.minimum(np.exp(self.free(ln_income, np.log(wealth), grid=False)), wealth)

@@ -16,19 +16,25 @@ Array = NDArray[np.float64]
 class Economy(Protocol):
     """What the method needs of a calibration."""
 
-    discount: float
-    capital_share: float
-    depreciation: float
-    adjustment_cost: float
-    persistence: float
-    substitution: tuple[float, ...]
+    @property
+    def discount(self) -> float: ...
+    @property
+    def capital_share(self) -> float: ...
+    @property
+    def depreciation(self) -> float: ...
+    @property
+    def adjustment_cost(self) -> float: ...
+    @property
+    def persistence(self) -> float: ...
+    @property
+    def substitution(self) -> tuple[float, ...]: ...
 
     @property
     def technology(self) -> float: ...
 
 
 class Solution(NamedTuple):
-    """``ln k' = capital @ ln k + productivity @ z`` and ``ln lambda = price_capital @ ln k + price_productivity @ z``."""
+    """``ln k' = capital @ ln k + productivity @ z``, ``ln lambda = price_capital @ ln k + price_productivity @ z``."""
 
     capital: Array  # [N, N]
     productivity: Array  # [N, N]

@@ -16,10 +16,14 @@ Array = NDArray[np.float64]
 class Economy(Protocol):
     """What the method needs of a calibration."""
 
-    discount: float
-    capital_share: float
-    risk_aversion: float
-    adjustment_cost: float
+    @property
+    def discount(self) -> float: ...
+    @property
+    def capital_share(self) -> float: ...
+    @property
+    def risk_aversion(self) -> float: ...
+    @property
+    def adjustment_cost(self) -> float: ...
 
     @property
     def ages(self) -> int: ...

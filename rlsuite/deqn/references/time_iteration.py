@@ -16,19 +16,26 @@ from scipy.interpolate import CubicSpline, RectBivariateSpline
 Array = NDArray[np.float64]
 _NODES = 9  # Gauss-Hermite
 _PRODUCTIVITY_SDS = 6.5  # half width of the grid
-_CAPITAL_RANGE = (0.2, 3.0)  # relative to the steady state
+_LN_CAPITAL_RANGE = (-1.6, 1.1)  # from that of the steady state
 
 
 class Technology(Protocol):
     """What the method needs of a calibration."""
 
-    capital_share: float
-    discount: float
-    depreciation: float
-    persistence: float
-    volatility: float
-    risk_aversion: float
-    technology: float
+    @property
+    def capital_share(self) -> float: ...
+    @property
+    def discount(self) -> float: ...
+    @property
+    def depreciation(self) -> float: ...
+    @property
+    def persistence(self) -> float: ...
+    @property
+    def volatility(self) -> float: ...
+    @property
+    def risk_aversion(self) -> float: ...
+    @property
+    def technology(self) -> float: ...
 
     @property
     def capital(self) -> float: ...
@@ -99,7 +106,7 @@ def solve(
     alpha, gamma = technology.capital_share, technology.risk_aversion
     sd = max(technology.productivity_sd, 1e-6)
     z = np.linspace(-_PRODUCTIVITY_SDS * sd, _PRODUCTIVITY_SDS * sd, grid[0])
-    ln_k = np.log(technology.capital) + np.linspace(*np.log(_CAPITAL_RANGE), grid[1])
+    ln_k = np.log(technology.capital) + np.linspace(*_LN_CAPITAL_RANGE, grid[1])
     nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
     weights = weights / weights.sum()
     next_z = np.clip(technology.persistence * z[:, None] + technology.volatility * nodes, z[0], z[-1])  # [Z, Q]
