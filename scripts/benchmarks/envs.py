@@ -1,7 +1,7 @@
 """Env steps a second of the environments on tensors, random actions, beside Gymnasium's vector environments.
 
 Ours are compiled, several steps a region, and every observation, reward and flag is handed out. Both sides get two
-processes of one thread each, with half of the environments. SyncVectorEnv steps fewer, since more would only wait longer.
+processes of one thread each, with half of the environments. SyncVectorEnv steps fewer: more would only wait longer.
 """
 
 import multiprocessing

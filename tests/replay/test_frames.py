@@ -1,5 +1,6 @@
 """The frame-deduplicated replay, against lists of frames and transitions worked out in plain Python."""
 
+import functools
 from collections.abc import Callable
 
 import pytest
@@ -24,6 +25,7 @@ def stacked(stack: int, padding: str = "zero") -> Callable[[int, int, int, int],
         numbers = [seed + 1, environment + 1, episode, max(time, 0), 7, 9]
         return torch.tensor(numbers, dtype=torch.uint8).view(FRAME)
 
+    @functools.cache
     def observe(seed: int, environment: int, episode: int, time: int) -> Tensor:
         return torch.stack([frame(seed, environment, episode, time - back) for back in reversed(range(stack))])
 

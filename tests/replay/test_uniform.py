@@ -1,5 +1,7 @@
 """The replay of whole transitions, against a list of transitions worked out in plain Python."""
 
+import functools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,6 +16,7 @@ from rlsuite.replay.uniform import UniformReplay
 SHORT = [Episode((False, False, False), True), Episode((False, True, False, False), False), Episode((False,), False)]
 
 
+@functools.cache
 def observe(seed: int, environment: int, episode: int, time: int) -> Tensor:
     return torch.tensor([seed, environment, episode, time], dtype=torch.float32)
 

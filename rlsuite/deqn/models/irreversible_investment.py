@@ -78,7 +78,7 @@ class IrreversibleInvestment(growth.Growth):
             "consumption": output - investment,
             "next_capital": self.undepreciated(state) + investment,
             "slack": slack,
-            "multiplier": 1.0 * multiplier,
+            "multiplier": multiplier,
         }
 
     def residuals(self, state: Tensor, policy: Policy, expect: Expect) -> dict[str, Tensor]:
