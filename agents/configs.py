@@ -1,6 +1,6 @@
 """What can be set, for every run and for each agent. Free of torch, so that ``--help`` is quick.
 
-Values that may differ by seed (``...PerSeed``) are written ``1e-3`` or ``1e-3,3e-4,1e-4``: one for all seeds, or one each.
+Values that may differ by seed (``...PerSeed``) are written ``1e-3`` or ``1e-3,3e-4``: one for all seeds, or one each.
 """
 
 import math

@@ -106,7 +106,7 @@ class DDPG:
         return self._from_unit(torch.where(env_step < self.config.random_env_steps, anything, noisy))
 
     def _noise(self, white: Tensor, began: Tensor) -> Tensor:
-        """Gaussian noise ``[S, E, A]``, or the paper's Ornstein-Uhlenbeck process, which begins anew with an episode."""
+        """Gaussian noise ``[S, E, A]``, or the paper's Ornstein-Uhlenbeck process, begun anew with each episode."""
         if self.config.noise == "gaussian":
             return self.config.noise_scale * white
         if self.noise.shape != white.shape:

@@ -60,7 +60,11 @@ def _print(rows: list[dict[str, Any]]) -> None:
 
 
 def _machine() -> dict[str, Any]:
-    return {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "system": platform.system()}
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -18,5 +18,5 @@ class LastOutput(nn.Module):
 
 
 def reader(inputs: int, hidden: int, outputs: int, cell: Literal["lstm", "gru"] = "lstm") -> nn.Sequential:
-    """Sequences ``[B, T, inputs]``, read by an LSTM (Hochreiter and Schmidhuber, 1997) or a GRU, to ``[B, outputs]``."""
+    """Sequences ``[B, T, inputs]``, read by an LSTM (Hochreiter and Schmidhuber, 1997) or a GRU; ``[B, outputs]``."""
     return nn.Sequential(LastOutput(inputs, hidden, cell), nn.Linear(hidden, outputs))

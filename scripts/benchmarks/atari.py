@@ -39,7 +39,9 @@ def rows() -> list[dict[str, Any]]:
     found = [row("DQN on Pong, learning", "env steps/s", "Stable-Baselines3", figures)]
     for name, values in shares.items():
         section = name.removeprefix("time/").removesuffix("_fraction")
-        found.append({"name": f"  of it: {section}", "value": 100 * sum(values) / len(values), "unit": "% of wall time"})
+        found.append(
+            {"name": f"  of it: {section}", "value": 100 * sum(values) / len(values), "unit": "% of wall time"}
+        )
     return found
 
 

@@ -66,7 +66,12 @@ def _stable_baselines3() -> Any:
     except ImportError as error:
         raise ValueError(f'the peer is not installed ({error}): pip install -e ".[peers]"') from None
     model = DDPG(
-        "MlpPolicy", "Pendulum-v1", batch_size=256, buffer_size=_TRANSITIONS, policy_kwargs={"net_arch": [256, 256]}, seed=0
+        "MlpPolicy",
+        "Pendulum-v1",
+        batch_size=256,
+        buffer_size=_TRANSITIONS,
+        policy_kwargs={"net_arch": [256, 256]},
+        seed=0,
     )
     model._setup_learn(total_timesteps=1)
     assert model.replay_buffer is not None

@@ -1,7 +1,8 @@
 """Memory and sampling speed of the replays beside Stable-Baselines3's replay buffer.
 
 Both hold the same number of transitions of 8 environments and hand out torch tensors on the CPU, as the DQN of each
-asks for them. Memory is what the arrays take once full; a ratio above 1 always speaks for rlsuite.
+asks for them; ours draws its random key in the same breath. Memory is what the arrays take once full. A ratio above 1
+always speaks for rlsuite.
 """
 
 import time
@@ -15,9 +16,10 @@ from benchmarks.rounds import alternate, row
 from gymnasium.spaces import Box, Discrete
 
 from rlsuite import random
-from rlsuite.experience import Step
+from rlsuite.experience import Batch, Step
 from rlsuite.replay.frames import FrameReplay
 from rlsuite.replay.uniform import UniformReplay
+from rlsuite.training.execution import compiled
 
 _PEER = "Stable-Baselines3"
 _NUM_ENVS = 8
@@ -31,21 +33,17 @@ _SAMPLES = {32: 200, 256: 40}  # of one round
 def rows() -> list[dict[str, Any]]:
     atari = Box(0, 255, (4, 84, 84), np.uint8)
     vectors = Box(-np.inf, np.inf, (4,), np.float32)
-    frames = FrameReplay(_TRANSITIONS, seeds=1, num_envs=_NUM_ENVS, stack=4, frame_shape=(84, 84), discount=0.99)
+    shared: dict[str, Any] = {"seeds": 1, "num_envs": _NUM_ENVS, "discount": 0.99}
+    frames = FrameReplay(_TRANSITIONS, stack=4, frame_shape=(84, 84), **shared)
+    whole = UniformReplay(_TRANSITIONS, observation_shape=(4,), **shared)
     found = _memory(frames, atari)
-    for name, space, replay in (
-        ("Atari", atari, frames),
-        (
-            "vectors of 4",
-            vectors,
-            UniformReplay(_TRANSITIONS, seeds=1, num_envs=_NUM_ENVS, observation_shape=(4,), discount=0.99),
-        ),
-    ):
+    for name, space, replay in (("Atari", atari, frames), ("vectors of 4", vectors, whole)):
         peer = _stable_baselines3(space)
         _fill(space, replay, peer)
         for batch_size in _BATCH_SIZES:
-            figures = alternate(_ours(replay, batch_size), _theirs(peer, batch_size))
-            found.append(row(f"sample({batch_size}), {name}", "batches/s", _PEER, figures))
+            for execution in ("eager", "compile"):
+                figures = alternate(_ours(replay, batch_size, execution), _theirs(peer, batch_size))
+                found.append(row(f"sample({batch_size}), {name}, {execution}", "batches/s", _PEER, figures))
     return found
 
 
@@ -88,15 +86,16 @@ def _fill(space: Box, replay: Any, peer: Any) -> None:
         replay.add(torch.from_numpy(observation).unsqueeze(0), torch.from_numpy(action).unsqueeze(0), step)
 
 
-def _ours(replay: Any, batch_size: int) -> Callable[[], float]:
+def _ours(replay: Any, batch_size: int, execution: Any) -> Callable[[], float]:
     seeds = torch.tensor([0])
     drawn = torch.zeros((), dtype=torch.int64)
 
-    def sample() -> None:
+    def sample() -> Batch:
         drawn.add_(1)
-        replay.sample(batch_size, random.key(seeds, drawn))
+        return replay.sample(batch_size, random.key(seeds, drawn))
 
-    return lambda: _rate(sample, _SAMPLES[batch_size])
+    chosen = compiled(sample, execution)
+    return lambda: _rate(chosen, _SAMPLES[batch_size])
 
 
 def _theirs(peer: Any, batch_size: int) -> Callable[[], float]:

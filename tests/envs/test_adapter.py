@@ -13,9 +13,9 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from torch import Tensor
 
 from envs.adapter import VectorAdapter
-from rlsuite.experience import ExperienceError
 from envs.make import make_environments
 from envs.seeding import environment_seeds, episode_seed
+from rlsuite.experience import ExperienceError
 
 MODES = list(AutoresetMode)
 

@@ -12,11 +12,10 @@ from torch import Tensor
 
 from envs.adapter import VectorAdapter
 from envs.atari import AtariVector, WatchedAtariVector
-from rlsuite.experience import ExperienceError
 from envs.make import make_environments
 from envs.protocols import MACHADO, NATURE, AtariProtocol
 from envs.seeding import environment_seeds
-from rlsuite.experience import Step
+from rlsuite.experience import ExperienceError, Step
 
 PLAIN = dataclasses.replace(NATURE, name="plain", noop_max_frames=0)
 SHORT = dataclasses.replace(NATURE, name="short", frame_cap=100)  # 25 steps

@@ -66,7 +66,9 @@ def test_a_finished_run_is_evaluated_watched_and_compared(trained):
 def test_ctrl_c_saves_and_the_run_goes_on(tmp_path):
     options = ["--name", "long", "--wandb", "disabled", "--no-video", *SMALL, "--total-env-steps", "100000"]
     command = [sys.executable, str(ROOT / "scripts" / "train.py"), "dqn", "--env", "CartPole-v1", *options]
-    running = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     metrics = tmp_path / "runs" / "long" / "metrics.jsonl"
     deadline = time.monotonic() + 120
     while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:

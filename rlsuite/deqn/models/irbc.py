@@ -4,9 +4,9 @@ Den Haan, Judd and Juillard (2011), model A4 with irreversible investment.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -83,6 +83,9 @@ class InternationalBusinessCycle(Model):
         self.num_features, self.num_outputs = 2 * n + 2, n
         self.shocks = Gaussian(monomial_3(n + 1), monomial_5(n + 1))
         self._substitution = torch.tensor(calibration.substitution, dtype=torch.float64)
+        self.log_linear = log_linear.solve(calibration)
+        self._by_capital = torch.from_numpy(self.log_linear.capital.T) - torch.eye(n)  # of ln k' - ln k
+        self._by_productivity = torch.from_numpy(self.log_linear.productivity.T.copy())
         self._steady_consumption = calibration.technology - calibration.depreciation
         # Standard deviations of the log-linear solution: of the countries' means, and of the distances from them.
         volatility = max(calibration.volatility, 1e-4)
@@ -115,9 +118,12 @@ class InternationalBusinessCycle(Model):
 
     def head(self, raw: Tensor, state: Tensor) -> Policy:
         own = self.calibration
-        ln_capital, _ = self._split(state)
+        ln_capital, z = self._split(state)
         capital = torch.exp(ln_capital)
-        slack, multiplier = heads.complementarity(1 + raw)
+        # The network learns what is left of the log-linear solution, which is stable; from a constant, networks are slow
+        # to find the weak forces that bring countries together, and paths stray meanwhile.
+        linear = ln_capital @ self._by_capital.to(state) + z @ self._by_productivity.to(state)
+        slack, multiplier = heads.complementarity(1 + torch.expm1(linear) / own.depreciation + raw)
         rate = heads.bounded(own.depreciation * slack, raw.new_tensor(_MOST_INVESTMENT))
         next_capital = (1 - own.depreciation + rate) * capital
         resources = self._resources(state, next_capital)
@@ -187,15 +193,8 @@ class InternationalBusinessCycle(Model):
         return {"investment": (policy["investment_rate"] / self.calibration.depreciation, policy["multiplier"])}
 
     def reference_spectral_radius(self) -> float:
-        solution = self.log_linear
-        return max(
-            abs(torch.linalg.eigvals(torch.from_numpy(solution.capital))).max().item(),
-            abs(self.calibration.persistence),
-        )
-
-    @cached_property
-    def log_linear(self) -> log_linear.Solution:
-        return log_linear.solve(self.calibration)
+        eigenvalues = np.linalg.eigvals(self.log_linear.capital)
+        return max(float(np.abs(eigenvalues).max()), abs(self.calibration.persistence))
 
     def consumption(self, policy: Policy) -> Tensor:
         """Of each country ``[..., N]``."""
