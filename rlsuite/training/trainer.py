@@ -223,7 +223,7 @@ class Trainer(Generic[B]):
         }
 
     def _evaluate(self) -> bool:
-        """Evaluate, keep each seed's learner where it is its best so far; returns whether all have reached the target."""
+        """Evaluate, keep each seed's learner where it is its best so far; returns whether all reached the target."""
         assert self.evaluate is not None
         values = self.evaluate()
         self.writer.log(self.clock, values)

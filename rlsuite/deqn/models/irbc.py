@@ -96,8 +96,10 @@ class InternationalBusinessCycle(Model):
         return self._around(random.normal(key, 4, count, self.countries).double())
 
     def box_state(self, key: Tensor, count: int) -> Tensor:
-        # Capitals far apart would have to be brought together by investment at its bound, which paths never see.
-        return self._around(3 * random.uniform(key, 4, count, self.countries).double() - 1.5)
+        draws = 2 * random.uniform(key, 4, count, self.countries).double() - 1
+        # Two standard deviations of the means, but one of the distances: countries further apart would be brought
+        # together by investment at its bound, which paths hardly ever see.
+        return self._around(draws * draws.new_tensor([2, 2, 1, 1]).view(4, 1, 1))
 
     def _around(self, draws: Tensor) -> Tensor:
         """States from draws ``[..., 4, count, N]`` of unit scale."""
@@ -120,17 +122,19 @@ class InternationalBusinessCycle(Model):
         own = self.calibration
         ln_capital, z = self._split(state)
         capital = torch.exp(ln_capital)
-        # The network learns what is left of the log-linear solution, which is stable; from a constant, networks are slow
-        # to find the weak forces that bring countries together, and paths stray meanwhile.
+        # The network learns what is left of the log-linear solution, which is stable; from a constant, networks are
+        # slow to find the weak forces that bring countries together, and paths stray meanwhile.
         linear = ln_capital @ self._by_capital.to(state) + z @ self._by_productivity.to(state)
-        slack, multiplier = heads.complementarity(1 + torch.expm1(linear) / own.depreciation + raw)
+        slack, multiplier = heads.complementarity(1 + torch.expm1(linear) / own.depreciation + 0.1 * raw)
         rate = heads.bounded(own.depreciation * slack, raw.new_tensor(_MOST_INVESTMENT))
         next_capital = (1 - own.depreciation + rate) * capital
         resources = self._resources(state, next_capital)
         return {
             "next_capital": next_capital,
             "investment_rate": rate,
-            "multiplier": multiplier,
+            # What a country would disinvest beyond the bound costs about that times the adjustment cost; on this scale
+            # the raw output has about one slope on both sides of the bound.
+            "multiplier": own.depreciation * (own.adjustment_cost + 0.1) * multiplier,
             "ln_price": self._ln_price(heads.positive(resources, 0.1 * self._steady_consumption * self.countries)),
         }
 
