@@ -81,6 +81,7 @@ _REINFORCE_CARTPOLE = {
     "total_env_steps": 150_000,
     "num_envs": 16,
     "rollout_env_steps": 2_048,
+    "discount": (0.98,),
     "learning_rate": (1e-2,),
     "final_learning_rate_fraction": 0.0,
     "baseline_learning_rate": (1e-2,),

@@ -44,7 +44,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     "irreversible-investment": _GROWTH,
     "consumption-saving": _GROWTH | {"adam_updates": 1000},
     "olg-6": {"adam_updates": 500, "polish_updates": 60, "polish_states": 400},
-    "irbc": {"adam_updates": 1000, "polish_updates": 60, "polish_states": 1200, "polish_box_share": 0.15},
+    "irbc": {"adam_updates": 500, "polish_updates": 60, "polish_states": 1200, "polish_box_share": 0.15},
+    "irbc/countries-10": {"adam_updates": 3000, "polish_updates": 20, "polish_states": 500},
+    "irbc/countries-50": {"hidden": (128, 128), "adam_updates": 10_000, "polish_updates": 0},
+    "olg-benchmark": {"hidden": (32, 32), "adam_updates": 6000, "polish_updates": 15, "polish_states": 500},
+    "olg-benchmark/ages-56": {"hidden": (256, 256), "tracks": 512, "adam_updates": 20_000, "polish_updates": 0},
 }
 
 

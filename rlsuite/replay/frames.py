@@ -85,8 +85,7 @@ class FrameReplay:
         self._next_rows = slice(stack, None) if n_step == 1 else slice(1, None)
         self._state = {
             "position": torch.zeros(rings, dtype=torch.int64, device=device),  # of the frame to act on
-            "first": torch.zeros(rings, dtype=torch.int64, device=device),  # position where its episode began
-            "fresh": torch.ones(rings, dtype=torch.bool, device=device),  # True where the next step begins an episode
+            "first": torch.zeros(rings, dtype=torch.int64, device=device),  # position of its episode's first frame
             "forgotten": torch.zeros(rings, dtype=torch.int64, device=device),  # transitions that lost a frame
         }
         # A draw d of a seed is transition d + _shift[e] of its environment e, the first with d < _end[e].
@@ -108,9 +107,8 @@ class FrameReplay:
 
         At the first step of an episode only the newest frame of ``observation`` counts; see ``padding``.
         """
-        position, fresh = self._state["position"], self._state["fresh"]
-        valid, ended = step.valid.flatten(), step.ended.flatten()
-        first = torch.where(fresh, position, self._state["first"])
+        position, first = self._state["position"], self._state["first"]
+        valid, ended = step.valid.flatten(), (step.valid & step.ended).flatten()
         self._write(position, observation, valid)
         # An observation that is acted on next will be written again, by the next step, with the same content.
         self._write(position + 1, step.successor, valid)
@@ -121,9 +119,8 @@ class FrameReplay:
                 dataclasses.replace(step, successor=self._pointers(position + 1, first)),
             )
         )
-        self._state["first"].copy_(first)
-        position.add_(valid.long() + (valid & ended).long())
-        fresh.copy_(torch.where(valid, ended, fresh))
+        position.add_(valid.long() + ended.long())
+        first.copy_(torch.where(ended, position, first))
         self._forget()
 
     def sample(self, batch_size: int, key: Tensor) -> Batch:
@@ -149,8 +146,10 @@ class FrameReplay:
     def cut(self) -> None:
         """End every environment's episode at its last stored step, as a truncation would; for gaps in the stream."""
         self._transitions.append(*self._accumulator.flush())
-        self._state["position"].add_((~self._state["fresh"]).long())
-        self._state["fresh"].fill_(True)
+        position, first = self._state["position"], self._state["first"]
+        # Where the episode has a step, the frame to act on becomes its last observation.
+        position.add_((position > first).long())
+        first.copy_(position)
         self._forget()
 
     def _write(self, position: Tensor, observation: Tensor, valid: Tensor) -> None:
