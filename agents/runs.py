@@ -36,7 +36,7 @@ from rlsuite.training.schedules import per_seed
 from rlsuite.training.trainer import Schedule, Source, Trainer
 
 _EVALUATION_ENVS = 10  # per seed, at most, so that populations do not open thousands of environments
-_UPDATES_WORTH_COMPILING = 60_000  # of one seed; compiling takes half a minute and saves about a third of an update
+_UPDATES_WORTH_COMPILING = 40_000  # of one seed; compiling takes 10 to 30 s and halves an update of small networks
 _PACKAGES = ("gymnasium", "torch", "numpy", "ale-py", "wandb")
 
 
