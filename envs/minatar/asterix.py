@@ -107,15 +107,15 @@ class Asterix:
         }
 
     def observe(self, state: State) -> Tensor:
-        direction = state["to_the_right"].to(torch.int32) * 2 - 1
-        there = state["is_there"].unsqueeze(-1)
-        here, behind = grid.column_marks(state["thing_x"]), grid.column_marks(state["thing_x"] - direction)
-        gold = state["is_gold"].unsqueeze(-1)
-        enemies, trail, treasures = (
-            torch.nn.functional.pad(marks, (0, 0, 1, 1))
-            for marks in (here & there & ~gold, behind & there, here & there & gold)
+        x, there, gold = state["thing_x"], state["is_there"], state["is_gold"]
+        row = torch.arange(1, ROWS + 1, dtype=x.dtype, device=x.device)
+        return grid.draw(
+            4,
+            grid.cells(0, state["y"].unsqueeze(-1), state["x"].unsqueeze(-1)),
+            grid.cells(1, row, x, there & ~gold),
+            grid.cells(2, row, torch.where(state["to_the_right"], x - 1, x + 1), there),
+            grid.cells(3, row, x, there & gold),
         )
-        return grid.image(grid.cell_marks(state["y"], state["x"]), enemies, trail, treasures)
 
     def render(self, state: State) -> np.ndarray:
         return grid.picture(self.observe({name: value.unsqueeze(0) for name, value in state.items()})[0])

@@ -90,13 +90,16 @@ class Breakout:
         return following, broken.to(torch.float32), low & ~bounced
 
     def observe(self, state: State) -> Tensor:
-        bits = state["bricks"].unsqueeze(-1) >> torch.arange(30, dtype=torch.int32, device=state["bricks"].device) & 1
-        wall = torch.nn.functional.pad(bits.unflatten(-1, (len(BRICK_ROWS), grid.SIZE)), (0, 0, 1, 6)).to(torch.bool)
-        return grid.image(
-            grid.cell_marks(torch.full_like(state["paddle"], grid.SIZE - 1), state["paddle"]),
-            grid.cell_marks(state["ball_y"], state["ball_x"]),
-            grid.cell_marks(state["trail_y"], state["trail_x"]),
-            wall,
+        device = state["bricks"].device
+        brick = torch.arange(len(BRICK_ROWS) * grid.SIZE, dtype=torch.int32, device=device)
+        standing = (state["bricks"].unsqueeze(-1) >> brick & 1).to(torch.bool)
+        column = {name: state[name].unsqueeze(-1) for name in ("paddle", "ball_x", "ball_y", "trail_x", "trail_y")}
+        return grid.draw(
+            4,
+            grid.cells(0, grid.SIZE - 1, column["paddle"]),
+            grid.cells(1, column["ball_y"], column["ball_x"]),
+            grid.cells(2, column["trail_y"], column["trail_x"]),
+            torch.where(standing, (3 * grid.SIZE + BRICK_ROWS[0]) * grid.SIZE + brick, -1),
         )
 
     def render(self, state: State) -> np.ndarray:

@@ -65,9 +65,8 @@ class Freeway:
 
         drives = car_wait == 0
         car_x = torch.where(drives, (state["car_x"] + speed.sign()) % grid.SIZE, state["car_x"])
-        lane = torch.arange(1, LANES + 1, dtype=row.dtype, device=row.device)
         in_the_way = (state["car_x"] == CHICKEN_COLUMN) | (car_x == CHICKEN_COLUMN)
-        hit = (in_the_way & (row.unsqueeze(-1) == lane)).any(dim=-1)
+        hit = (in_the_way & (row.unsqueeze(-1) == _lanes(row))).any(dim=-1)
 
         time_left = state["time_left"] - 1
         following = {
@@ -82,14 +81,22 @@ class Freeway:
         return following, crossed.to(torch.float32), time_left < 0
 
     def observe(self, state: State) -> Tensor:
-        row, car_x, speed = state["row"], state["car_x"], state["car_speed"]
-        behind = grid.column_marks((car_x - speed.sign()) % grid.SIZE)
-        trails = [behind & (speed.abs() == slowness).unsqueeze(-1) for slowness in range(1, SLOWEST + 1)]
-        lanes = [torch.nn.functional.pad(marks, (0, 0, 1, 1)) for marks in (grid.column_marks(car_x), *trails)]
-        return grid.image(grid.cell_marks(row, torch.full_like(row, CHICKEN_COLUMN)), *lanes)
+        row, car_x, speed = state["row"].unsqueeze(-1), state["car_x"], state["car_speed"]
+        lane = _lanes(row)
+        behind = (car_x - speed.sign()) % grid.SIZE
+        return grid.draw(
+            2 + SLOWEST,
+            grid.cells(0, row, torch.full_like(row, CHICKEN_COLUMN)),
+            grid.cells(1, lane, car_x),
+            grid.cells(1, lane + grid.SIZE * speed.abs(), behind),  # the channel of speed s comes s after that of cars
+        )
 
     def render(self, state: State) -> np.ndarray:
         return grid.picture(self.observe({name: value.unsqueeze(0) for name, value in state.items()})[0])
+
+
+def _lanes(like: Tensor) -> Tensor:
+    return torch.arange(1, LANES + 1, dtype=like.dtype, device=like.device)
 
 
 def _speeds(draws: Tensor) -> Tensor:

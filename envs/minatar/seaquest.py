@@ -147,22 +147,24 @@ class Seaquest:
         x, y = state["x"].unsqueeze(-1), state["y"].unsqueeze(-1)
         fish, ships, swimmers = group(state, "fish"), group(state, "ship"), group(state, "swimmer")
         torpedoes = group(state, "torpedo")
-        places = [
-            _cell(_FRONT, x, y),
-            _cell(_BACK, torch.where(state["faces_right"].unsqueeze(-1), x - 1, x + 1), y),
-            _cell(_TORPEDO, torpedoes["x"], torpedoes["y"], torpedoes["there"]),
-            _cell(_SHOT, ships["shot_x"], ships["y"], ships["shot_there"]),
-            _cell(_FISH, fish["x"], fish["y"], fish["there"]),
-            _cell(_SHIP, ships["x"], ships["y"], ships["there"]),
-            _cell(_DIVER, swimmers["x"], swimmers["y"], swimmers["there"]),
+        marks = [
+            grid.cells(_FRONT, y, x),
+            grid.cells(_BACK, y, torch.where(state["faces_right"].unsqueeze(-1), x - 1, x + 1)),
+            grid.cells(_TORPEDO, torpedoes["y"], torpedoes["x"], torpedoes["there"]),
+            grid.cells(_SHOT, ships["y"], ships["shot_x"], ships["shot_there"]),
+            grid.cells(_FISH, fish["y"], fish["x"], fish["there"]),
+            grid.cells(_SHIP, ships["y"], ships["x"], ships["there"]),
+            grid.cells(_DIVER, swimmers["y"], swimmers["x"], swimmers["there"]),
         ]
         for things in (fish, ships, swimmers):
             behind = torch.where(things["right"], things["x"] - 1, things["x"] + 1)
-            places.append(_cell(_TRAIL, behind, things["y"], things["there"]))
-        cells = torch.cat(places, dim=-1).to(torch.int64)
-        flat = torch.zeros(len(x), _CHANNELS * grid.SIZE**2 + 1, dtype=torch.uint8, device=x.device)
-        picture = flat.scatter(1, cells, 255)[:, :-1].unflatten(1, (_CHANNELS, grid.SIZE, grid.SIZE))
-        return picture | _gauges(state["oxygen"].unsqueeze(-1), state["on_board"].unsqueeze(-1))
+            marks.append(grid.cells(_TRAIL, things["y"], behind, things["there"]))
+        # Gauges along the lowest row: oxygen from the left, divers on board from the right.
+        column, lowest = grid.columns(x), grid.SIZE - 1
+        air = torch.div(state["oxygen"].clamp(min=0) * 10, FULL_OXYGEN, rounding_mode="floor").unsqueeze(-1)
+        seats = (column >= lowest - state["on_board"].unsqueeze(-1)) & (column < lowest)
+        marks += [grid.cells(_OXYGEN, lowest, column, column < air), grid.cells(_ON_BOARD, lowest, column, seats)]
+        return grid.draw(_CHANNELS, *marks)
 
     def render(self, state: State) -> np.ndarray:
         return grid.picture(self.observe({name: value.unsqueeze(0) for name, value in state.items()})[0])
@@ -281,20 +283,3 @@ def _shoot(ships: Group, fires: Tensor, x: Tensor, y: Tensor) -> tuple[Group, Te
     hit = (met | at(shots, x, y)).any(-1)
     reload = torch.where(fires, SHIP_STEPS_PER_SHOT, ships["reload"] - 1)
     return ships | {"shot_x": shots["x"], "shot_there": shots["there"], "reload": reload}, hit
-
-
-def _cell(channel: int, x: Tensor, y: Tensor, there: Tensor | None = None) -> Tensor:
-    """The number of a cell of the picture, or of the one beyond the last for what is not to be seen."""
-    seen = (x >= 0) & (x < grid.SIZE)
-    if there is not None:
-        seen = seen & there
-    return torch.where(seen, (channel * grid.SIZE + y) * grid.SIZE + x, _CHANNELS * grid.SIZE**2)
-
-
-def _gauges(oxygen: Tensor, on_board: Tensor) -> Tensor:
-    """Oxygen from the left and divers on board from the right along the lowest row: uint8 ``[N, C, 10, 10]``."""
-    column = torch.arange(grid.SIZE, dtype=torch.int32, device=oxygen.device)
-    air = column < torch.div(oxygen.clamp(min=0) * 10, FULL_OXYGEN, rounding_mode="floor")
-    divers = (column >= grid.SIZE - 1 - on_board) & (column < grid.SIZE - 1)
-    rows = torch.stack((air, divers), dim=1).unsqueeze(-2).to(torch.uint8) * 255
-    return torch.nn.functional.pad(rows, (0, 0, grid.SIZE - 1, 0, _OXYGEN, _CHANNELS - _ON_BOARD - 1))

@@ -61,7 +61,7 @@ class SpaceInvaders:
         chance = random.uniform(key)
         action = grid.sticky(action, state["last_action"], chance, self.sticky_action_probability)
         cannon = grid.moved(state["cannon"], action, grid.LEFT, grid.RIGHT)
-        at_cannon = grid.column_marks(cannon)
+        at_cannon = grid.columns(cannon) == cannon.unsqueeze(-1)
 
         fires = (action == grid.FIRE) & (state["shot_timer"] == 0)
         bullets = torch.nn.functional.pad(state["bullets"][:, 1:], (0, 0, 0, 1))
@@ -97,8 +97,9 @@ class SpaceInvaders:
 
     def observe(self, state: State) -> Tensor:
         aliens, left = state["aliens"], (state["alien_direction"] < 0).view(-1, 1, 1)
-        cannon = grid.cell_marks(torch.full_like(state["cannon"], _BOTTOM), state["cannon"])
-        return grid.image(cannon, aliens, aliens & left, aliens & ~left, state["bullets"], state["alien_bullets"])
+        maps = torch.stack((aliens, aliens & left, aliens & ~left, state["bullets"], state["alien_bullets"]), dim=1)
+        cannon = grid.draw(1, grid.cells(0, _BOTTOM, state["cannon"].unsqueeze(-1)))
+        return torch.cat((cannon, maps.to(torch.uint8) * 255), dim=1)
 
     def render(self, state: State) -> np.ndarray:
         return grid.picture(self.observe({name: value.unsqueeze(0) for name, value in state.items()})[0])
@@ -134,7 +135,7 @@ def _marched(state: State, at_cannon: Tensor) -> tuple[Tensor, Tensor, Tensor, T
 
 def _nearest_alien(aliens: Tensor, cannon: Tensor) -> Tensor:
     """The lowest alien of the column nearest to the cannon (of two as near, the left one): bool ``[N, 10, 10]``."""
-    column = torch.arange(grid.SIZE, dtype=cannon.dtype, device=cannon.device)
+    column = grid.columns(cannon)
     offset = column - cannon.unsqueeze(-1)
     distance = torch.where(aliens.any(1), 2 * offset.abs() + (offset > 0), 4 * grid.SIZE)
     row = torch.where(aliens, column.unsqueeze(-1), -1)

@@ -122,4 +122,5 @@ class Chain:
         """The long-run distribution ``[Z]``."""
         equations = torch.cat([self.matrix.T - torch.eye(self.regimes), torch.ones(1, self.regimes)]).double()
         target = torch.cat([torch.zeros(self.regimes), torch.ones(1)]).double()
-        return torch.linalg.lstsq(equations, target.unsqueeze(1)).solution.squeeze(1)
+        # LAPACK's last digit depends on where its operands lie in memory; a resumed run must find the same numbers.
+        return torch.linalg.lstsq(equations, target.unsqueeze(1)).solution.squeeze(1).round(decimals=14)

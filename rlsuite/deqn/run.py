@@ -61,6 +61,7 @@ def solve(
     )  # before anything is written, so that a misspelling leaves nothing behind
     config = config or preset(model, calibration)
     check(config)
+    _check_device(device)
     folder = Path(runs) / (name or f"{Path(model).stem}-{time.strftime('%Y%m%d-%H%M%S')}")
     if (folder / "config.json").exists():
         raise ValueError(f"{folder} already holds a run: choose another --name, or go on with --resume {folder}")
@@ -95,7 +96,7 @@ def certify_run(folder: Path) -> int:
         ValueError: the folder holds no equilibrium run.
         CheckpointError: its checkpoint cannot be used.
     """
-    document = _read(folder)
+    document = _read(folder) | {"device": "cpu"}
     economy = registry.build(document["model"], document["calibration"])
     learner, _ = _build(document, economy)
     try:
@@ -105,6 +106,13 @@ def certify_run(folder: Path) -> int:
             f"the checkpoint in {folder} is not of this model: {str(error).splitlines()[0]}"
         ) from None
     return _examine(folder, document, economy, learner)
+
+
+def _check_device(name: str) -> None:
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {name!r} is not usable here: {str(error).splitlines()[0]}") from None
 
 
 def _read(folder: Path) -> dict[str, Any]:
@@ -157,7 +165,8 @@ def _train(folder: Path, document: dict[str, Any], economy: Model, *, resume: bo
 
 
 def _examine(folder: Path, document: dict[str, Any], economy: Model, learner: EquilibriumNet) -> int:
-    policies = [learner.network.policy_of_one(row) for row in learner.solution]
+    # On the CPU wherever it was trained: certificates should not depend on the machine.
+    policies = [learner.network.policy_of_one(row) for row in learner.solution.cpu()]
     reports = [certify(economy, policy, seed) for policy, seed in zip(policies, document["seeds"], strict=True)]
     certificate = combine(reports, document["seeds"])
     certificate |= {"model": document["model"], "calibration": document["calibration"]}

@@ -110,7 +110,8 @@ def _rlsuite(process: int, name: str, steps: int) -> Rollout:
         given: list[torch.Tensor] = []
         key = random.fold(keys, clock)
         for step in range(steps):
-            given += env.step_tensors(env.sample_actions(key + step))
+            observation, _, *rest = env.step_tensors(env.sample_actions(key + step))
+            given += [observation, *rest]
         clock.add_(1)
         return given
 

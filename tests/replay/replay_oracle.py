@@ -116,7 +116,7 @@ class Stream:
 
         before = observation()
         results = [[player.step(tick) for player in of_seed] for of_seed in players]
-        nothing = Taken(0, 0, action=99, reward=99.0, ended=False, bootstrap=tick % 2 == 0, tick=tick)
+        nothing = Taken(0, 0, action=99, reward=99.0, ended=tick % 3 == 0, bootstrap=tick % 2 == 0, tick=tick)
 
         def numbers(name: str, dtype: torch.dtype) -> Tensor:
             return torch.tensor([[getattr(r[2] or nothing, name) for r in rs] for rs in results], dtype=dtype)

@@ -66,7 +66,7 @@ class BrockMirman(Model):
 
     def box_state(self, key: Tensor, count: int) -> Tensor:
         draws = 2 * random.uniform(key, 2, count).double() - 1
-        return columns(self._ln_capital + 0.5 * draws[..., 0, :], 3 * self._productivity_sd * draws[..., 1, :])
+        return columns(self._ln_capital + 0.5 * draws[..., 0, :], 4 * self._productivity_sd * draws[..., 1, :])
 
     def features(self, state: Tensor) -> Tensor:
         ln_capital, productivity = state.unbind(-1)

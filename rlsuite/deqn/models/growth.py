@@ -81,7 +81,7 @@ class Growth(Model):
     def box_state(self, key: Tensor, count: int) -> Tensor:
         draws = 2 * random.uniform(key, 2, count).double() - 1
         return columns(
-            self._ln_capital + 2 * self._ln_capital_sd * draws[..., 0, :], 3 * self._productivity_sd * draws[..., 1, :]
+            self._ln_capital + 2 * self._ln_capital_sd * draws[..., 0, :], 4 * self._productivity_sd * draws[..., 1, :]
         )
 
     def features(self, state: Tensor) -> Tensor:

@@ -84,8 +84,10 @@ class InternationalBusinessCycle(Model):
         self.shocks = Gaussian(monomial_3(n + 1), monomial_5(n + 1))
         self._substitution = torch.tensor(calibration.substitution, dtype=torch.float64)
         self.log_linear = log_linear.solve(calibration)
-        self._by_capital = torch.from_numpy(self.log_linear.capital.T) - torch.eye(n)  # of ln k' - ln k
-        self._by_productivity = torch.from_numpy(self.log_linear.productivity.T.copy())
+        # Of ln k' - ln k. Rounded, for LAPACK's last digits depend on where its operands lie in memory, and a resumed
+        # run must find the same numbers.
+        self._by_capital = torch.from_numpy(self.log_linear.capital.T.round(10)) - torch.eye(n)
+        self._by_productivity = torch.from_numpy(self.log_linear.productivity.T.round(10))
         self._steady_consumption = calibration.technology - calibration.depreciation
         # Standard deviations of the log-linear solution: of the countries' means, and of the distances from them.
         volatility = max(calibration.volatility, 1e-4)

@@ -120,5 +120,7 @@ def solve(economy: Economy) -> SteadyState:
     worst = float(np.abs(found.fun).max())
     if worst > 1e-9:
         raise RuntimeError(f"no steady state found: the largest residual is {worst:.1e} after {found.nfev} evaluations")
-    state = unfold(np.maximum(found.x, 0.0))  # what is zero in the solution comes out as plus or minus rounding
+    # What is zero in the solution comes out as plus or minus rounding, and LAPACK's last digits depend on where its
+    # operands lie in memory; a resumed run must find the same numbers.
+    state = unfold(np.maximum(found.x, 0.0).round(12))
     return SteadyState(**{**vars(state), "residual": worst})

@@ -1,0 +1,110 @@
+"""From a name to a run folder, and back from the folder alone."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlsuite.deqn import certificate, dynamics, run
+from rlsuite.deqn.config import SolverConfig
+from rlsuite.tracking.jsonl import read_metrics
+from rlsuite.training.checkpoint import CheckpointError
+from rlsuite.training.trainer import Trainer
+
+TINY = SolverConfig(hidden=(8,), tracks=32, adam_updates=30, polish_updates=10, polish_states=96)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificate, "_KEPT_PERIODS", 2)
+    monkeypatch.setattr(certificate, "_TRACKS", 32)
+    whole = dynamics.den_haan_marcet
+    monkeypatch.setattr(certificate, "den_haan_marcet", lambda *given: whole(*given, paths=10, periods=50, burn_in=10))
+
+
+@pytest.fixture
+def solved(tmp_path: Path) -> Path:
+    status = run.solve("olg-6", seeds=2, seed=3, name="first", runs=str(tmp_path), wandb="disabled", config=TINY)
+    assert status == 3  # so short a training does not pass
+    return tmp_path / "first"
+
+
+def test_a_run_leaves_its_certificate_metrics_and_plots(solved: Path, capsys: pytest.CaptureFixture) -> None:
+    report = json.loads((solved / "certificate.json").read_text())
+    assert not report["passed"]
+    assert report["model"] == "olg-6"
+    assert report["calibration"] == "krueger-kubler"
+    assert {"mean", "median", "p90", "p99", "p999", "max"} <= set(report["euler_log10"])
+    assert set(report["euler_log10"]["per_equation"]) == {f"euler[{h}]" for h in range(1, 6)}
+    assert [row["seed"] for row in report["per_seed"]] == [3, 4]
+    metrics = read_metrics(solved / "metrics.jsonl")
+    assert metrics["loss/euler"].updates.tolist() == [10, 20, 30]
+    assert metrics["loss/held_out"].values.shape == (2, 1)
+    assert metrics["loss/held_out"].values.max() < metrics["loss/euler"].values.min()
+    for plot in ("training", "policy", "ergodic", "errors"):
+        assert (solved / f"{plot}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_certify_needs_the_folder_only(solved: Path) -> None:
+    before = json.loads((solved / "certificate.json").read_text())
+    (solved / "certificate.json").unlink()
+    assert run.certify_run(solved) == 3
+    assert json.loads((solved / "certificate.json").read_text()) == before
+
+
+def test_an_interrupted_run_resumes_to_the_same_solution(solved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole_round = Trainer._round
+
+    def stop_after_17(trainer: Trainer) -> None:
+        if trainer.updates == 17:
+            raise KeyboardInterrupt
+        whole_round(trainer)
+        if trainer.updates == 17:
+            trainer._checkpoint()
+
+    runs = str(solved.parent)
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_round", stop_after_17)
+        with pytest.raises(KeyboardInterrupt):
+            run.solve("olg-6", seeds=2, seed=3, name="cut", runs=runs, wandb="disabled", config=TINY)
+    assert not (solved.parent / "cut" / "certificate.json").exists()
+    assert run.resume(solved.parent / "cut") == 3
+    one, other = (json.loads((solved.parent / name / "certificate.json").read_text()) for name in ("first", "cut"))
+    assert one["euler_log10"] == other["euler_log10"]
+
+
+def test_bad_requests_leave_nothing_behind(tmp_path: Path) -> None:
+    cases = [
+        ({"model": "olg-5"}, "did you mean 'olg-6'"),
+        ({"model": "growth", "calibration": "logg"}, "did you mean 'log'"),
+        ({"model": "growth", "seeds": 0}, "--seeds must be positive"),
+        ({"model": "growth", "device": "cuda:77"}, "device 'cuda:77' is not usable here"),
+        ({"model": "growth", "config": dataclasses.replace(TINY, damping=0.0)}, "--damping must be positive"),
+    ]
+    for given, message in cases:
+        with pytest.raises(ValueError, match=message):
+            run.solve(**given, runs=str(tmp_path), wandb="disabled")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_that_are_no_runs_are_refused(solved: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="already holds a run"):
+        run.solve("olg-6", name="first", runs=str(tmp_path), wandb="disabled", config=TINY)
+    with pytest.raises(ValueError, match="it has no config.json"):
+        run.certify_run(tmp_path)
+    shutil.rmtree(solved / "checkpoint" / "last")
+    with pytest.raises(CheckpointError, match="holds no complete checkpoint"):
+        run.certify_run(solved)
+    (solved / "config.json").write_text("{")
+    with pytest.raises(ValueError, match="damaged, or not of an equilibrium run"):
+        run.resume(solved)
+
+
+def test_a_certificate_does_not_depend_on_torchs_own_random_numbers(solved: Path) -> None:
+    before = (solved / "certificate.json").read_text()
+    torch.manual_seed(99)
+    run.certify_run(solved)
+    assert (solved / "certificate.json").read_text() == before
