@@ -64,8 +64,10 @@ def _hash(key: Tensor, offset: Tensor | int) -> Tensor:
 
 def _bits(key: Tensor, shape: tuple[int, ...]) -> Tensor:
     """32 random bits for each of ``prod(shape)`` draws of each key: ``[*key.shape, *shape]`` int32."""
-    draws = torch.arange(1, math.prod(shape) + 1, dtype=torch.int32, device=key.device)
-    return _hash(key.unsqueeze(-1), draws * _GOLDEN_32).reshape(*key.shape, *shape)
+    # In 64 bits: the compiler would fold an int32 product of the index into a C++ overflow, which is undefined.
+    draws = torch.arange(1, math.prod(shape) + 1, device=key.device)
+    offset = ((draws * 0x9E3779B9) & 0xFFFFFFFF).to(torch.int32)
+    return _hash(key.unsqueeze(-1), offset).reshape(*key.shape, *shape)
 
 
 def _to_uniform(bits: Tensor) -> Tensor:
