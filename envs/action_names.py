@@ -37,6 +37,10 @@ _CONTINUOUS: dict[str, tuple[str, ...]] = {
     "CarRacing": ("steering", "gas", "brake"),
     "Drive": ("steer left",),
     "DrivePixels": ("steer left",),
+    "BrockMirman": ("share of output saved",),
+    "StochasticGrowth": ("share of output invested",),
+    "IrreversibleInvestment": ("share of output invested",),
+    "ConsumptionSaving": ("share of wealth saved",),
 }
 
 

@@ -23,6 +23,10 @@ _ENVIRONMENTS: dict[str, tuple[str, int, float | None]] = {
     "MinAtar-Seaquest-v0": ("envs.minatar.seaquest:Seaquest", 10_000, None),
     "Drive-v0": ("envs.drive:Drive", 500, None),
     "DrivePixels-v0": ("envs.drive:DrivePixels", 500, None),
+    "BrockMirman-v0": ("envs.economy:BrockMirman", 200, None),
+    "StochasticGrowth-v0": ("envs.economy:StochasticGrowth", 200, None),
+    "IrreversibleInvestment-v0": ("envs.economy:IrreversibleInvestment", 200, None),
+    "ConsumptionSaving-v0": ("envs.economy:ConsumptionSaving", 200, None),
 }
 
 

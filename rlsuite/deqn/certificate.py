@@ -16,6 +16,7 @@ from rlsuite.deqn.heads import fischer_burmeister
 from rlsuite.deqn.model import Model, Policy, PolicyFunction, residuals
 from rlsuite.deqn.preferences import consumption_loss
 from rlsuite.deqn.simulation import advance, describe, simulate
+from rlsuite.deqn.single_agent import SingleAgent
 
 _STREAM = 1_000_003  # keeps the certificate's draws apart from those of training with the same seed
 _TRACKS, _BURN_IN_PERIODS, _SPACING_PERIODS, _KEPT_PERIODS = 256, 300, 10, 40
@@ -123,7 +124,7 @@ def _welfare(model: Model, policy: PolicyFunction, key: Tensor) -> Report:
     The loss is second order in the policy error, so that for accurate policies its standard error is the larger number.
     """
     start = model.initial_state(random.key(key, 1), _TRACKS)
-    if model.risk_aversion is None or model.reference_policy(start) is None:
+    if not isinstance(model, SingleAgent) or model.reference_policy(start) is None:
         return {"consumption_loss": None, "consumption_loss_standard_error": None}
 
     def reference(state: Tensor) -> Policy:
@@ -142,14 +143,12 @@ def _welfare(model: Model, policy: PolicyFunction, key: Tensor) -> Report:
     }
 
 
-def _value(model: Model, policy: PolicyFunction, state: Tensor, key: Tensor) -> Tensor:
+def _value(model: SingleAgent, policy: PolicyFunction, state: Tensor, key: Tensor) -> Tensor:
     """Discounted utility along one path from each state ``[B]``."""
     value = torch.zeros_like(state[..., 0])
     for period in range(math.ceil(math.log(_CUT) / math.log(model.discount))):
         following, decision = advance(model, policy, state, random.key(key, period))
-        reward = model.reward(state, decision)
-        assert reward is not None
-        value += model.discount**period * reward
+        value += model.discount**period * model.reward(state, decision)
         state = following
     return value
 

@@ -45,7 +45,6 @@ class Model(ABC):
         shocks: what moves the economy, and the rules to integrate over it.
         discount: of one period, in (0, 1).
         targets: what its certificate demands.
-        risk_aversion: of the one agent whose ``reward`` is given.
     """
 
     calibrations: ClassVar[Mapping[str, Any]]
@@ -57,7 +56,6 @@ class Model(ABC):
     shocks: Shocks
     discount: float
     targets: Targets = Targets()
-    risk_aversion: float | None = None
 
     @abstractmethod
     def __init__(self, calibration: Any) -> None: ...
@@ -92,10 +90,6 @@ class Model(ABC):
     @abstractmethod
     def feasible(self, state: Tensor, policy: Policy) -> Tensor:
         """Where ``[..., B]`` the state can exist and the policy leaves everybody something to consume (bool)."""
-
-    def reward(self, state: Tensor, policy: Policy) -> Tensor | None:
-        """Utility of one period ``[..., B]``, for economies that are one agent's problem."""
-        return None
 
     def reference_policy(self, state: Tensor) -> Policy | None:
         """The true policy from a closed form or an independent method, or what ``step`` and ``reward`` need of it.

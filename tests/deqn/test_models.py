@@ -297,7 +297,7 @@ def test_a_file_of_the_users_own_is_a_model(tmp_path: Path) -> None:
         (("num_features, num_outputs = 2, 1", "num_features, num_outputs = 3, 1"), "features is"),
         (('state_names = ("ln_capital", "productivity")', 'state_names = ("ln_capital",)'), "initial_state is"),
         (("def residuals(", "def residues("), "does not define residuals"),
-        (("class BrockMirman(Model)", "class BrockMirman(object)"), "must define exactly one Model"),
+        (("class BrockMirman(SingleAgent)", "class BrockMirman(object)"), "must define exactly one Model"),
         (("import math", "import maths"), "cannot be imported"),
         (("expect(value_of_saving), 1.0", "0 * expect(value_of_saving), 1.0"), "not finite at the starting states"),
     ],

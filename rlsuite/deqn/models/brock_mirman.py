@@ -9,9 +9,10 @@ from torch import Tensor
 
 from rlsuite import random
 from rlsuite.deqn.calibration import check
-from rlsuite.deqn.model import Expect, Model, Policy, Targets, columns
+from rlsuite.deqn.model import Expect, Policy, Targets, columns
 from rlsuite.deqn.preferences import consumption_error
 from rlsuite.deqn.quadrature import Gaussian, gauss_hermite
+from rlsuite.deqn.single_agent import SingleAgent
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Calibration:
         return self.volatility / math.sqrt(1 - self.persistence**2)
 
 
-class BrockMirman(Model):
+class BrockMirman(SingleAgent):
     """``Y = e^z K^alpha``, ``K' = s Y``, ``C = (1 - s) Y``, ``z' = rho z + sigma eps``."""
 
     calibrations: ClassVar = {"lecture": Calibration(), "quarterly": Calibration(persistence=0.95, volatility=0.01)}
@@ -49,6 +50,7 @@ class BrockMirman(Model):
     equation_names = ("euler",)
     num_features, num_outputs = 2, 1
     risk_aversion = 1.0
+    saving_bounds = (0.001, 0.999)  # without savings or consumption, utility is infinitely bad
     targets = Targets(mean=-5.5, policy_max=-4.0)
 
     def __init__(self, calibration: Calibration) -> None:
@@ -57,6 +59,8 @@ class BrockMirman(Model):
         self.euler_curvature = {"euler": 1.0}
         self.shocks = Gaussian(gauss_hermite(5), gauss_hermite(15))
         self._ln_capital = math.log(calibration.capital)
+        # Of the steady state's output, which capital to the power of its share is.
+        self.usual_consumption = (1 - calibration.savings_rate) * calibration.capital**calibration.capital_share
         # Where productivity does not move, neither do features divide by zero.
         self._productivity_sd = max(calibration.productivity_sd, 1e-3)
 
@@ -98,6 +102,9 @@ class BrockMirman(Model):
 
     def reward(self, state: Tensor, policy: Policy) -> Tensor:
         return torch.log(self.consumption(state, policy))
+
+    def save(self, share: Tensor, state: Tensor) -> Policy:
+        return {"savings_rate": share}
 
     def reference_policy(self, state: Tensor) -> Policy:
         return {"savings_rate": torch.full_like(state[..., 0], self.calibration.savings_rate)}

@@ -11,10 +11,11 @@ from torch import Tensor
 from rlsuite import random
 from rlsuite.deqn import heads
 from rlsuite.deqn.calibration import check, require
-from rlsuite.deqn.model import Expect, Model, Policy, Targets, columns
+from rlsuite.deqn.model import Expect, Policy, Targets, columns
 from rlsuite.deqn.preferences import consumption_error, utility
 from rlsuite.deqn.quadrature import Gaussian, gauss_hermite
 from rlsuite.deqn.references import consumption_saving as reference
+from rlsuite.deqn.single_agent import SingleAgent
 
 # A household without savings would consume a constant if it could, so that wealth over that wish rises one for one
 # with wealth; one with savings consumes about 0.45 of another unit. With the multiplier steeper by 1 / (1 - 0.45), the
@@ -47,7 +48,7 @@ class Calibration:
         return self.volatility / math.sqrt(1 - self.persistence**2)
 
 
-class ConsumptionSaving(Model):
+class ConsumptionSaving(SingleAgent):
     """``w' = R (w - c) + income'`` and ``0 < c <= w``: income of tomorrow, not of today, joins tomorrow's wealth."""
 
     calibrations: ClassVar = {"buffer-stock": Calibration()}
@@ -55,6 +56,7 @@ class ConsumptionSaving(Model):
     equation_names = ("euler",)
     num_features, num_outputs = 2, 1
     targets = Targets(mean=-4.0)
+    usual_consumption = 1.0  # mean income is about 1
 
     def __init__(self, calibration: Calibration) -> None:
         self.calibration = calibration
@@ -104,6 +106,10 @@ class ConsumptionSaving(Model):
 
     def reward(self, state: Tensor, policy: Policy) -> Tensor:
         return utility(policy["consumption"], self.calibration.risk_aversion)
+
+    def save(self, share: Tensor, state: Tensor) -> Policy:
+        wealth = state[..., 0]
+        return {"consumption": (1 - share) * wealth, "savings": share * wealth}
 
     def complementarity(self, state: Tensor, policy: Policy) -> dict[str, tuple[Tensor, Tensor]]:
         return {"borrowing": (policy["savings"] / state[..., 0], policy["multiplier"])}

@@ -11,10 +11,11 @@ from torch import Tensor
 from rlsuite import random
 from rlsuite.deqn import heads
 from rlsuite.deqn.calibration import check
-from rlsuite.deqn.model import Expect, Model, Policy, Targets, columns
+from rlsuite.deqn.model import Expect, Policy, Targets, columns
 from rlsuite.deqn.preferences import consumption_error, utility
 from rlsuite.deqn.quadrature import Gaussian, gauss_hermite
 from rlsuite.deqn.references.time_iteration import Solution, solve
+from rlsuite.deqn.single_agent import SingleAgent
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Calibration:
         return self.volatility / math.sqrt(1 - self.persistence**2)
 
 
-class Growth(Model):
+class Growth(SingleAgent):
     """``M = A e^z K^alpha + (1 - delta) K``, ``K' = M - C``, ``z' = rho z + sigma eps``."""
 
     calibrations: ClassVar = {
@@ -66,11 +67,12 @@ class Growth(Model):
         self.calibration = calibration
         self.discount, self.risk_aversion = calibration.discount, calibration.risk_aversion
         self.euler_curvature = {"euler": calibration.risk_aversion}
+        self.usual_consumption = calibration.consumption
         self.shocks = Gaussian(gauss_hermite(5), gauss_hermite(15))
         self._ln_capital = math.log(calibration.capital)
         self._productivity_sd = max(calibration.productivity_sd, 1e-3)
-        # A rough standard deviation of ln K, for scale only.
-        self._ln_capital_sd = 1.5 * self._productivity_sd
+        # A rough standard deviation of ln K, for scale and for the box: more averse agents let capital vary more.
+        self._ln_capital_sd = 1.5 * self._productivity_sd * calibration.risk_aversion ** (1 / 3)
 
     def initial_state(self, key: Tensor, count: int) -> Tensor:
         draws = random.normal(key, 2, count).double()
@@ -81,7 +83,7 @@ class Growth(Model):
     def box_state(self, key: Tensor, count: int) -> Tensor:
         draws = 2 * random.uniform(key, 2, count).double() - 1
         return columns(
-            self._ln_capital + 2 * self._ln_capital_sd * draws[..., 0, :], 4 * self._productivity_sd * draws[..., 1, :]
+            self._ln_capital + 3 * self._ln_capital_sd * draws[..., 0, :], 4 * self._productivity_sd * draws[..., 1, :]
         )
 
     def features(self, state: Tensor) -> Tensor:
@@ -111,6 +113,13 @@ class Growth(Model):
 
     def reward(self, state: Tensor, policy: Policy) -> Tensor:
         return utility(policy["consumption"], self.calibration.risk_aversion)
+
+    def save(self, share: Tensor, state: Tensor) -> Policy:
+        investment = share * self.output(state)
+        return {
+            "consumption": self.output(state) - investment,
+            "next_capital": self.undepreciated(state) + investment,
+        }
 
     def reference_policy(self, state: Tensor) -> Policy:
         found, _ = self._reference(state[..., 0].numpy(force=True), state[..., 1].numpy(force=True))

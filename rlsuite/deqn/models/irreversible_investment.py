@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from rlsuite.deqn import heads
@@ -70,7 +71,7 @@ class IrreversibleInvestment(growth.Growth):
 
     def head(self, raw: Tensor, state: Tensor) -> Policy:
         own = self.calibration
-        slack, multiplier = heads.complementarity(raw[..., 0] + 1 - own.floor_share)
+        slack, shortage = heads.complementarity(raw[..., 0] + 1 - own.floor_share)
         output = self.output(state)
         slack = heads.bounded(own.investment * slack, output - own.least_investment)
         investment = own.least_investment + slack
@@ -78,7 +79,9 @@ class IrreversibleInvestment(growth.Growth):
             "consumption": output - investment,
             "next_capital": self.undepreciated(state) + investment,
             "slack": slack,
-            "multiplier": multiplier,
+            # What marginal utility would fall by if so much less were invested and consumed instead: with that, the raw
+            # output has about one slope on both sides of the kink, as a smooth network wants it.
+            "multiplier": own.risk_aversion * own.investment / own.consumption * shortage,
         }
 
     def residuals(self, state: Tensor, policy: Policy, expect: Expect) -> dict[str, Tensor]:
@@ -90,6 +93,11 @@ class IrreversibleInvestment(growth.Growth):
             return own.discount * marginal_utility * gain
 
         return {"euler": consumption_error(expect(value_of_saving) + policy["multiplier"], own.risk_aversion)}
+
+    def save(self, share: Tensor, state: Tensor) -> Policy:
+        # As much as must be invested where the agent would rather invest less.
+        least = self.calibration.least_investment / self.output(state)
+        return super().save(torch.maximum(share, least), state)
 
     def feasible(self, state: Tensor, policy: Policy) -> Tensor:
         return super().feasible(state, policy) & (self.output(state) > self.calibration.least_investment)
