@@ -146,6 +146,39 @@ _DDPG_MOUNTAIN_CAR = {
     "learning_starts_env_steps": 10_000,
 }
 
+# Ours. Rewards of an economy say little about the share to save: a tenth too little costs 0.4 % of consumption. So
+# rollouts are long, and the noise of exploration small.
+_REINFORCE_ECONOMY = {
+    "total_env_steps": 800_000,
+    "initial_log_std": -1.5,
+    "num_envs": 64,
+    "rollout_env_steps": 6_400,
+    "learning_rate": (3e-3,),
+    "final_learning_rate_fraction": 0.0,
+    "baseline_learning_rate": (1e-2,),
+    "evaluate_every_env_steps": 160_000,
+    "log_every_env_steps": 6_400,
+}
+_DDPG_ECONOMY = {
+    "total_env_steps": 40_000,
+    "num_envs": 8,
+    "hidden": (64, 64),
+    "train_every_env_steps": 8,
+    "updates_per_train": 4,
+    "random_env_steps": 2_000,
+    "learning_starts_env_steps": 2_000,
+    "replay_capacity": 100_000,
+    "evaluate_every_env_steps": 10_000,
+    "log_every_env_steps": 1_000,
+}
+# The discounts are those of the economies: with another an agent would learn to save another share.
+_ECONOMIES = {
+    "BrockMirman": (0.99,),
+    "StochasticGrowth": (0.99,),
+    "IrreversibleInvestment": (0.96,),
+    "ConsumptionSaving": (0.9,),
+}
+
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "dqn": {
         "CartPole": _DQN_CARTPOLE,
@@ -159,7 +192,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "Acrobot": _REINFORCE_ACROBOT,
         "InvertedPendulum": _REINFORCE_INVERTED_PENDULUM,
         "Pendulum": _REINFORCE_PENDULUM,
-    },
+    }
+    | {name: _REINFORCE_ECONOMY | {"discount": discount} for name, discount in _ECONOMIES.items()},
     "ddpg": {
         "Pendulum": _DDPG_PENDULUM,
         "MountainCarContinuous": _DDPG_MOUNTAIN_CAR,
@@ -170,7 +204,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "Walker2d": _DDPG_MUJOCO,
         "Ant": _DDPG_MUJOCO,
         "InvertedPendulum": _DDPG_MUJOCO | {"total_env_steps": 100_000},
-    },
+    }
+    | {name: _DDPG_ECONOMY | {"discount": discount} for name, discount in _ECONOMIES.items()},
 }
 
 

@@ -3,6 +3,7 @@
 python scripts/equilibrium.py MODEL [options]          a registered model, or a Python file that defines one
 python scripts/equilibrium.py --resume runs/NAME       goes on exactly where a run stopped
 python scripts/equilibrium.py certify runs/NAME        examines a finished run again
+python scripts/equilibrium.py compare MODEL            beside reinforcement learning and dynamic programming
 python scripts/equilibrium.py list                     the models and their calibrations
 """
 
@@ -53,6 +54,8 @@ def main(arguments: list[str]) -> int:
         from rlsuite.deqn.run import certify_run, resume
 
         return certify_run(folder) if command == "certify" else resume(folder)
+    if command == "compare":
+        return compare(rest)
     return solve(command, rest)
 
 
@@ -66,6 +69,25 @@ def solve(model: str, arguments: list[str]) -> int:
         field.name: getattr(options, field.name) for field in dataclasses.fields(options) if field.name != "solver"
     }
     return solve(model, **chosen, config=options.solver)
+
+
+def compare(arguments: list[str]) -> int:
+    @dataclasses.dataclass(frozen=True)
+    class Compare:
+        model: tyro.conf.Positional[str]
+        """brock-mirman or growth."""
+        seed: int = 0
+        """Of every method that draws."""
+        runs: str = "runs"
+        """Folder that holds the runs."""
+        wandb: Literal["auto", "online", "offline", "disabled"] = "disabled"
+        """Weights & Biases, for a run a method."""
+
+    options = tyro.cli(Compare, prog="equilibrium.py compare", args=arguments)
+
+    from agents.economies import compare
+
+    return compare(options.model, options.seed, options.runs, options.wandb)
 
 
 def _calibration(arguments: list[str]) -> str | None:

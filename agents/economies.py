@@ -1,0 +1,136 @@
+"""One economy solved six ways and judged by one certificate: from rewards, from values, and from Euler equations."""
+
+import dataclasses
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from agents.presets import preset
+from agents.registry import config_class
+from agents.runs import load_agent, open_run
+from agents.training import train
+from rlsuite.deqn import registry, value_iteration
+from rlsuite.deqn.certificate import certify
+from rlsuite.deqn.config import preset as solver_preset
+from rlsuite.deqn.model import Policy, PolicyFunction
+from rlsuite.deqn.run import solve
+from rlsuite.deqn.single_agent import SingleAgent
+from rlsuite.tracking.wandb_writer import Mode
+
+# Economies whose policies are the share saved and nothing else: a constraint's multiplier is nothing an agent chooses.
+ENVIRONMENTS = {"brock-mirman": "rlsuite/BrockMirman-v0", "growth": "rlsuite/StochasticGrowth-v0"}
+_ADAM_UPDATES = 3_000  # of the net without a second phase, for about the seconds of the one with it
+_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a method found, and at what cost."""
+
+    method: str
+    euler_log10: dict[str, float] | None  # mean, p99 and max; None of a policy that is nowhere feasible
+    welfare_loss: float | None  # share of consumption
+    seconds: float  # of training or solving, on this machine's wall clock
+    env_steps: int | None  # None of methods that step no environment
+
+
+def compare(model_name: str, seed: int = 0, runs: str = "runs", wandb: Mode = "disabled") -> int:
+    """Solve an economy by REINFORCE, DDPG, equilibrium nets, value iteration and its reference; print the table.
+
+    Everything is kept in a folder under ``runs``, the table as ``comparison.json``.
+
+    Returns:
+        The exit status: 0, or 130 when interrupted.
+
+    Raises:
+        ValueError: no such economy, or one that cannot be compared.
+    """
+    if model_name not in ENVIRONMENTS:
+        registry.find(model_name)
+        raise ValueError(f"{model_name} cannot be compared: only {', '.join(ENVIRONMENTS)} can")
+    model = registry.build(model_name)
+    assert isinstance(model, SingleAgent)
+    folder = Path(runs) / f"compare-{model_name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    results = []
+    for agent in ("reinforce", "ddpg"):
+        if _train(agent, model_name, seed, folder, wandb) == _INTERRUPTED:
+            return _INTERRUPTED
+        results.append(_result(agent.upper(), folder / agent, certify(model, _policy(model, folder / agent), seed)))
+    tuned = solver_preset(model_name)
+    one_phase = dataclasses.replace(tuned, adam_updates=_ADAM_UPDATES, polish_updates=0)
+    for method, config in (("DEQN-Adam", one_phase), ("DEQN-LM", tuned)):
+        name = method.lower()
+        if solve(model_name, seed=seed, name=name, runs=str(folder), wandb=wandb, config=config) == _INTERRUPTED:
+            return _INTERRUPTED
+        results.append(_result(method, folder / name, json.loads((folder / name / "certificate.json").read_text())))
+    started = time.monotonic()
+    dynamic_programming = value_iteration.solve(model)
+    seconds = time.monotonic() - started
+    results.append(_summary("value iteration", certify(model, dynamic_programming.policy, seed), seconds, None))
+    results.append(_summary("reference", certify(model, _reference(model), seed), 0.0, None))
+    (folder / "comparison.json").write_text(json.dumps([dataclasses.asdict(r) for r in results], indent=2) + "\n")
+    _print(model_name, seed, results)
+    print(f"written to {folder / 'comparison.json'}")
+    return 0
+
+
+def _train(agent: str, model_name: str, seed: int, folder: Path, wandb: Mode) -> int:
+    env = ENVIRONMENTS[model_name]
+    options = preset(agent, env) | {"env": env, "seed": seed, "name": agent, "runs": str(folder), "wandb": wandb}
+    return train(agent, config_class(agent)(**options, device="cpu", video=False))
+
+
+def _policy(model: SingleAgent, folder: Path) -> PolicyFunction:
+    """What the trained agent of a run does without exploring, in states ``[B, D]``."""
+    agent = load_agent(open_run(folder), "last")
+
+    def decide(state: Tensor) -> Policy:
+        observation = model.features(state).float().unsqueeze(0)
+        began = torch.zeros(observation.shape[:2], dtype=torch.bool)
+        share = agent.act(observation, torch.tensor(0), began, explore=False)
+        return model.save(share[0, :, 0].double().clamp(*model.saving_bounds), state)
+
+    return decide
+
+
+def _reference(model: SingleAgent) -> PolicyFunction:
+    def decide(state: Tensor) -> Policy:
+        found = model.reference_policy(state)
+        assert found is not None
+        return found
+
+    return decide
+
+
+def _result(method: str, folder: Path, report: dict[str, Any]) -> Result:
+    last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    return _summary(method, report, last["wall_seconds"], last["env_steps"])
+
+
+def _summary(method: str, report: dict[str, Any], seconds: float, env_steps: int | None) -> Result:
+    errors = report.get("euler_log10")
+    shown = None if errors is None else {name: errors[name] for name in ("mean", "p99", "max")}
+    return Result(method, shown, report.get("consumption_loss"), seconds, env_steps)
+
+
+def _print(model_name: str, seed: int, results: list[Result]) -> None:
+    table = Table(title=f"{model_name}, seed {seed}: Euler errors as log10", title_justify="left")
+    for column in ("method", "mean", "p99", "max", "welfare loss", "seconds", "env steps"):
+        table.add_column(column, justify="left" if column == "method" else "right")
+    for result in results:
+        errors = result.euler_log10 or {}
+        table.add_row(
+            result.method,
+            *(f"{errors[name]:.2f}" if name in errors else "-" for name in ("mean", "p99", "max")),
+            "-" if result.welfare_loss is None else f"{result.welfare_loss:.1e}",
+            f"{result.seconds:.1f}",
+            "-" if result.env_steps is None else f"{result.env_steps:,}",
+        )
+    Console(highlight=False).print(table)
