@@ -147,10 +147,9 @@ _DDPG_MOUNTAIN_CAR = {
 }
 
 # Ours. Rewards of an economy say little about the share to save: a tenth too little costs 0.4 % of consumption. So
-# rollouts are long, and the noise of exploration small.
+# rollouts are long. Less exploration (a log standard deviation of -1.5 at first) did no better: errors of 7 % against 5 %.
 _REINFORCE_ECONOMY = {
     "total_env_steps": 800_000,
-    "initial_log_std": -1.5,
     "num_envs": 64,
     "rollout_env_steps": 6_400,
     "learning_rate": (3e-3,),

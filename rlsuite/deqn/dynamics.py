@@ -65,7 +65,7 @@ def den_haan_marcet(
         shock = model.shocks.draw(state, random.key(key, 2, period))
         if period >= burn_in:
             errors = _forecast_errors(model, policy, state, decision, shock)  # [N, E]
-            known = model.features(state)[..., : _INSTRUMENTS - 1]
+            known = model.features(state).flatten(1)[:, : _INSTRUMENTS - 1]
             known = torch.cat([torch.ones_like(known[..., :1]), known], dim=-1)  # [N, H]
             products = errors.unsqueeze(-1) * known.unsqueeze(-2)  # [N, E, H]
             moment = moment + products

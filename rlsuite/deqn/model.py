@@ -70,11 +70,11 @@ class Model(ABC):
 
     @abstractmethod
     def features(self, state: Tensor) -> Tensor:
-        """Network inputs ``[..., B, F]`` of about unit scale."""
+        """Network inputs ``[..., B, F]`` of about unit scale; ``[..., B, N, F]`` where it decides for N in turn."""
 
     @abstractmethod
     def head(self, raw: Tensor, state: Tensor) -> Policy:
-        """From network outputs ``[..., B, O]`` to a feasible policy, near the steady state's where ``raw`` is 0."""
+        """From network outputs, of the axes of its inputs and with O columns, to a feasible policy, near the steady state's where ``raw`` is 0."""
 
     @abstractmethod
     def step(self, state: Tensor, policy: Policy, shock: Tensor) -> Tensor:

@@ -26,9 +26,17 @@ def gauss_hermite(order: int, shocks: int = 1) -> Quadrature:
     return Quadrature(torch.from_numpy(grid), torch.from_numpy(product))
 
 
-def monomial_3(shocks: int) -> Quadrature:
-    """Two nodes a shock, exact to degree 3 for standard normals (Stroud, 1971; Judd, Maliar and Maliar, 2011)."""
+def monomial_3(shocks: int, *, rotated: bool = False) -> Quadrature:
+    """Two nodes a shock, exact to degree 3 for standard normals (Stroud, 1971; Judd, Maliar and Maliar, 2011).
+
+    The nodes lie on the axes, ``sqrt(shocks)`` standard deviations out: many shocks, and constraints bind there that
+    hardly ever do. ``rotated`` turns them by a fixed random rotation, after which fourth moments are about
+    ``3 shocks / (shocks + 2)`` in every direction, where 3 is exact, instead of ``shocks`` along the axes.
+    """
     axes = np.sqrt(shocks) * np.eye(shocks)
+    if rotated:
+        # Rounded: LAPACK's last digit depends on where its operands lie in memory.
+        axes = axes @ np.linalg.qr(np.random.default_rng(0).standard_normal((shocks, shocks)))[0].round(12)
     weights = np.full(2 * shocks, 1 / (2 * shocks))
     return Quadrature(torch.from_numpy(np.concatenate([axes, -axes])), torch.from_numpy(weights))
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from types import ModuleType
 
 import torch
+from torch import Tensor
 
 from rlsuite.deqn import models
-from rlsuite.deqn.model import Model, residuals
+from rlsuite.deqn.model import Model, Policy, residuals
 
 
 def names() -> list[str]:
@@ -56,14 +57,17 @@ def check(model: Model, name: str) -> None:
             missing, misnamed or not finite.
     """
     state = model.initial_state(torch.tensor(0), 8)
-    raw = torch.zeros(8, model.num_outputs, dtype=torch.float64)
     _require(name, "initial_state", tuple(state.shape), (8, len(model.state_names)))
     features = model.features(state)
-    _require(name, "features", tuple(features.shape), (8, model.num_features))
+    _require(name, "features", (features.shape[0], features.shape[-1]), (8, model.num_features))
     _require(name, "features.dtype", features.dtype, torch.float64)
-    if not model.feasible(state, model.head(raw, state)).all():
+
+    def untrained(state: Tensor) -> Policy:
+        return model.head(state.new_zeros(*model.features(state).shape[:-1], model.num_outputs), state)
+
+    if not model.feasible(state, untrained(state)).all():
         raise ValueError(f"{name}: initial_state starts outside the feasible set: change the calibration or the start")
-    found = residuals(model, lambda s: model.head(s.new_zeros(*s.shape[:-1], model.num_outputs), s), state)
+    found = residuals(model, untrained, state)
     if tuple(found) != model.equation_names:
         missing = [equation for equation in model.equation_names if equation not in found]
         extra = [equation for equation in found if equation not in model.equation_names]

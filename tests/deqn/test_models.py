@@ -229,9 +229,18 @@ def test_countries_share_risk_exactly() -> None:
     torch.testing.assert_close(ratio, (elasticity / elasticity[0]) ** 2, rtol=1e-9, atol=1e-9)
 
 
+def test_countries_with_the_same_capital_and_productivity_are_the_same() -> None:
+    model = registry.build("irbc", "countries-4")
+    policy, state = random_policy(model), model.initial_state(key(0), 50)
+    order = torch.tensor([2, 0, 3, 1])
+    moved = torch.cat([state[..., order], state[..., 4 + order]], dim=-1)
+    there, here = policy(moved)["next_capital"], policy(state)["next_capital"][..., order]
+    torch.testing.assert_close(there, here, rtol=1e-12, atol=1e-12)
+
+
 def test_price_uses_up_the_resources_and_carries_its_derivative() -> None:
     model = registry.build("irbc")
-    raw = torch.zeros(1, 8, 2, dtype=torch.float64, requires_grad=True)
+    raw = torch.zeros(1, 8, 2, 1, dtype=torch.float64, requires_grad=True)
     state = model.initial_state(key(0), 8)
 
     def resources_left(raw: torch.Tensor) -> torch.Tensor:

@@ -40,10 +40,12 @@ def test_complementarity_always_has_a_gradient() -> None:
 @given(amount=st.floats(0, 1e3), limit=st.floats(1e-3, 1e3))
 def test_bounded_stays_below_its_limit(amount: float, limit: float) -> None:
     value = heads.bounded(torch.tensor(amount, dtype=torch.float64), torch.tensor(limit, dtype=torch.float64))
-    assert 0 <= value <= min(amount * (1 + 1e-12), limit)
+    assert 0 <= value <= min(amount, limit) * (1 + 1e-12)
 
 
 def test_bounded_leaves_small_amounts_alone() -> None:
+    half = heads.bounded(torch.tensor(0.5).double(), torch.tensor(1.0).double()).item()
+    assert 0.98 * 0.5 < half < 0.5
     assert heads.bounded(torch.tensor(1e-6).double(), torch.tensor(1.0).double()).item() == pytest.approx(
         1e-6, rel=1e-6
     )

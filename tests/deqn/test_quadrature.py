@@ -31,6 +31,15 @@ def test_gauss_hermite_is_exact_to_its_degree(order: int, power: int) -> None:
 def test_degree_3_rule(powers: tuple[int, ...]) -> None:
     expected = math.prod(normal_moment(p) for p in powers)
     assert moment(monomial_3(3), *powers) == pytest.approx(expected, abs=1e-12)
+    assert moment(monomial_3(3, rotated=True), *powers) == pytest.approx(expected, abs=1e-11)
+
+
+def test_rotation_brings_the_fourth_moments_near_the_true_ones() -> None:
+    rule = monomial_3(11, rotated=True)
+    fourth = (rule.weights.unsqueeze(1) * rule.nodes**4).sum(dim=0)
+    assert fourth.mean().item() == pytest.approx(3 * 11 / 13, rel=0.1)
+    assert fourth.max() < 5
+    assert float((rule.weights * torch.exp(0.1 * rule.nodes.sum(dim=1))).sum()) == pytest.approx(1.05654, abs=5e-4)
 
 
 @pytest.mark.parametrize("powers", [(0, 0, 0), (2, 0, 0), (2, 2, 0), (4, 0, 0), (1, 1, 2), (5, 0, 0), (3, 2, 0)])

@@ -13,7 +13,7 @@ from torch import Tensor
 from rlsuite import random
 from rlsuite.deqn import heads
 from rlsuite.deqn.calibration import check, require
-from rlsuite.deqn.model import Expect, Model, Policy, Targets
+from rlsuite.deqn.model import Expect, Model, Policy, Targets, columns
 from rlsuite.deqn.preferences import consumption_error
 from rlsuite.deqn.quadrature import Gaussian, monomial_3, monomial_5
 from rlsuite.deqn.references import log_linear
@@ -80,8 +80,8 @@ class InternationalBusinessCycle(Model):
         self.euler_curvature = {"euler": -1.0}  # the residual is the ratio itself less 1
         n = self.countries = len(calibration.substitution)
         self.state_names = (*(f"ln_capital_{j + 1}" for j in range(n)), *(f"productivity_{j + 1}" for j in range(n)))
-        self.num_features, self.num_outputs = 2 * n + 2, n
-        self.shocks = Gaussian(monomial_3(n + 1), monomial_5(n + 1))
+        self.num_features, self.num_outputs = 7, 1  # of each country
+        self.shocks = Gaussian(monomial_3(n + 1, rotated=True), monomial_5(n + 1))
         self._substitution = torch.tensor(calibration.substitution, dtype=torch.float64)
         self.log_linear = log_linear.solve(calibration)
         # Of ln k' - ln k. Rounded, for LAPACK's last digits depend on where its operands lie in memory, and a resumed
@@ -114,11 +114,21 @@ class InternationalBusinessCycle(Model):
         return torch.cat(parts, dim=-1)
 
     def features(self, state: Tensor) -> Tensor:
-        parts = []
+        """``[..., B, N, 7]``: one network decides for all countries, each in its turn.
+
+        The planner cares about what a country consumes, but not about where capital works: countries with the same
+        capital and productivity get the same investment. Of the others a country needs the means and, to second order,
+        how far apart they are.
+        """
+        parts, distances = [], []
         for values, mean_sd, distance_sd in zip(self._split(state), self._mean_sds, self._distance_sds, strict=True):
             mean = values.mean(dim=-1, keepdim=True)
-            parts += [mean / mean_sd, (values - mean) / distance_sd]
-        return torch.cat(parts, dim=-1)
+            distances.append((values - mean) / distance_sd)
+            parts += [mean / mean_sd, distances[-1]]
+        capital, productivity = distances
+        for product in (capital**2, capital * productivity, productivity**2):
+            parts.append(product.mean(dim=-1, keepdim=True))
+        return columns(*parts)
 
     def head(self, raw: Tensor, state: Tensor) -> Policy:
         own = self.calibration
@@ -127,7 +137,7 @@ class InternationalBusinessCycle(Model):
         # The network learns what is left of the log-linear solution, which is stable; from a constant, networks are
         # slow to find the weak forces that bring countries together, and paths stray meanwhile.
         linear = ln_capital @ self._by_capital.to(state) + z @ self._by_productivity.to(state)
-        slack, multiplier = heads.complementarity(1 + torch.expm1(linear) / own.depreciation + 0.1 * raw)
+        slack, multiplier = heads.complementarity(1 + torch.expm1(linear) / own.depreciation + 0.1 * raw[..., 0])
         rate = heads.bounded(own.depreciation * slack, raw.new_tensor(_MOST_INVESTMENT))
         next_capital = (1 - own.depreciation + rate) * capital
         resources = self._resources(state, next_capital)

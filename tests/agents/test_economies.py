@@ -1,0 +1,60 @@
+"""The comparison of methods on one economy, with every method cut short."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents import economies
+from rlsuite.deqn import certificate
+from rlsuite.deqn.config import SolverConfig
+
+_SHORT: dict[str, dict[str, Any]] = {
+    "reinforce": {"num_envs": 4, "rollout_env_steps": 200, "total_env_steps": 600},
+    "ddpg": {"total_env_steps": 200, "learning_starts_env_steps": 150, "random_env_steps": 50, "batch_size": 16},
+}
+_TINY = SolverConfig(hidden=(8,), tracks=32, adam_updates=20, polish_updates=15, polish_states=96)
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    common = {"hidden": (16,), "evaluation_episodes": 1, "evaluate_every_env_steps": 100, "log_every_env_steps": 100}
+    monkeypatch.setattr(economies, "preset", lambda agent, env: common | _SHORT[agent])
+    monkeypatch.setattr(economies, "solver_preset", lambda model: _TINY)
+    monkeypatch.setattr(economies, "_ADAM_UPDATES", 20)
+    monkeypatch.setattr(certificate, "_TRACKS", 8)
+    monkeypatch.setattr(certificate, "_CUT", 0.5)
+    monkeypatch.setattr(certificate, "den_haan_marcet", lambda *given: None)
+
+
+def test_every_method_is_judged_alike(short: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert economies.compare("brock-mirman", seed=3, runs=str(tmp_path)) == 0
+    (folder,) = tmp_path.iterdir()
+    rows = {row["method"]: row for row in json.loads((folder / "comparison.json").read_text())}
+    assert list(rows) == ["REINFORCE", "DDPG", "DEQN-Adam", "DEQN-LM", "value iteration", "reference"]
+    assert {field.name for field in dataclasses.fields(economies.Result)} == set(rows["DDPG"])
+    mean = {method: row["euler_log10"]["mean"] for method, row in rows.items()}
+    assert mean["reference"] < -15 < mean["value iteration"] < -6 < mean["DEQN-LM"] < mean["DEQN-Adam"]
+    assert rows["REINFORCE"]["env_steps"] == 600
+    assert rows["DDPG"]["env_steps"] == 200
+    assert rows["value iteration"]["env_steps"] is None
+    assert rows["DDPG"]["welfare_loss"] > 10 * abs(rows["DEQN-LM"]["welfare_loss"])
+    assert rows["reference"]["welfare_loss"] == 0
+    printed = capsys.readouterr().out
+    assert "welfare loss" in printed
+    assert "comparison.json" in printed
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("olg-6", "olg-6 cannot be compared: only brock-mirman, growth can"),
+        ("brok-mirman", "did you mean 'brock-mirman'"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(name: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        economies.compare(name, runs=str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
