@@ -147,7 +147,7 @@ _DDPG_MOUNTAIN_CAR = {
 }
 
 # Ours. Rewards of an economy say little about the share to save: a tenth too little costs 0.4 % of consumption. So
-# rollouts are long. Less exploration (a log standard deviation of -1.5 at first) did no better: errors of 7 % against 5 %.
+# rollouts are long. Less exploration (a log standard deviation of -1.5 at first) did no better.
 _REINFORCE_ECONOMY = {
     "total_env_steps": 800_000,
     "num_envs": 64,

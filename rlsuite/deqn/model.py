@@ -74,7 +74,10 @@ class Model(ABC):
 
     @abstractmethod
     def head(self, raw: Tensor, state: Tensor) -> Policy:
-        """From network outputs, of the axes of its inputs and with O columns, to a feasible policy, near the steady state's where ``raw`` is 0."""
+        """From network outputs, with O columns in place of F, to a feasible policy.
+
+        Near the steady state's where ``raw`` is 0.
+        """
 
     @abstractmethod
     def step(self, state: Tensor, policy: Policy, shock: Tensor) -> Tensor:
