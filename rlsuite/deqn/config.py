@@ -44,9 +44,18 @@ PRESETS: dict[str, dict[str, Any]] = {
     "irreversible-investment": _GROWTH,
     "consumption-saving": _GROWTH | {"adam_updates": 1000},
     "olg-6": {"adam_updates": 500, "polish_updates": 60, "polish_states": 400},
-    "irbc": {"adam_updates": 500, "polish_updates": 60, "polish_states": 1200, "polish_box_share": 0.15},
-    "irbc/countries-10": {"adam_updates": 3000, "polish_updates": 20, "polish_states": 500},
-    "irbc/countries-50": {"hidden": (128, 128), "adam_updates": 10_000, "polish_updates": 0},
+    # Every state gives an equation a country, so that the more countries there are, the fewer states it takes.
+    "irbc": {
+        "hidden": (16, 16),
+        "adam_updates": 200,
+        "polish_updates": 80,
+        "polish_states": 600,
+        "polish_box_share": 0.15,
+        "polish_refresh_updates": 20,
+    },
+    "irbc/countries-4": {"polish_states": 400},
+    "irbc/countries-10": {"polish_updates": 120, "polish_states": 200},
+    "irbc/countries-50": {"tracks": 64, "polish_updates": 30, "polish_states": 40},
     "olg-benchmark": {"hidden": (32, 32), "adam_updates": 6000, "polish_updates": 15, "polish_states": 500},
     "olg-benchmark/ages-56": {"hidden": (256, 256), "tracks": 512, "adam_updates": 20_000, "polish_updates": 0},
 }

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from rlsuite import random
@@ -19,6 +20,7 @@ from rlsuite.deqn.quadrature import Gaussian, monomial_3, monomial_5
 from rlsuite.deqn.references import log_linear
 
 _MOST_INVESTMENT = 0.045  # relative to capital; output is 0.056 of it, so consumption stays positive
+_NEAR = 0.15  # of the bound, in units of depreciation: about what a period's shocks change investment by
 _NEWTON_STEPS = 6  # of the price; each squares the error, which starts below 1
 
 
@@ -80,7 +82,7 @@ class InternationalBusinessCycle(Model):
         self.euler_curvature = {"euler": -1.0}  # the residual is the ratio itself less 1
         n = self.countries = len(calibration.substitution)
         self.state_names = (*(f"ln_capital_{j + 1}" for j in range(n)), *(f"productivity_{j + 1}" for j in range(n)))
-        self.num_features, self.num_outputs = 7, 1  # of each country
+        self.num_features, self.num_outputs = 9, 1  # of each country
         self.shocks = Gaussian(monomial_3(n + 1, rotated=True), monomial_5(n + 1))
         self._substitution = torch.tensor(calibration.substitution, dtype=torch.float64)
         self.log_linear = log_linear.solve(calibration)
@@ -114,11 +116,11 @@ class InternationalBusinessCycle(Model):
         return torch.cat(parts, dim=-1)
 
     def features(self, state: Tensor) -> Tensor:
-        """``[..., B, N, 7]``: one network decides for all countries, each in its turn.
+        """``[..., B, N, 9]``: one network decides for all countries, each in its turn.
 
         The planner cares about what a country consumes, but not about where capital works: countries with the same
-        capital and productivity get the same investment. Of the others a country needs the means and, to second order,
-        how far apart they are.
+        capital and productivity get the same investment. Of the others a country needs the means, to second order how
+        far apart they are, and how many are kept from disinvesting or soon may be.
         """
         parts, distances = [], []
         for values, mean_sd, distance_sd in zip(self._split(state), self._mean_sds, self._distance_sds, strict=True):
@@ -128,16 +130,23 @@ class InternationalBusinessCycle(Model):
         capital, productivity = distances
         for product in (capital**2, capital * productivity, productivity**2):
             parts.append(product.mean(dim=-1, keepdim=True))
+        wish = self._wish(state)
+        for shortage in (F.relu(-wish), _NEAR * F.softplus(-wish / _NEAR)):
+            parts.append(10 * shortage.mean(dim=-1, keepdim=True))
         return columns(*parts)
+
+    def _wish(self, state: Tensor) -> Tensor:
+        """Investment of each country ``[..., N]`` over depreciation in the log-linear solution, which has no bound."""
+        ln_capital, z = self._split(state)
+        linear = ln_capital @ self._by_capital.to(state) + z @ self._by_productivity.to(state)
+        return 1 + torch.expm1(linear) / self.calibration.depreciation
 
     def head(self, raw: Tensor, state: Tensor) -> Policy:
         own = self.calibration
-        ln_capital, z = self._split(state)
-        capital = torch.exp(ln_capital)
+        capital = torch.exp(self._split(state)[0])
         # The network learns what is left of the log-linear solution, which is stable; from a constant, networks are
         # slow to find the weak forces that bring countries together, and paths stray meanwhile.
-        linear = ln_capital @ self._by_capital.to(state) + z @ self._by_productivity.to(state)
-        slack, multiplier = heads.complementarity(1 + torch.expm1(linear) / own.depreciation + 0.1 * raw[..., 0])
+        slack, multiplier = heads.complementarity(self._wish(state) + 0.1 * raw[..., 0])
         rate = heads.bounded(own.depreciation * slack, raw.new_tensor(_MOST_INVESTMENT))
         next_capital = (1 - own.depreciation + rate) * capital
         resources = self._resources(state, next_capital)
