@@ -123,13 +123,13 @@ def _summary(method: str, report: dict[str, Any], seconds: float, env_steps: int
 def _print(model_name: str, seed: int, results: list[Result]) -> None:
     table = Table(title=f"{model_name}, seed {seed}: Euler errors as log10", title_justify="left")
     for column in ("method", "mean", "p99", "max", "welfare loss", "seconds", "env steps"):
-        table.add_column(column, justify="left" if column == "method" else "right")
+        table.add_column(column, justify="left" if column == "method" else "right", no_wrap=True)
     for result in results:
         errors = result.euler_log10 or {}
         table.add_row(
             result.method,
             *(f"{errors[name]:.2f}" if name in errors else "-" for name in ("mean", "p99", "max")),
-            "-" if result.welfare_loss is None else f"{result.welfare_loss:.1e}",
+            "-" if result.welfare_loss is None else f"{result.welfare_loss + 0.0:.1e}",
             f"{result.seconds:.1f}",
             "-" if result.env_steps is None else f"{result.env_steps:,}",
         )
