@@ -85,8 +85,12 @@ class RunConfig:
     """cpu, cuda, cuda:1, ...; auto takes cuda where there is one."""
     threads: Count | None = None
     """CPU threads of torch; by default 1 for small networks and all cores for pixels."""
-    execution: Literal["auto", "eager", "compile"] = "auto"
-    """Whether updates are compiled; auto compiles on long runs, where it pays."""
+    execution: Literal["auto", "eager", "compile", "graph"] = "auto"
+    """How what is done on the device is run: as it is, compiled, or compiled and captured in CUDA graphs; auto
+    compiles long runs on the CPU, where it pays, and captures on CUDA."""
+    workers: Count | None = None
+    """CPU processes of one thread, each with some of the seeds; by default as many as cores on long runs of several
+    seeds that learn from vectors, else 1."""
     name: str | None = None
     """Name of the run and of its folder; by default made from agent, environment and time."""
     runs: str = "runs"
@@ -99,6 +103,12 @@ class RunConfig:
     """Weights & Biases project."""
     wandb_group: str | None = None
     """Make one Weights & Biases run a seed, in this group, instead of one with bands."""
+
+    @property
+    def per_seed(self) -> frozenset[str]:
+        """Names of the options that take one value, or one for each seed."""
+        hints = get_type_hints(type(self), include_extras=True)
+        return frozenset(name for name, hint in hints.items() if _PER_SEED in getattr(hint, "__metadata__", ()))
 
     def __post_init__(self) -> None:
         """Refuse numbers no run can have, wherever they come from: the command line, a preset or a file."""

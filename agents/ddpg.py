@@ -112,7 +112,7 @@ class DDPG:
         if self.noise.shape != white.shape:
             self.noise = torch.zeros_like(white)
         before = self.noise.masked_fill(began.unsqueeze(-1), 0.0)
-        self.noise = before - self.config.noise_reversion * before + self.config.noise_scale * white
+        self.noise.copy_(before - self.config.noise_reversion * before + self.config.noise_scale * white)
         return self.noise
 
     @torch.no_grad()

@@ -2,47 +2,37 @@
 
 import dataclasses
 import json
+import os
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode
 
-from agents.configs import DQNConfig, ReinforceConfig, ReplayConfig, RunConfig
+from agents.configs import DQNConfig, ReplayConfig, RunConfig
 from agents.registry import agent_class, config_class
 from envs.make import make_environments
 from envs.protocols import PROTOCOLS
 from envs.seeding import Purpose
 from rlsuite.experience import Environments
-from rlsuite.networks.encoder import is_pixels
-from rlsuite.replay.frames import FrameReplay
-from rlsuite.replay.rollout import Rollout
-from rlsuite.replay.uniform import UniformReplay
-from rlsuite.tracking.record import Clock, Writer
 from rlsuite.training.checkpoint import CheckpointError, Checkpoints, load, to_device
-from rlsuite.training.collector import Collector, Replay
-from rlsuite.training.evaluation import evaluate
-from rlsuite.training.on_policy import RolloutSource
-from rlsuite.training.schedules import per_seed
-from rlsuite.training.trainer import Schedule, Source, Trainer
 
-_EVALUATION_ENVS = 10  # per seed, at most, so that populations do not open thousands of environments
-_UPDATES_WORTH_COMPILING = 40_000  # of one seed; compiling takes 10 to 30 s and halves an update of small networks
+# Of all seeds. Compiling takes 10 to 30 s and halves an update of small networks; a worker takes 5 s to start.
+_LONG_UPDATES = 40_000
+_LONG_ENV_STEPS = 500_000
 _PACKAGES = ("gymnasium", "torch", "numpy", "ale-py", "wandb")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder and what it was started with."""
+    """A run's folder and what it was started with; a tile of it has some of its seeds and the same folder."""
 
     folder: Path
     agent: str
@@ -102,6 +92,8 @@ def create(agent: str, config: RunConfig) -> Run:
     folder = Path(config.runs) / name
     if (folder / "config.json").exists():
         raise ValueError(f"{folder} already holds a run: choose another --name, or go on with --resume {folder}")
+    # Decided once: a checkpoint of two workers is resumed by two.
+    config = dataclasses.replace(config, workers=_workers(config))
     folder.mkdir(parents=True, exist_ok=True)
     document = {
         "agent": agent,
@@ -169,10 +161,28 @@ def resolved(config: RunConfig) -> RunConfig:
     changes: dict[str, Any] = {}
     if isinstance(config, DQNConfig) and config.evaluation_epsilon is None:
         changes["evaluation_epsilon"] = PROTOCOLS[config.protocol].evaluation_epsilon if is_atari(config.env) else 0.0
-    if config.execution == "auto":
-        long = isinstance(config, ReplayConfig) and config.total_updates * config.seeds >= _UPDATES_WORTH_COMPILING
-        changes["execution"] = "compile" if long else "eager"
+    if config.execution == "auto" and find_device(config.device).type == "cuda":
+        changes["execution"] = "graph"
+    elif config.execution == "auto":
+        changes["execution"] = "compile" if isinstance(config, ReplayConfig) and _is_long(config) else "eager"
     return dataclasses.replace(config, **changes)
+
+
+def _is_long(config: RunConfig) -> bool:
+    """Whether the run lasts so long that compiling and processes of its own pay, by a rule of thumb."""
+    if isinstance(config, ReplayConfig):
+        return config.total_updates * config.seeds >= _LONG_UPDATES
+    return config.total_env_steps * config.seeds >= _LONG_ENV_STEPS
+
+
+def _workers(config: RunConfig) -> int:
+    if config.workers is not None:
+        if config.workers > config.seeds:
+            raise ValueError(f"--workers {config.workers} is more than --seeds {config.seeds}: each needs a seed")
+        return config.workers
+    if find_device(config.device).type != "cpu" or not _is_long(config):
+        return 1
+    return min(config.seeds, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def load_agent(run: Run, checkpoint: str = "best") -> Any:
@@ -195,92 +205,6 @@ def load_agent(run: Run, checkpoint: str = "best") -> Any:
             f"{folder} does not fit the agent of its config.json: {str(error).splitlines()[0]}"
         ) from None
     return agent
-
-
-def _shapes(environments: Environments) -> dict[str, Any]:
-    """What a memory must know of the environments whose steps it stores."""
-    observations, actions = environments.observation_space, environments.action_space
-    return {
-        "seeds": len(environments.seeds),
-        "num_envs": environments.num_envs,
-        "observation_shape": observations.shape,
-        "observation_dtype": torch.uint8 if is_pixels(observations) else torch.float32,
-        "action_shape": actions.shape,
-        "action_dtype": torch.int64 if isinstance(actions, Discrete) else torch.float32,
-    }
-
-
-def _replay(config: ReplayConfig, environments: Environments, device: torch.device) -> Replay:
-    shapes = _shapes(environments)
-    discount = per_seed("discount", config.discount, environments.seeds).to(device)
-    if is_atari(config.env):
-        stack, *frame = shapes["observation_shape"]
-        return FrameReplay(
-            config.replay_capacity,
-            seeds=shapes["seeds"],
-            num_envs=shapes["num_envs"],
-            stack=stack,
-            frame_shape=tuple(frame),
-            discount=discount,
-            n_step=config.n_step,
-            device=device,
-        )
-    return UniformReplay(config.replay_capacity, **shapes, discount=discount, n_step=config.n_step, device=device)
-
-
-def _source(config: RunConfig, agent: Any, train: Environments, device: torch.device) -> Source[Any]:
-    """Where the agent's batches come from: a replay where the configuration has one, else its own rollouts."""
-    if isinstance(config, ReplayConfig):
-        return Collector(
-            agent,
-            train,
-            _replay(config, train, device),
-            batch_size=config.batch_size,
-            learning_starts_env_steps=config.learning_starts_env_steps,
-            train_every_env_steps=config.train_every_env_steps,
-            updates_per_train=config.updates_per_train,
-            clip_rewards=config.clip_rewards,
-            save_replay=config.save_replay,
-            device=device,
-        )
-    assert isinstance(config, ReinforceConfig)
-    vector_steps = config.rollout_env_steps // train.num_envs
-    if vector_steps < 1:
-        raise ValueError(
-            f"--rollout-env-steps {config.rollout_env_steps} is less than one step of --num-envs {train.num_envs}"
-        )
-    rollout = Rollout(vector_steps, **_shapes(train), device=device)
-    return RolloutSource(agent, train, rollout, clip_rewards=config.clip_rewards, device=device)
-
-
-def build_trainer(run: Run, writer: Writer, tick: Callable[[Clock], None] | None = None) -> Trainer[Any]:
-    """Everything a run needs, from its configuration alone."""
-    config, device = run.config, run.device
-    train = environments(run, "train", config.num_envs)
-    agent = build_agent(run, train.observation_space, train.action_space)
-    source = _source(config, agent, train, device)
-
-    def evaluation() -> dict[str, np.ndarray]:
-        episodes = config.evaluation_episodes
-        own = environments(run, "evaluate", min(episodes, _EVALUATION_ENVS))
-        try:
-            return evaluate(agent, own, episodes, device).metrics()
-        finally:
-            own.close()
-
-    schedule = Schedule(
-        total=config.total_env_steps,
-        log_every=config.log_every_env_steps,
-        evaluate_every=config.evaluate_every_env_steps,
-        checkpoint_every_seconds=config.checkpoint_every_seconds,
-        target_score=config.target_return,
-    )
-    return Trainer(agent, source, schedule, writer, run.checkpoints, evaluation, tick)
-
-
-def default_threads(observation_space: Any) -> int:
-    """CPU threads of torch: small products lose more to waking threads than they win."""
-    return torch.get_num_threads() if is_pixels(observation_space) else 1
 
 
 def seeds_text(seeds: Sequence[int]) -> str:

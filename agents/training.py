@@ -4,11 +4,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from agents.configs import RunConfig
+from agents.crews import build_trainer
 from agents.evaluating import evaluate_run
-from agents.runs import Run, build_trainer, create, default_threads, is_atari, open_run
+from agents.runs import Run, create, is_atari, open_run
 from agents.watching import record
 from envs.watched import RenderError
 from rlsuite.experience import ExperienceError
@@ -64,13 +63,12 @@ def _sit(run: Run, state: dict[str, Any] | None) -> int:
     )
     with reports as sitting:
         trainer = build_trainer(run, sitting.tracker, sitting.console.tick)
-        torch.set_num_threads(config.threads or default_threads(trainer.source.environments.observation_space))  # type: ignore[attr-defined]
         try:
             if state is not None:
                 trainer.load_state_dict(to_device(state, run.device))
             outcome = trainer.run()
         finally:
-            trainer.source.close()
+            trainer.crew.close()
         if outcome.status == "interrupted":
             sitting.status = "interrupted"
             print(f"stopped; go on with: python scripts/train.py --resume {run.folder}")

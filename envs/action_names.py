@@ -6,6 +6,7 @@ import numpy as np
 from gymnasium.spaces import Discrete
 
 from envs.adapter import VectorAdapter
+from envs.on_device import OnDevice
 from envs.watched import mujoco_model
 
 _PUSHES = ("push left", "coast", "push right")
@@ -44,7 +45,7 @@ _CONTINUOUS: dict[str, tuple[str, ...]] = {
 }
 
 
-def action_names(environments: VectorAdapter, env_id: str) -> tuple[str, ...]:
+def action_names(environments: VectorAdapter | OnDevice, env_id: str) -> tuple[str, ...]:
     """A name for each discrete action, or for each component of a continuous one.
 
     Those the simulator itself gives (Atari, MuJoCo), else those of the environment's documentation, else numbers.
@@ -60,7 +61,7 @@ def action_names(environments: VectorAdapter, env_id: str) -> tuple[str, ...]:
     return tuple(names if len(names) == len(numbers) else numbers)
 
 
-def _actuator_names(environments: VectorAdapter) -> Sequence[str]:
+def _actuator_names(environments: VectorAdapter | OnDevice) -> Sequence[str]:
     """What the motors of a MuJoCo model are called: often only the joints they turn have names."""
     model = mujoco_model(environments)
     if model is None:

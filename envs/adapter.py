@@ -74,6 +74,7 @@ class VectorAdapter:
         self.seeds = tuple(seeds)
         self.num_envs = num_envs
         self.exact_resume = stateful is not None
+        self.on_device = False
         self._env_id = env_id
         self._purpose: Purpose = purpose
         self._stateful = stateful

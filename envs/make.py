@@ -12,6 +12,7 @@ from envs.adapter import Stateful, VectorAdapter
 from envs.atari import AtariVector, WatchedAtariVector
 from envs.host import EpisodePlayback, Vectorization, make_host_vector, plays_back
 from envs.lookup import find_spec, rom_id
+from envs.on_device import OnDevice
 from envs.protocols import NATURE, AtariProtocol, find_protocol
 from envs.seeding import Purpose
 
@@ -28,7 +29,7 @@ def make_environments(
     env_kwargs: dict[str, Any] | None = None,
     purpose: Purpose = "train",
     render_mode: Literal["rgb_array"] | None = None,
-) -> VectorAdapter:
+) -> VectorAdapter | OnDevice:
     """``num_envs`` environments for each seed.
 
     Args:
@@ -64,7 +65,9 @@ def make_environments(
     if spec.namespace == "ALE":
         vector_env = _make_atari(spec, total, protocol or NATURE, **options)
     elif spec.namespace == "rlsuite":
-        vector_env = gymnasium.make_vec(spec, total, device=device, **options)
+        vector_env = gymnasium.make_vec(spec, total, device=device, **options).unwrapped
+        if vector_env.autoreset_mode is AutoresetMode.SAME_STEP:
+            return OnDevice(vector_env, seeds, num_envs, purpose=purpose)
         stateful = vector_env
     else:
         vector_env = make_host_vector(spec, total, vectorization=vectorization, **options)

@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode
 from envs.adapter import VectorAdapter
 from envs.lookup import find_spec
 from envs.make import make_environments
+from envs.on_device import OnDevice
 from envs.protocols import AtariProtocol
 from rlsuite.tracking.window import has_screen
 
@@ -26,7 +27,7 @@ class RenderError(ValueError):
 
 def make_watched(
     env_id: str, seed: int, *, protocol: AtariProtocol | None = None, device: torch.device | str = "cpu"
-) -> VectorAdapter:
+) -> VectorAdapter | OnDevice:
     """One environment whose pictures ``picture`` takes. The last observation of an episode has a step of its own.
 
     Raises:
@@ -60,14 +61,14 @@ def make_watched(
     return environments
 
 
-def mujoco_model(environments: VectorAdapter) -> Any:
+def mujoco_model(environments: VectorAdapter | OnDevice) -> Any:
     """The ``mujoco.MjModel`` of the first environment; None where it is not one of MuJoCo's."""
     copies = getattr(environments.vector_env, "envs", ())
     model = getattr(copies[0].unwrapped, "model", None) if copies else None
     return model if hasattr(model, "actuator_trnid") else None
 
 
-def picture(environments: VectorAdapter, env_id: str) -> np.ndarray:
+def picture(environments: VectorAdapter | OnDevice, env_id: str) -> np.ndarray:
     """What the one environment looks like now, uint8 ``[height, width, 3]``.
 
     Raises:

@@ -75,6 +75,9 @@ class Environments(Protocol):
     num_envs: int  # E, environments of each seed
     observation_space: gymnasium.Space[Any]  # of one environment
     action_space: gymnasium.Space[Any]  # of one environment
+    on_device: (
+        bool  # whether steps are tensor operations only: they can be compiled, and saved before they are received
+    )
 
     def reset(self) -> Tensor:
         """Start every environment; returns the first observations ``[S, E, ...]``."""

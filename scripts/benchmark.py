@@ -1,6 +1,6 @@
 """Measure speed and memory, side by side with peers in one run.
 
-    python scripts/benchmark.py replay|atari|ddpg|envs [--json FILE]
+    python scripts/benchmark.py replay|atari|ddpg|envs|population [--json FILE]
 
 Peers are compared with where they are installed: pip install -c constraints.txt -e ".[peers]"
 """
@@ -18,14 +18,14 @@ from typing import Any
 import tyro
 from command import fail_kindly
 
-BENCHMARKS = ("replay", "atari", "ddpg", "envs")
+BENCHMARKS = ("replay", "atari", "ddpg", "envs", "population")
 _PACKAGES = ("torch", "gymnasium", "numpy", "ale-py", "stable-baselines3")
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     name: tyro.conf.Positional[str]
-    """What to measure: replay, atari, ddpg or envs."""
+    """What to measure: replay, atari, ddpg, envs or population."""
     json: Path | None = None
     """Write the rows to this file too."""
 

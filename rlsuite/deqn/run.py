@@ -21,6 +21,7 @@ from rlsuite.tracking.wandb_writer import Mode
 from rlsuite.training.checkpoint import CheckpointError, Checkpoints
 from rlsuite.training.session import session
 from rlsuite.training.trainer import Schedule, Trainer
+from rlsuite.training.worker import Worker
 
 _LOG_EVERY_UPDATES = 10
 
@@ -149,9 +150,8 @@ def _train(folder: Path, document: dict[str, Any], economy: Model, *, resume: bo
     )
     with reports as sitting:
         schedule = Schedule(total, "updates", log_every=_LOG_EVERY_UPDATES)
-        trainer: Trainer[PathBatch] = Trainer(
-            learner, source, schedule, sitting.tracker, checkpoints, tick=sitting.console.tick
-        )
+        worker: Worker[PathBatch] = Worker(learner, source, seeds=document["seeds"])
+        trainer = Trainer(worker, schedule, sitting.tracker, checkpoints, sitting.console.tick)
         if state is not None:
             trainer.load_state_dict(state)
         outcome = trainer.run()

@@ -18,6 +18,7 @@ from rlsuite.tracking.wandb_writer import Mode
 from rlsuite.training.checkpoint import Checkpoints
 from rlsuite.training.session import session
 from rlsuite.training.trainer import Schedule, Trainer
+from rlsuite.training.worker import Worker
 
 
 def list_experiments() -> None:
@@ -87,9 +88,8 @@ def train(
     headlines = {"train/accuracy": "accuracy", "evaluation/score": "test accuracy", "loss/cross_entropy": "loss"}
     reports = session(folder, experiment, total, headlines, all_seeds, "updates", wandb, resume_at=resume_at)
     with reports as sitting:
-        trainer: Trainer[Examples] = Trainer(
-            learner, source, schedule, sitting.tracker, checkpoints, evaluate, sitting.console.tick
-        )
+        worker: Worker[Examples] = Worker(learner, source, evaluate, all_seeds)
+        trainer = Trainer(worker, schedule, sitting.tracker, checkpoints, sitting.console.tick)
         if state is not None:
             trainer.load_state_dict(state)
         outcome = trainer.run()

@@ -1,6 +1,7 @@
 """The source of off-policy agents: steps environments, fills a replay, samples it."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from typing import Any, Protocol
 
@@ -11,9 +12,11 @@ from torch import Tensor
 from rlsuite import random
 from rlsuite.experience import Batch, Environments, Step
 from rlsuite.training.episodes import EpisodeStatistics
+from rlsuite.training.execution import Execution, compiled
 from rlsuite.training.stopwatch import Stopwatch
 
 _SAMPLE_STREAM = 1
+_STEPS_A_REGION = 4  # at most: compiling takes time in proportion
 
 
 class Actor(Protocol):
@@ -48,6 +51,8 @@ class Collector:
     One vector step is always under way while the learner works: environments that step in threads or processes of
     their own then cost no time. What is learned does not depend on it, since the order of everything is fixed.
 
+    Sampling is compiled where ``execution`` says so, and collecting too where the environments are on the device.
+
     Args:
         agent: chooses the actions.
         environments, replay: where transitions come from and go to.
@@ -72,6 +77,7 @@ class Collector:
         updates_per_train: int,
         clip_rewards: bool = False,
         save_replay: bool = True,
+        execution: Execution = "eager",
         device: torch.device | str = "cpu",
     ) -> None:
         self.agent, self.environments, self.replay = agent, environments, replay
@@ -87,45 +93,60 @@ class Collector:
         shape = (len(environments.seeds), environments.num_envs)
         self.episodes = EpisodeStatistics(*shape, device)
         self._watch = Stopwatch()
+        # Buffers that keep their addresses once experience has begun, so that what reads them can be captured.
         self._observation: Tensor | None = None
         self._action = torch.empty(0)
         self._began = torch.ones(shape, dtype=torch.bool, device=device)
-        self._under_way = False
         self._arrived: Step | None = None  # a step received early, to be saved
+        self._draw = compiled(self._sample, execution)
+        on_device = environments.on_device
+        self._region_steps = math.gcd(self._vector_steps, _STEPS_A_REGION) if on_device else 1
+        self._gather = compiled(self._steps, execution) if on_device else self._steps
+        self._receive = environments.receive if on_device else self._receive_or_arrived
+        self._watch_inside = nullcontext if on_device else self._watch  # no clock can be read inside a region
 
     def collect(self) -> int:
         if self._observation is None:
-            self._observation = self.environments.reset()
-            self._send()
-        for _ in range(self._vector_steps):
+            self._begin(self.environments.reset())
+        for _ in range(self._vector_steps // self._region_steps):
+            with self._watch("collect") if self.environments.on_device else nullcontext():
+                self._gather()
+        self.env_steps += self._vector_steps * self.environments.num_envs
+        return self._updates if self.env_steps >= self.learning_starts_env_steps else 0
+
+    def _begin(self, observation: Tensor) -> None:
+        self._observation = observation.clone()
+        self._action = self.agent.act(self._observation, self._env_step, self._began, explore=True).clone()
+        self.environments.send(self._action)
+
+    def _steps(self) -> None:
+        assert self._observation is not None
+        for _ in range(self._region_steps):
             step = self._receive()
-            with self._watch("store"):
+            with self._watch_inside("store"):
                 stored = step.with_clipped_reward() if self.clip_rewards else step
                 self.replay.add(self._observation, self._action, stored)
                 self.episodes.add(step)
-            self._observation, self._began = step.observation, step.began
-            self.env_steps += self.environments.num_envs
+            self._observation.copy_(step.observation)
+            self._began.copy_(step.began)
             self._env_step += self.environments.num_envs
-            self._send()
-        return self._updates if self.env_steps >= self.learning_starts_env_steps else 0
+            with self._watch_inside("act"):
+                self._action.copy_(self.agent.act(self._observation, self._env_step, self._began, explore=True))
+            with self._watch_inside("environment"):
+                self.environments.send(self._action)
 
-    def _send(self) -> None:
-        assert self._observation is not None
-        with self._watch("act"):
-            self._action = self.agent.act(self._observation, self._env_step, self._began, explore=True)
-        with self._watch("environment"):
-            self.environments.send(self._action)
-        self._under_way = True
-
-    def _receive(self) -> Step:
+    def _receive_or_arrived(self) -> Step:
         if self._arrived is not None:
             step, self._arrived = self._arrived, None
             return step
-        self._under_way = False
         with self._watch("environment"):
             return self.environments.receive()
 
     def sample(self) -> Batch:
+        """The batch may be overwritten by the next call."""
+        return self._draw()
+
+    def _sample(self) -> Batch:
         self._sampled += 1
         return self.replay.sample(self.batch_size, random.key(self._seeds, _SAMPLE_STREAM, self._sampled))
 
@@ -142,7 +163,7 @@ class Collector:
             "learning_starts_env_steps": self.learning_starts_env_steps,
         }
         if self._observation is not None:
-            if self._under_way:
+            if not self.environments.on_device and self._arrived is None:
                 self._arrived = self._receive()
             state["environments"] = self.environments.state_dict()
             state["observation"], state["action"], state["began"] = self._observation, self._action, self._began
@@ -165,16 +186,18 @@ class Collector:
             return
         fresh = self.environments.load_state_dict(state["environments"])
         if self.environments.exact_resume:
-            self._observation, self._action, self._began = state["observation"], state["action"], state["began"]
-            self._arrived = Step(**state["arrived"])
-            if torch.equal(self._arrived.observation, self._arrived.successor):
-                self._arrived = replace(self._arrived, successor=self._arrived.observation)
+            self._observation, self._action = state["observation"].clone(), state["action"].clone()
+            self._began.copy_(state["began"])
+            if "arrived" in state:
+                self._arrived = Step(**state["arrived"])
+                if torch.equal(self._arrived.observation, self._arrived.successor):
+                    self._arrived = replace(self._arrived, successor=self._arrived.observation)
             return
         # The environments could not go back to where they were: their episodes are cut here and new ones begin.
         self.replay.cut()
         self.episodes.abandon()
-        self._observation, self._began = fresh, torch.ones_like(self._began)
-        self._send()
+        self._began.fill_(True)
+        self._begin(fresh)
 
     def close(self) -> None:
         self.environments.close()

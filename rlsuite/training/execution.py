@@ -1,38 +1,92 @@
-"""Eager or compiled, behind one switch."""
+"""Eager, compiled, or captured as a CUDA graph: one switch."""
 
+import itertools
 import logging
+import types
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 import torch
 
-Execution = Literal["auto", "eager", "compile"]
+Execution = Literal["auto", "eager", "compile", "graph"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 log = logging.getLogger("rlsuite")
 
+_OPTIONS: dict[str, Any] = {
+    # Nothing a region was compiled for ever changes, so nothing needs to be looked at before each call.
+    "guard_filter_fn": torch.compiler.skip_all_guards_unsafe,
+    # Gradients of many parameters are put together piece by piece: chosen element by element they take much longer.
+    "max_pointwise_cat_inputs": 1,
+    # Small networks spend more time in Python between kernels than in them: let C++ call the kernels, unchecked.
+    "cpp_wrapper": True,
+    "size_asserts": False,
+}
+_WARM_UP_CALLS = 3
+_regions = itertools.count()
+
 
 def compiled(function: Function, execution: Execution) -> Function:
-    """``function`` through ``torch.compile`` where ``execution`` says "compile"; eager where the compiler fails.
+    """``function`` as it is ("eager"), through ``torch.compile``, or compiled and captured in a CUDA graph.
 
-    A compiled function must have fixed shapes and no Python branch on data. The first call compiles, which takes
-    seconds to a minute; where that fails (no C++ compiler, say) one line says so and the run goes on eager.
+    What is compiled must be called with tensors of the same shapes each time, have no Python branch on data, and
+    change nothing but tensors, in place. What is captured ("graph") must besides take no arguments, and what it
+    returns is overwritten by the next call; functions with arguments are only compiled.
+
+    The first call compiles, which takes seconds to a minute; where that fails (no C++ compiler, say) one line says so
+    and the run goes on eager.
     """
-    if execution != "compile":
+    if execution in ("eager", "auto"):
         return function
-    optimised = torch.compile(function, fullgraph=True, dynamic=False)
-    choice: list[Callable[..., Any]] = []
+    optimised = torch.compile(_region(function), fullgraph=True, dynamic=False, options=_OPTIONS)
+    return _Fallback(optimised, function, capture=execution == "graph")  # type: ignore[return-value]
 
-    def run(*arguments: Any) -> Any:
-        if not choice:
-            try:
-                result = optimised(*arguments)
-            except Exception as error:  # whatever Inductor, Dynamo or the C++ compiler may raise
-                reason = str(error).strip().splitlines() or [type(error).__name__]
-                log.warning("torch.compile failed (%s); going on eager", reason[0])
-                choice.append(function)
-                return function(*arguments)
-            choice.append(optimised)
-            return result
-        return choice[0](*arguments)
 
-    return run  # type: ignore[return-value]
+class _Fallback:
+    """Calls the optimised function, or the plain one if the first call shows that it cannot be had."""
+
+    def __init__(self, optimised: Callable[..., Any], plain: Callable[..., Any], capture: bool) -> None:
+        self._chosen, self._plain, self._capture = optimised, plain, capture
+        self._calls = 0
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._calls > _WARM_UP_CALLS:
+            return self._chosen(*arguments)
+        self._calls += 1
+        if self._calls == 1:
+            return self._first(*arguments)
+        if self._calls > _WARM_UP_CALLS and self._capture and not arguments and torch.cuda.is_available():
+            self._chosen = _captured(self._chosen)
+        return self._chosen(*arguments)
+
+    def _first(self, *arguments: Any) -> Any:
+        try:
+            return self._chosen(*arguments)
+        except Exception as error:  # whatever Inductor, Dynamo or the C++ compiler may raise
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            log.warning("torch.compile failed (%s); going on eager", reason[0])
+            self._chosen, self._capture = self._plain, False
+            return self._plain(*arguments)
+
+
+def _region(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` behind code of its own, since compiled code is kept by code: two agents must not share it."""
+
+    def region(*arguments: Any) -> Any:
+        return function(*arguments)
+
+    code = region.__code__.replace(co_name=f"region_{next(_regions)}")
+    return types.FunctionType(code, region.__globals__, code.co_name, None, region.__closure__)
+
+
+def _captured(function: Callable[[], Any]) -> Callable[[], Any]:
+    """``function`` as a CUDA graph. Capturing runs nothing: the first call of what is returned does."""
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = function()
+
+    def replay() -> Any:
+        graph.replay()
+        return result
+
+    return replay

@@ -1,5 +1,7 @@
 """The source of on-policy agents: T vector steps with the present policy, learned from once."""
 
+import math
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,7 +11,10 @@ from torch import Tensor
 from rlsuite.experience import Environments
 from rlsuite.replay.rollout import Rollout, RolloutBatch
 from rlsuite.training.episodes import EpisodeStatistics
+from rlsuite.training.execution import Execution, compiled
 from rlsuite.training.stopwatch import Stopwatch
+
+_STEPS_A_REGION = 4  # at most: compiling takes time in proportion
 
 
 class PolicyActor(Protocol):
@@ -28,6 +33,7 @@ class RolloutSource:
     """Collects a rollout of all environments, hands them out as one batch, and begins anew.
 
     Episodes go on from one rollout to the next; how their unfinished part is valued is the learner's matter.
+    Where the environments are on the device, collecting is compiled if ``execution`` says so.
 
     Args:
         agent: draws the actions.
@@ -43,6 +49,7 @@ class RolloutSource:
         rollout: Rollout,
         *,
         clip_rewards: bool = False,
+        execution: Execution = "eager",
         device: torch.device | str = "cpu",
     ) -> None:
         self.agent, self.environments, self.rollout, self.clip_rewards = agent, environments, rollout, clip_rewards
@@ -52,22 +59,32 @@ class RolloutSource:
         self._env_step = torch.zeros((), dtype=torch.int64, device=device)
         self._observation: Tensor | None = None
         self._watch = Stopwatch()
+        on_device = environments.on_device
+        self._region_steps = math.gcd(rollout.length, _STEPS_A_REGION) if on_device else 1
+        self._gather = compiled(self._steps, execution) if on_device else self._steps
+        self._watch_inside = nullcontext if on_device else self._watch  # no clock can be read inside a region
 
     def collect(self) -> int:
         if self._observation is None:
-            self._observation = self.environments.reset()
-        for _ in range(self.rollout.length):
-            with self._watch("act"):
+            self._observation = self.environments.reset().clone()
+        for _ in range(self.rollout.length // self._region_steps):
+            with self._watch("collect") if self.environments.on_device else nullcontext():
+                self._gather()
+        self.env_steps += self.rollout.length * self.environments.num_envs
+        return 1
+
+    def _steps(self) -> None:
+        assert self._observation is not None
+        for _ in range(self._region_steps):
+            with self._watch_inside("act"):
                 draw = self.agent.draw(self._observation, self._env_step)
-            with self._watch("environment"):
+            with self._watch_inside("environment"):
                 step = self.environments.step(self.agent.to_action(draw))
-            with self._watch("store"):
+            with self._watch_inside("store"):
                 self.rollout.add(self._observation, draw, step.with_clipped_reward() if self.clip_rewards else step)
                 self.episodes.add(step)
-            self._observation = step.observation
-            self.env_steps += self.environments.num_envs
+            self._observation.copy_(step.observation)
             self._env_step += self.environments.num_envs
-        return 1
 
     def sample(self) -> RolloutBatch:
         return self.rollout.batch()
@@ -94,9 +111,9 @@ class RolloutSource:
             return
         fresh = self.environments.load_state_dict(state["environments"])
         if self.environments.exact_resume:
-            self._observation = state["observation"]
+            self._observation = state["observation"].clone()
         else:
-            self._observation = fresh
+            self._observation = fresh.clone()
             self.episodes.abandon()
 
     def close(self) -> None:

@@ -20,22 +20,23 @@ _ENV_STEPS = 600  # of one round
 def rows() -> list[dict[str, Any]]:
     torch.set_num_threads(torch.get_num_threads())
     with tempfile.TemporaryDirectory() as folder:
-        trainer = _rlsuite(Path(folder))
+        worker = _rlsuite(Path(folder))
         peer = _stable_baselines3()
         shares: dict[str, list[float]] = {}
 
         def ours() -> float:
-            before, started = trainer.source.env_steps, time.perf_counter()
-            while trainer.source.env_steps < before + _ENV_STEPS:
-                trainer._round()
+            worker.measurements()  # the peer's turn is not to count
+            before, started = worker.env_steps, time.perf_counter()
+            while worker.env_steps < before + _ENV_STEPS:
+                worker._round()
             seconds = time.perf_counter() - started
-            for name, share in (trainer.source.statistics() | trainer._watch.fractions()).items():
+            for name, share in (worker.measurements()).items():
                 if name.startswith("time/"):
                     shares.setdefault(name, []).append(float(share))
-            return (trainer.source.env_steps - before) / seconds
+            return (worker.env_steps - before) / seconds
 
         figures = alternate(ours, peer)
-        trainer.source.close()
+        worker.close()
     found = [row("DQN on Pong, learning", "env steps/s", "Stable-Baselines3", figures)]
     for name, values in shares.items():
         section = name.removeprefix("time/").removesuffix("_fraction")
@@ -47,7 +48,8 @@ def rows() -> list[dict[str, Any]]:
 
 def _rlsuite(folder: Path) -> Any:
     from agents.configs import DQNConfig
-    from agents.runs import build_trainer, create
+    from agents.crews import build_worker
+    from agents.runs import create
 
     config = DQNConfig(
         env="ALE/Pong-v5",
@@ -65,19 +67,10 @@ def _rlsuite(folder: Path) -> Any:
         wandb="disabled",
         runs=str(folder),
     )
-    trainer = build_trainer(create("dqn", config), _Silent())
-    while trainer.source.env_steps < _WARM_UP + 100:
-        trainer._round()
-    return trainer
-
-
-class _Silent:
-    """A writer that keeps nothing."""
-
-    def log(self, clock: Any, values: Any) -> None: ...
-    def video(self, clock: Any, name: str, path: Path) -> None: ...
-    def summary(self, values: Any) -> None: ...
-    def close(self, status: Any) -> None: ...
+    worker = build_worker(create("dqn", config))
+    while worker.env_steps < _WARM_UP + 100:
+        worker._round()
+    return worker
 
 
 def _stable_baselines3() -> Any:

@@ -1,8 +1,11 @@
 """Updates a second of DDPG, nets 256-256, batch 256, one and eight seeds, beside Stable-Baselines3's DDPG.
 
-Only updates are timed: both sample a full replay of Pendulum-v1 transitions and learn. All cores.
+Ours are counted while it trains on ``rlsuite/Pendulum-v1``, one env step an update included; the peer's are updates
+alone, from a full replay. Both have all cores: ours gives each a tile of the seeds, the peer's operations share them.
 """
 
+import os
+import tempfile
 import time
 from typing import Any
 
@@ -11,53 +14,46 @@ import torch
 from benchmarks.rounds import alternate, row
 
 _TRANSITIONS = 5_000
-_UPDATES = 100  # of one round
+_UPDATES = 100  # of one round of the peer
+_ROUND_SECONDS = 3.0
 
 
 def rows() -> list[dict[str, Any]]:
-    peer = _stable_baselines3()
     found = []
     for seeds in (1, 8):
-        figures = alternate(_rlsuite(seeds), peer)
+        crew = _rlsuite(seeds)
+
+        def ours(crew: Any = crew, seeds: int = seeds) -> float:
+            torch.set_num_threads(1)
+            before, started = crew.updates, time.perf_counter()
+            while time.perf_counter() < started + _ROUND_SECONDS:
+                crew.advance(1 << 60, "updates")
+            return seeds * (crew.updates - before) / (time.perf_counter() - started)
+
+        figures = alternate(ours, _stable_baselines3())
+        crew.close()
         found.append(row(f"DDPG updates, {seeds} seed(s)", "updates/s over all seeds", "Stable-Baselines3", figures))
     return found
 
 
 def _rlsuite(seeds: int) -> Any:
-    import gymnasium
-
     from agents.configs import DDPGConfig
-    from agents.ddpg import DDPG
-    from rlsuite import random
-    from rlsuite.experience import Step
-    from rlsuite.replay.uniform import UniformReplay
+    from agents.crews import build_crew
+    from agents.runs import create
 
-    environment = gymnasium.make("Pendulum-v1")
-    config = DDPGConfig(env="Pendulum-v1", execution="compile")
-    agent = DDPG(config, environment.observation_space, environment.action_space, range(seeds))
-    replay = UniformReplay(
-        _TRANSITIONS,
+    config = DDPGConfig(
+        env="rlsuite/Pendulum-v1",
         seeds=seeds,
-        num_envs=1,
-        observation_shape=(3,),
-        action_shape=(1,),
-        action_dtype=torch.float32,
-        discount=0.98,
+        total_env_steps=1_000_000,
+        replay_capacity=_TRANSITIONS,
+        learning_starts_env_steps=_TRANSITIONS,
+        wandb="disabled",
+        runs=tempfile.mkdtemp(),
     )
-    flags = torch.zeros(seeds, 1, dtype=torch.bool)
-    for _ in range(_TRANSITIONS):
-        observation, successor = torch.randn(2, seeds, 1, 3)
-        step = Step(successor, successor, torch.randn(seeds, 1), flags, flags, ~flags, ~flags)
-        replay.add(observation, torch.rand(seeds, 1, 1) * 4 - 2, step)
-    keys = torch.arange(seeds)
-
-    def ours() -> float:
-        started = time.perf_counter()
-        for update in range(_UPDATES):
-            agent.update(replay.sample(256, random.key(keys, update)))
-        return seeds * _UPDATES / (time.perf_counter() - started)
-
-    return ours
+    crew = build_crew(create("ddpg", config))
+    while crew.updates < _UPDATES:
+        crew.advance(config.total_env_steps, "env_steps")
+    return crew
 
 
 def _stable_baselines3() -> Any:
@@ -82,6 +78,7 @@ def _stable_baselines3() -> Any:
         model.replay_buffer.add(observation, successor, action, reward, np.zeros(1), [{}])
 
     def peer() -> float:
+        torch.set_num_threads(os.cpu_count() or 1)
         started = time.perf_counter()
         model.train(gradient_steps=_UPDATES, batch_size=256)
         return _UPDATES / (time.perf_counter() - started)

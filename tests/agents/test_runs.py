@@ -9,13 +9,16 @@ import pytest
 import torch
 
 from agents.configs import DDPGConfig, DQNConfig, ReinforceConfig
+from agents.crews import build_crew, build_trainer
 from agents.registry import config_class
-from agents.runs import Run, build_trainer, create, load_agent, open_run, resolved
+from agents.runs import Run, create, load_agent, open_run, resolved
 from rlsuite.tracking.jsonl import JsonlWriter, read_metrics
 from rlsuite.tracking.record import Clock
+from rlsuite.training import worker
 from rlsuite.training.checkpoint import CheckpointError, load
 from rlsuite.training.collector import Collector
 from rlsuite.training.on_policy import RolloutSource
+from rlsuite.training.trainer import TrainingError
 
 SMALL = {
     "hidden": (16,),
@@ -31,6 +34,11 @@ RUNS = {
     "dqn": DQNConfig(env="CartPole-v1", num_envs=2, train_every_env_steps=4, n_step=3, **REPLAY, **SMALL),
     "ddpg": DDPGConfig(env="Pendulum-v1", noise="ornstein-uhlenbeck", random_env_steps=100, **REPLAY, **SMALL),
     "reinforce": ReinforceConfig(env="CartPole-v1", num_envs=2, rollout_env_steps=64, **SMALL),
+}
+ON_DEVICE = {
+    "dqn": replace(RUNS["dqn"], env="rlsuite/CartPole-v1"),
+    "ddpg": replace(RUNS["ddpg"], env="rlsuite/Pendulum-v1", num_envs=2, train_every_env_steps=2),
+    "reinforce": replace(RUNS["reinforce"], env="rlsuite/CartPole-v1"),
 }
 
 
@@ -50,9 +58,11 @@ def flat(state, prefix=""):
             yield f"{prefix}{name}", value
 
 
+@pytest.mark.parametrize("runs", [RUNS, ON_DEVICE], ids=["gymnasium", "on device"])
 @pytest.mark.parametrize("agent", RUNS)
-def test_an_interrupted_run_goes_on_bit_for_bit(agent, tmp_path, monkeypatch):
-    config = RUNS[agent]
+def test_an_interrupted_run_goes_on_bit_for_bit(agent, runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "_STRETCH_SECONDS", -1.0)  # looks for a stop after every round
+    config = runs[agent]
     whole, writer = trainer_of(agent, config, tmp_path / "whole")
     whole.run()
     writer.close("finished")
@@ -91,11 +101,58 @@ def test_an_interrupted_run_goes_on_bit_for_bit(agent, tmp_path, monkeypatch):
         assert str(curves[0][name].values) == str(curves[1][name].values)
 
 
+def reach(crew, env_steps):
+    while crew.env_steps < env_steps:
+        crew.advance(env_steps)
+    return dict(flat(crew.state_dict()))
+
+
+@pytest.mark.parametrize("agent", ON_DEVICE)
+def test_tiles_of_seeds_do_what_one_worker_does_and_resume_exactly(agent, tmp_path):
+    several = {"epsilon_end": (0.1, 0.2, 0.3)} if agent == "dqn" else {}
+    run = Run(tmp_path, agent, replace(ON_DEVICE[agent], seeds=3, discount=(0.9, 0.95, 0.99), **several))
+    in_tiles = replace(run, config=replace(run.config, workers=2))
+    together, tiles, resumed = build_crew(run), build_crew(in_tiles), build_crew(in_tiles)
+    try:
+        expected, found = reach(together, 128), reach(tiles, 128)
+        for name in (name for name in expected if name.startswith("learner/")):
+            torch.testing.assert_close(torch.as_tensor(found[name]), torch.as_tensor(expected[name]), msg=name)
+        assert tiles.evaluate().keys() == together.evaluate().keys()
+        assert len(tiles.evaluate()["evaluation/score"]) == 3
+
+        resumed.load_state_dict(tiles.state_dict())
+        assert resumed.env_steps == 128
+        later, again = reach(tiles, 300), reach(resumed, 300)
+        for name, value in later.items():
+            if isinstance(value, torch.Tensor):
+                assert torch.equal(value.nan_to_num(), again[name].nan_to_num()), name
+        with pytest.raises(ValueError, match="one of 2 workers, this run has 1"):
+            together.load_state_dict(tiles.state_dict())
+    finally:
+        tiles.close()
+        resumed.close()
+
+
+def test_failures_in_a_worker_process_reach_the_run(tmp_path):
+    config = replace(ON_DEVICE["dqn"], workers=2)
+    with pytest.raises(ValueError, match="found nothing|nearest|rlsuite/CartPoll"):
+        build_crew(Run(tmp_path, "dqn", replace(config, env="rlsuite/CartPoll-v1")))
+    tiles = build_crew(Run(tmp_path, "dqn", replace(config, learning_rate=(1e-3, 1e20))))
+    try:
+        with pytest.raises(TrainingError, match=r"not finite at env step \d+, update \d+ \(seeds \[1\]\)"):
+            reach(tiles, 600)
+            tiles.measurements()
+    finally:
+        tiles.close()
+    with pytest.raises(TrainingError, match="worker process is gone"):
+        tiles.evaluate()
+
+
 def test_a_run_is_found_again_as_it_was_made(tmp_path):
     config = replace(RUNS["dqn"], runs=str(tmp_path), name="run", learning_rate=(1e-3, 1e-4))
     create("dqn", config)
     run = open_run(tmp_path / "run")
-    assert run.config == config
+    assert run.config == replace(config, workers=1)
     assert run.seeds == (0, 1)
     facts = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (

@@ -2,8 +2,11 @@
 
 import dataclasses
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +15,7 @@ from rlsuite.deqn import certificate, dynamics, run
 from rlsuite.deqn.config import SolverConfig
 from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.training.checkpoint import CheckpointError
-from rlsuite.training.trainer import Trainer
+from rlsuite.training.worker import Unit, Worker
 
 TINY = SolverConfig(hidden=(8,), tracks=32, adam_updates=30, polish_updates=10, polish_states=96)
 
@@ -56,20 +59,17 @@ def test_certify_needs_the_folder_only(solved: Path) -> None:
 
 
 def test_an_interrupted_run_resumes_to_the_same_solution(solved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole_round = Trainer._round
+    advance = Worker.advance
 
-    def stop_after_17(trainer: Trainer) -> None:
-        if trainer.updates == 17:
-            raise KeyboardInterrupt
-        whole_round(trainer)
-        if trainer.updates == 17:
-            trainer._checkpoint()
+    def stop_at_17(worker: Worker[Any], goal: int, unit: Unit) -> None:
+        advance(worker, min(goal, 17), unit)
+        if worker.updates == 17:
+            os.kill(os.getpid(), signal.SIGINT)
 
     runs = str(solved.parent)
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_round", stop_after_17)
-        with pytest.raises(KeyboardInterrupt):
-            run.solve("olg-6", seeds=2, seed=3, name="cut", runs=runs, wandb="disabled", config=TINY)
+        patch.setattr(Worker, "advance", stop_at_17)
+        assert run.solve("olg-6", seeds=2, seed=3, name="cut", runs=runs, wandb="disabled", config=TINY) == 130
     assert not (solved.parent / "cut" / "certificate.json").exists()
     assert run.resume(solved.parent / "cut") == 3
     one, other = (json.loads((solved.parent / name / "certificate.json").read_text()) for name in ("first", "cut"))

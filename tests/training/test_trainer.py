@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from rlsuite.training import worker as worker_module
 from rlsuite.training.checkpoint import Checkpoints
 from rlsuite.training.trainer import Schedule, Trainer, TrainingError
+from rlsuite.training.worker import Worker
 
 
 class Line:
@@ -82,7 +84,8 @@ def trainer(tmp_path=None, schedule=SCHEDULE, source=None, evaluate=None):
     def score():
         return {"evaluation/score": learner.weights.numpy().copy()}
 
-    return Trainer(learner, source or Counting(), schedule, memory, checkpoints, evaluate or score), learner, memory
+    worker = Worker(learner, source or Counting(), evaluate or score)
+    return Trainer(worker, schedule, memory, checkpoints), learner, memory
 
 
 def test_it_warms_up_then_updates_and_logs_means_per_seed():
@@ -124,7 +127,8 @@ def test_it_stops_when_every_seed_has_reached_the_target():
 
 
 @pytest.mark.parametrize("stop_at", [4, 52, 124])
-def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, stop_at):
+def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, stop_at, monkeypatch):
+    monkeypatch.setattr(worker_module, "_STRETCH_SECONDS", -1.0)  # looks for a stop after every round
     whole, learner, memory = trainer(tmp_path / "whole")
     whole.run()
 

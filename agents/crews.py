@@ -1,0 +1,148 @@
+"""From a run to who works on it: one worker, or one for each tile of its seeds."""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.spaces import Discrete
+
+from agents.configs import ReinforceConfig, ReplayConfig, RunConfig
+from agents.runs import Run, build_agent, environments, is_atari, resolved
+from rlsuite.experience import Environments
+from rlsuite.networks.encoder import is_pixels
+from rlsuite.replay.frames import FrameReplay
+from rlsuite.replay.rollout import Rollout
+from rlsuite.replay.uniform import UniformReplay
+from rlsuite.tracking.record import Clock, Writer
+from rlsuite.training.collector import Collector, Replay
+from rlsuite.training.evaluation import evaluate
+from rlsuite.training.on_policy import RolloutSource
+from rlsuite.training.schedules import per_seed
+from rlsuite.training.tiles import Tiles
+from rlsuite.training.trainer import Crew, Schedule, Trainer
+from rlsuite.training.worker import Source, Worker
+
+_EVALUATION_ENVS = 10  # per seed, at most, so that populations do not open thousands of environments
+
+
+def build_trainer(run: Run, writer: Writer, tick: Callable[[Clock], None] | None = None) -> Trainer:
+    """Everything a run needs, from its configuration alone."""
+    config = run.config
+    schedule = Schedule(
+        total=config.total_env_steps,
+        log_every=config.log_every_env_steps,
+        evaluate_every=config.evaluate_every_env_steps,
+        checkpoint_every_seconds=config.checkpoint_every_seconds,
+        target_score=config.target_return,
+    )
+    return Trainer(build_crew(run), schedule, writer, run.checkpoints, tick)
+
+
+def build_crew(run: Run) -> Crew:
+    """The worker of a run, or its ``--workers`` with tiles of seeds as equal as can be."""
+    workers = run.config.workers or 1
+    if workers == 1:
+        return build_worker(run)
+    bounds = [len(run.seeds) * worker // workers for worker in range(workers + 1)]
+    tiles = [tile(run, start, stop) for start, stop in itertools.pairwise(bounds)]
+    return Tiles([functools.partial(build_worker, part) for part in tiles], [len(part.seeds) for part in tiles])
+
+
+def tile(run: Run, start: int, stop: int) -> Run:
+    """The run with its seeds number ``start`` to ``stop`` only, for a worker of one thread."""
+    config = run.config
+    changes: dict[str, Any] = {"seed": config.seed + start, "seeds": stop - start, "threads": config.threads or 1}
+    for field in dataclasses.fields(config):
+        values = getattr(config, field.name)
+        if field.name in config.per_seed and len(values) > 1:
+            per_seed(field.name, values, run.seeds)  # as many as seeds
+            changes[field.name] = values[start:stop]
+    # Decided by the whole run: its seeds count together.
+    changes["execution"] = resolved(config).execution
+    return dataclasses.replace(run, config=dataclasses.replace(config, **changes))
+
+
+def build_worker(run: Run) -> Worker[Any]:
+    """A worker for all seeds of ``run``; sets the threads of this process."""
+    config, device = resolved(run.config), run.device
+    train = environments(run, "train", config.num_envs)
+    torch.set_num_threads(config.threads or _default_threads(train.observation_space))
+    agent = build_agent(run, train.observation_space, train.action_space)
+
+    def evaluation() -> dict[str, np.ndarray]:
+        episodes = config.evaluation_episodes
+        own = environments(run, "evaluate", min(episodes, _EVALUATION_ENVS))
+        try:
+            return evaluate(agent, own, episodes, device).metrics()
+        finally:
+            own.close()
+
+    return Worker(agent, _source(config, agent, train, device), evaluation, run.seeds)
+
+
+def _default_threads(observation_space: Any) -> int:
+    """CPU threads of torch: small products lose more to waking threads than they win."""
+    return torch.get_num_threads() if is_pixels(observation_space) else 1
+
+
+def _source(config: RunConfig, agent: Any, train: Environments, device: torch.device) -> Source[Any]:
+    """Where the agent's batches come from: a replay where the configuration has one, else its own rollouts."""
+    if isinstance(config, ReplayConfig):
+        return Collector(
+            agent,
+            train,
+            _replay(config, train, device),
+            batch_size=config.batch_size,
+            learning_starts_env_steps=config.learning_starts_env_steps,
+            train_every_env_steps=config.train_every_env_steps,
+            updates_per_train=config.updates_per_train,
+            clip_rewards=config.clip_rewards,
+            save_replay=config.save_replay,
+            execution=config.execution,
+            device=device,
+        )
+    assert isinstance(config, ReinforceConfig)
+    vector_steps = config.rollout_env_steps // train.num_envs
+    if vector_steps < 1:
+        raise ValueError(
+            f"--rollout-env-steps {config.rollout_env_steps} is less than one step of --num-envs {train.num_envs}"
+        )
+    rollout = Rollout(vector_steps, **_shapes(train), device=device)
+    return RolloutSource(
+        agent, train, rollout, clip_rewards=config.clip_rewards, execution=config.execution, device=device
+    )
+
+
+def _replay(config: ReplayConfig, environments: Environments, device: torch.device) -> Replay:
+    shapes = _shapes(environments)
+    discount = per_seed("discount", config.discount, environments.seeds).to(device)
+    if is_atari(config.env):
+        stack, *frame = shapes["observation_shape"]
+        return FrameReplay(
+            config.replay_capacity,
+            seeds=shapes["seeds"],
+            num_envs=shapes["num_envs"],
+            stack=stack,
+            frame_shape=tuple(frame),
+            discount=discount,
+            n_step=config.n_step,
+            device=device,
+        )
+    return UniformReplay(config.replay_capacity, **shapes, discount=discount, n_step=config.n_step, device=device)
+
+
+def _shapes(environments: Environments) -> dict[str, Any]:
+    """What a memory must know of the environments whose steps it stores."""
+    observations, actions = environments.observation_space, environments.action_space
+    return {
+        "seeds": len(environments.seeds),
+        "num_envs": environments.num_envs,
+        "observation_shape": observations.shape,
+        "observation_dtype": torch.uint8 if is_pixels(observations) else torch.float32,
+        "action_shape": actions.shape,
+        "action_dtype": torch.int64 if isinstance(actions, Discrete) else torch.float32,
+    }

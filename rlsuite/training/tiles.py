@@ -1,0 +1,191 @@
+"""Seeds in tiles: several workers, each in a process of its own with one thread and some of the seeds, as one.
+
+On a CPU, threads inside one operation lose to one thread for each tile: a tile keeps its parameters, optimiser and
+batch in its core's cache and waits for nobody.
+"""
+
+import contextlib
+import signal
+import traceback
+from collections.abc import Callable, Sequence
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlsuite.training.worker import Measured, TrainingError, Unit, Worker
+
+
+class Tiles:
+    """What a ``Worker`` is, for all seeds together. Checkpoints hold the learners of all tiles as one population.
+
+    Args:
+        builders: make the worker of each tile; called in its process, so they must be picklable.
+        sizes: seeds of each tile.
+
+    Raises:
+        Exception: whatever a builder raises.
+    """
+
+    def __init__(self, builders: Sequence[Callable[[], Worker[Any]]], sizes: Sequence[int]) -> None:
+        self.sizes = list(sizes)
+        self.env_steps = self.updates = 0
+        self._connections: list[Connection] = []
+        context = get_context("spawn")
+        for build in builders:
+            here, there = context.Pipe()
+            context.Process(target=_serve, args=(there, build), daemon=True).start()
+            there.close()
+            self._connections.append(here)
+        self._answers()
+
+    def advance(self, goal: int, unit: Unit = "env_steps") -> None:
+        """As a worker does; afterwards all tiles have come equally far."""
+        reached = self._all("_advance", goal, unit)
+        furthest = max(steps for steps, _ in reached), max(updates for _, updates in reached)
+        while any(state != furthest for state in reached):
+            reached = self._all("_advance", furthest[unit == "updates"], unit)
+        self.env_steps, self.updates = furthest
+
+    def measurements(self) -> Measured:
+        found = self._all("measurements")
+        joined: Measured = {}
+        for name in found[0]:
+            values = [measured[name] for measured in found]
+            # Shares of time and the like are numbers of a worker, not of a seed.
+            per_seed = isinstance(values[0], np.ndarray)
+            joined[name] = np.concatenate(values) if per_seed else float(np.mean(values))
+        return joined
+
+    def evaluate(self) -> dict[str, np.ndarray]:
+        found = self._all("evaluate")
+        return {name: np.concatenate([values[name] for values in found]) for name in found[0]}
+
+    def learner_state(self) -> dict[str, Any]:
+        return _join(_tensors(self._all("learner_state")), self.sizes)
+
+    def state_dict(self) -> dict[str, Any]:
+        states = _tensors(self._all("state_dict"))
+        learner = _join([state.pop("learner") for state in states], self.sizes)
+        return {"learner": learner, "tiles": {f"tile_{k}": state for k, state in enumerate(states)}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to a saved state.
+
+        Raises:
+            ValueError: it was saved by another number of workers.
+        """
+        tiles = list(state.get("tiles", {}).values())
+        if len(tiles) != len(self.sizes):
+            raise ValueError(f"the checkpoint is one of {len(tiles) or 1} workers, this run has {len(self.sizes)}")
+        learners = _split(state["learner"], self.sizes)
+        for connection, learner, tile in zip(self._connections, learners, tiles, strict=True):
+            connection.send(("load_state_dict", (_arrays({"learner": learner, **tile}),)))
+        self._answers()
+        self.advance(0)
+
+    def close(self) -> None:
+        for connection in self._connections:
+            with contextlib.suppress(OSError):  # its process is gone already
+                connection.send(None)
+                connection.close()
+
+    def _all(self, method: str, *arguments: Any) -> list[Any]:
+        for connection in self._connections:
+            with contextlib.suppress(OSError):  # a process that is gone shows in its answer
+                connection.send((method, arguments))
+        return self._answers()
+
+    def _answers(self) -> list[Any]:
+        """One answer of each worker; all are received before a failure is raised, so that the others can go on."""
+        answers = [self._answer(connection) for connection in self._connections]
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+    def _answer(self, connection: Connection) -> Any:
+        try:
+            return connection.recv()
+        except (EOFError, OSError):
+            return TrainingError("a worker process is gone, killed for lack of memory perhaps (--workers 1 needs less)")
+
+
+def _serve(connection: Connection, build: Callable[[], Worker[Any]]) -> None:
+    # Ctrl-C reaches all processes of a terminal; the trainer alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    try:
+        worker = build()
+    except Exception as error:
+        connection.send(error)
+        return
+    connection.send(None)
+    while (request := _received(connection)) is not None:
+        method, arguments = request
+        try:
+            answer = _CALLS[method](worker, *arguments)
+        except Exception as error:
+            error.add_note("".join(traceback.format_tb(error.__traceback__)))
+            answer = error
+        connection.send(answer)
+    worker.close()
+
+
+def _received(connection: Connection) -> Any:
+    try:
+        return connection.recv()
+    except EOFError:  # the trainer is gone
+        return None
+
+
+def _advance(worker: Worker[Any], goal: int, unit: Unit) -> tuple[int, int]:
+    worker.advance(goal, unit)
+    return worker.env_steps, worker.updates
+
+
+_CALLS: dict[str, Callable[..., Any]] = {
+    "_advance": _advance,
+    "measurements": Worker.measurements,
+    "evaluate": Worker.evaluate,
+    "learner_state": lambda worker: _arrays(worker.learner_state()),
+    "state_dict": lambda worker: _arrays(worker.state_dict()),
+    "load_state_dict": lambda worker, state: worker.load_state_dict(_tensors(state)),
+}
+
+
+def _arrays(state: Any) -> Any:
+    """Tensors as arrays: sending a tensor would move the sender's own into shared memory."""
+    if isinstance(state, dict):
+        return {name: _arrays(entry) for name, entry in state.items()}
+    return state.detach().cpu().numpy() if isinstance(state, Tensor) else state
+
+
+def _tensors(state: Any) -> Any:
+    if isinstance(state, dict):
+        return {name: _tensors(entry) for name, entry in state.items()}
+    if isinstance(state, list):
+        return [_tensors(entry) for entry in state]
+    return torch.from_numpy(state) if isinstance(state, np.ndarray) else state
+
+
+def _join(states: Sequence[Any], sizes: Sequence[int]) -> Any:
+    """One state of all seeds: tensors with an axis of seeds are joined along it, the rest is the same in all."""
+    first = states[0]
+    if isinstance(first, dict):
+        return {name: _join([state[name] for state in states], sizes) for name in first}
+    return torch.cat(list(states)) if _has_seeds(first, sizes[0]) else first
+
+
+def _split(state: Any, sizes: Sequence[int]) -> list[Any]:
+    if isinstance(state, dict):
+        pieces = {name: _split(entry, sizes) for name, entry in state.items()}
+        return [{name: piece[k] for name, piece in pieces.items()} for k in range(len(sizes))]
+    return list(state.split(list(sizes))) if _has_seeds(state, sum(sizes)) else [state] * len(sizes)
+
+
+def _has_seeds(entry: Any, seeds: int) -> bool:
+    return isinstance(entry, Tensor) and entry.dim() > 0 and len(entry) == seeds

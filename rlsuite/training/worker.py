@@ -1,0 +1,171 @@
+"""A learner and its source at work: rounds of experience and updates, and what was measured meanwhile."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlsuite.training.stopwatch import Stopwatch
+
+B = TypeVar("B")
+B_co = TypeVar("B_co", covariant=True)
+B_contra = TypeVar("B_contra", contravariant=True)
+Metrics = Mapping[str, Tensor]
+Measured = dict[str, np.ndarray | float]
+Unit = Literal["env_steps", "updates"]
+
+_STRETCH_SECONDS = 0.25  # how long ``advance`` works before it lets the caller look up
+
+
+class Learner(Protocol[B_contra]):
+    """Parameters and optimisers, and how one batch changes them."""
+
+    def update(self, batch: B_contra) -> Metrics:
+        """Learn from one batch; returns per-seed numbers ``[S]`` to log, still on the device."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Source(Protocol[B_co]):
+    """Where batches come from: environments and a replay, a rollout, a data set, the path of an economy."""
+
+    env_steps: int  # taken so far, per seed; 0 for sources without environments
+
+    def collect(self) -> int:
+        """Gather experience; returns how many updates it pays for (0 while warming up)."""
+        ...
+
+    def sample(self) -> B_co:
+        """A batch of what was gathered."""
+        ...
+
+    def statistics(self) -> Measured:
+        """Per-seed numbers gathered since the last call (episode returns, time spent); resets them."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class TrainingError(Exception):
+    """Training cannot go on; the message says where and why, for people."""
+
+
+class Worker(Generic[B]):
+    """What the ``Trainer`` sets to work: a learner and its source in this process; ``Tiles`` is several as one.
+
+    Args:
+        learner, source: see the protocols.
+        evaluation: called with nothing, returns per-seed numbers ``[S]``.
+        seeds: their names, for messages.
+    """
+
+    def __init__(
+        self,
+        learner: Learner[B],
+        source: Source[B],
+        evaluation: Callable[[], dict[str, np.ndarray]] | None = None,
+        seeds: Sequence[int] | None = None,
+    ) -> None:
+        self.learner, self.source, self.evaluation, self.seeds = learner, source, evaluation, seeds
+        self.updates = 0
+        self._sums: dict[str, Tensor] = {}
+        self._summed = 0
+        self._watch = Stopwatch()
+
+    @property
+    def env_steps(self) -> int:
+        return self.source.env_steps
+
+    def progress(self, unit: Unit) -> int:
+        return self.env_steps if unit == "env_steps" else self.updates
+
+    def advance(self, goal: int, unit: Unit = "env_steps") -> None:
+        """Rounds until ``goal`` env steps or updates are reached, or some time has passed."""
+        pause_at = time.monotonic() + _STRETCH_SECONDS
+        while self.progress(unit) < goal:
+            self._round()
+            if time.monotonic() > pause_at:
+                break
+
+    def _round(self) -> None:
+        for _ in range(self.source.collect()):
+            with self._watch("sample"):
+                batch = self.source.sample()
+            with self._watch("learn"):
+                self._accumulate(self.learner.update(batch))
+            self.updates += 1
+
+    def _accumulate(self, metrics: Metrics) -> None:
+        # Sums stay on the device; they are fetched once per log interval.
+        for name, value in metrics.items():
+            if name in self._sums:
+                self._sums[name] += value
+            else:
+                self._sums[name] = value.clone()
+        self._summed += 1
+
+    def measurements(self) -> Measured:
+        """Means since the last call of what updates returned, and the source's statistics; starts over.
+
+        Raises:
+            TrainingError: a number is not finite.
+        """
+        self.require_finite()
+        values: Measured = dict(self.source.statistics())
+        for name, total in self._sums.items():
+            values[name] = (total / self._summed).cpu().numpy()
+        self._sums, self._summed = {}, 0
+        return values | self._watch.fractions()
+
+    def require_finite(self) -> None:
+        """Whatever one bad update spoils shows in the metrics summed since the last log."""
+        for name, total in self._sums.items():
+            bad = ~torch.isfinite(total)
+            if bad.any():
+                rows = bad.nonzero().flatten().tolist()
+                seeds = rows if self.seeds is None else [self.seeds[row] for row in rows]
+                where = f"env step {self.env_steps}, update {self.updates} (seeds {seeds})"
+                raise TrainingError(f"{name} is not finite at {where}")
+
+    def evaluate(self) -> dict[str, np.ndarray]:
+        """Per-seed numbers ``[S]``; ``"evaluation/score"`` among them decides which checkpoint is the best."""
+        return {} if self.evaluation is None else self.evaluation()
+
+    def learner_state(self) -> dict[str, Any]:
+        return self.learner.state_dict()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on exactly here.
+
+        Raises:
+            TrainingError: a number is not finite.
+        """
+        self.require_finite()
+        return {
+            "learner": self.learner.state_dict(),
+            "source": self.source.state_dict(),
+            "updates": self.updates,
+            "summed": self._summed,
+            "sums": {name.replace("/", "."): total for name, total in self._sums.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if "tiles" in state:
+            raise ValueError(f"the checkpoint is one of {len(state['tiles'])} workers, this run has 1")
+        self.learner.load_state_dict(state["learner"])
+        self.source.load_state_dict(state["source"])
+        self.updates, self._summed = state["updates"], state["summed"]
+        self._sums = {name.replace(".", "/"): total.clone() for name, total in state["sums"].items()}
+
+    def close(self) -> None:
+        self.source.close()

@@ -1,0 +1,159 @@
+"""Env steps a second of DQN on CartPole, many seeds as one program, beside Stable-Baselines3 training one.
+
+Hyperparameters of CleanRL's dqn.py: batch 128, one update every 10 env steps, network 120-84, Adam 2.5e-4, plain
+targets copied every 500 env steps; 10 environments a seed. Each seed's figures count, so 10 seeds at 1,000 a second are
+10,000.
+
+The limit is what the matrix products of the updates alone allow: those of the forward and backward passes, stacked over
+the seeds of a tile, measured in the same run in as many processes of one thread.
+"""
+
+import itertools
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from benchmarks.rounds import alternate, row
+
+_SEEDS = (1, 10, 32)
+_ENV_STEPS_AN_UPDATE = 10
+_BATCH = 128
+_WIDTHS = (4, 120, 84, 2)
+_LEARNING_STARTS = 1_000
+_ROUND_SECONDS = 3.0
+_PEER_ENV_STEPS = 3_000
+# Env steps a second of PureJaxRL (JAX on the CPU) on another day, on two cores of an AMD EPYC: for orientation.
+_PUREJAXRL = {1: 38_500, 10: 41_600, 32: 44_300}
+
+
+def rows() -> list[dict[str, Any]]:
+    found = []
+    for seeds in _SEEDS:
+        ours = _rlsuite(seeds)
+        limit = _limit(seeds)
+        peer = _stable_baselines3() if seeds == 1 else limit
+        name = f"DQN on CartPole, {seeds} seed(s)"
+        figures = alternate(ours.measure, peer)
+        found.append(
+            row(name, "env steps/s over all seeds", "Stable-Baselines3" if seeds == 1 else "bare products", figures)
+        )
+        if seeds == 1:
+            figures = alternate(ours.measure, limit)
+            found.append(row(name, "env steps/s over all seeds", "bare products", figures))
+        quoted = _PUREJAXRL[seeds]
+        found.append(found[-1] | {"peer": "PureJaxRL, quoted", "peer_value": quoted, "ratio": figures[0] / quoted})
+        found.append({"name": "  until it learned, compiling included", "value": ours.seconds_to_start, "unit": "s"})
+        ours.close()
+    return found
+
+
+class _rlsuite:
+    def __init__(self, seeds: int) -> None:
+        from agents.configs import DQNConfig
+        from agents.crews import build_crew
+        from agents.runs import create
+
+        config = DQNConfig(
+            env="rlsuite/CartPole-v1",
+            seeds=seeds,
+            num_envs=_ENV_STEPS_AN_UPDATE,
+            total_env_steps=500_000,
+            hidden=_WIDTHS[1:-1],
+            batch_size=_BATCH,
+            learning_rate=(2.5e-4,),
+            replay_capacity=10_000,
+            learning_starts_env_steps=_LEARNING_STARTS,
+            train_every_env_steps=_ENV_STEPS_AN_UPDATE,
+            target_period_updates=50,
+            epsilon_decay_env_steps=250_000,
+            max_gradient_norm=None,
+            double=False,
+            loss="mse",
+            wandb="disabled",
+            runs=tempfile.mkdtemp(),
+        )
+        started = time.perf_counter()
+        self.seeds, self.crew = seeds, build_crew(create("dqn", config))
+        while self.crew.updates < 100:
+            self.crew.advance(config.total_env_steps, "env_steps")
+        self.seconds_to_start = time.perf_counter() - started
+
+    def measure(self) -> float:
+        before, started = self.crew.env_steps, time.perf_counter()
+        while time.perf_counter() < started + _ROUND_SECONDS:
+            self.crew.advance(1 << 60, "env_steps")
+        return self.seeds * (self.crew.env_steps - before) / (time.perf_counter() - started)
+
+    def close(self) -> None:
+        self.crew.close()
+
+
+def _limit(seeds: int) -> Callable[[], float]:
+    """The rate at which products alone would be done, with the seeds split over the cores."""
+    processes = min(seeds, os.cpu_count() or 1)
+    tiles = [seeds * (k + 1) // processes - seeds * k // processes for k in range(processes)]
+    context = multiprocessing.get_context("spawn")
+
+    def measure() -> float:
+        with context.Pool(processes) as pool:
+            seconds = pool.map(_products, tiles)
+        return sum(_ENV_STEPS_AN_UPDATE * tile / each for tile, each in zip(tiles, seconds, strict=True))
+
+    return measure
+
+
+def _products(seeds: int) -> float:
+    """Seconds that the matrix products of one update of ``seeds`` stacked networks take."""
+    torch.set_num_threads(1)
+    layers = list(itertools.pairwise(_WIDTHS))
+    weights = [torch.randn(seeds, before, after) for before, after in layers]
+    inputs = [torch.randn(seeds, _BATCH, before) for before, _ in layers]
+    slopes = [torch.randn(seeds, _BATCH, after) for _, after in layers]
+
+    def products() -> None:
+        for weight, x, slope in zip(weights, inputs, slopes, strict=True):
+            torch.bmm(x, weight)  # of the target network
+            torch.bmm(x, weight)  # of the online network
+            torch.bmm(x.mT, slope)
+        for weight, slope in zip(weights[1:], slopes[1:], strict=True):
+            torch.bmm(slope, weight.mT)
+
+    for _ in range(20):
+        products()
+    count, started = 0, time.perf_counter()
+    while time.perf_counter() < started + 1.0:
+        products()
+        count += 1
+    return (time.perf_counter() - started) / count
+
+
+def _stable_baselines3() -> Callable[[], float]:
+    try:
+        import stable_baselines3
+    except ImportError as error:
+        raise ValueError(f'the peer is not installed ({error}): pip install -e ".[peers]"') from None
+    torch.set_num_threads(os.cpu_count() or 1)
+    model = stable_baselines3.DQN(
+        "MlpPolicy",
+        "CartPole-v1",
+        learning_rate=2.5e-4,
+        buffer_size=10_000,
+        learning_starts=_LEARNING_STARTS,
+        batch_size=_BATCH,
+        train_freq=_ENV_STEPS_AN_UPDATE,
+        target_update_interval=500,
+        policy_kwargs={"net_arch": list(_WIDTHS[1:-1])},
+        seed=0,
+    )
+    model.learn(_LEARNING_STARTS + 100)
+
+    def measure() -> float:
+        started = time.perf_counter()
+        model.learn(_PEER_ENV_STEPS, reset_num_timesteps=False)
+        return _PEER_ENV_STEPS / (time.perf_counter() - started)
+
+    return measure
