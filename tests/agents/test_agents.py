@@ -141,19 +141,6 @@ def test_a_restored_agent_goes_on_bit_for_bit(name):
         assert torch.equal(tensor, flat(second.state_dict())[key]), key
 
 
-@pytest.mark.parametrize("name", ["dqn", "ddpg", "reinforce"])
-def test_a_compiled_update_equals_an_eager_one(name):
-    kind, config, observation_space, action_space = CASES[name]
-    eager = kind(config, observation_space, action_space, [0, 1])
-    compiled = kind(replace(config, execution="compile"), observation_space, action_space, [0, 1])
-    for batch in batches(kind, 2, observation_space, action_space, 10):
-        expected, found = eager.update(batch), compiled.update(batch)
-        for metric, value in expected.items():
-            assert torch.allclose(value, found[metric], rtol=1e-3, atol=1e-4), metric
-    for key, tensor in flat(eager.state_dict()).items():
-        assert torch.allclose(tensor, flat(compiled.state_dict())[key], atol=1e-4), key
-
-
 @pytest.mark.parametrize(
     ("kind", "config", "space", "needs"),
     [

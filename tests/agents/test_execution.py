@@ -1,0 +1,41 @@
+"""What is compiled computes what runs eagerly: acting, stepping, storing, sampling and learning."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from agents.configs import DDPGConfig, DQNConfig, ReinforceConfig
+from agents.crews import build_worker
+from agents.runs import Run
+
+SMALL = {"hidden": (16,), "seeds": 2, "num_envs": 4, "threads": 1}
+REPLAY = {"learning_starts_env_steps": 32, "replay_capacity": 200, "batch_size": 8, "train_every_env_steps": 4}
+CONFIGS = {
+    "dqn": DQNConfig(env="rlsuite/CartPole-v1", target_period_updates=5, n_step=3, **REPLAY, **SMALL),
+    "ddpg": DDPGConfig(env="rlsuite/Pendulum-v1", noise="ornstein-uhlenbeck", random_env_steps=40, **REPLAY, **SMALL),
+    "reinforce": ReinforceConfig(env="rlsuite/CartPole-v1", rollout_env_steps=32, **SMALL),
+}
+
+
+@pytest.mark.parametrize("agent", CONFIGS)
+def test_a_compiled_run_equals_an_eager_one(agent, tmp_path):
+    states = []
+    for execution in ("eager", "compile"):
+        worker = build_worker(Run(tmp_path, agent, replace(CONFIGS[agent], execution=execution)))
+        while worker.env_steps < 160:
+            worker.advance(160)
+        states.append(worker.state_dict())
+        assert worker.updates >= 5
+    compare(*states)
+
+
+def compare(expected, found, name=""):
+    if isinstance(expected, dict):
+        assert expected.keys() == found.keys()
+        for key in expected:
+            compare(expected[key], found[key], f"{name}/{key}")
+    elif isinstance(expected, torch.Tensor):
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3, equal_nan=True, msg=name)
+    else:
+        assert expected == found, name

@@ -1,0 +1,66 @@
+import logging
+
+import pytest
+import torch
+
+from rlsuite import random
+from rlsuite.experience import Step
+from rlsuite.replay.frames import FrameReplay
+from rlsuite.training.execution import compiled
+
+
+def test_eager_is_the_function_itself():
+    assert compiled(torch.sin, "eager") is torch.sin
+
+
+def test_two_owners_of_one_function_do_not_share_what_was_compiled():
+    class Scale:
+        def __init__(self, factor):
+            self.factor = factor
+            self.run = compiled(self.scaled, "compile")
+
+        def scaled(self, x):
+            return x * 3 if self.factor == 3 else x * 2
+
+    two, three = Scale(2), Scale(3)
+    x = torch.arange(4.0)
+    for _ in range(3):
+        assert torch.equal(two.run(x), 2 * x)
+        assert torch.equal(three.run(x), 3 * x)
+
+
+def test_what_cannot_be_compiled_runs_eagerly_and_says_so(caplog):
+    def branches(x):
+        return x + 1 if x.sum() > 0 else x - 1
+
+    run = compiled(branches, "compile")
+    with caplog.at_level(logging.WARNING, logger="rlsuite"):
+        assert run(torch.ones(2)).tolist() == [2.0, 2.0]
+    assert run(-torch.ones(2)).tolist() == [-2.0, -2.0]
+    assert [record.message.count("going on eager") for record in caplog.records] == [1]
+
+
+@pytest.mark.parametrize("n_step", [1, 3])
+def test_a_compiled_sampler_of_frames_gives_the_same_batches(n_step):
+    replay = FrameReplay(40, seeds=2, num_envs=3, stack=4, frame_shape=(12, 12), discount=0.9, n_step=n_step)
+    shape = (2, 3)
+    for step in range(20):
+        observation, successor = torch.randint(0, 255, (2, *shape, 4, 12, 12), dtype=torch.uint8)
+        never, always = torch.zeros(shape, dtype=torch.bool), torch.ones(shape, dtype=torch.bool)
+        ended = always if step % 7 == 6 else never
+        replay.add(
+            observation,
+            torch.ones(shape, dtype=torch.int64),
+            Step(successor, successor, torch.rand(shape), ended, never, ~ended, always),
+        )
+    drawn = torch.zeros((), dtype=torch.int64)
+
+    def sample():
+        return replay.sample(16, random.key(torch.arange(2), drawn))
+
+    run = compiled(sample, "compile")
+    for count in range(3):
+        drawn.fill_(count)
+        expected, found = sample(), run()
+        for name, value in vars(expected).items():
+            assert torch.equal(value, getattr(found, name)), name
