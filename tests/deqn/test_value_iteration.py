@@ -42,7 +42,6 @@ def test_plain_iteration_contracts_by_the_discount_to_the_same_values(monkeypatc
     ("name", "grid", "mean", "largest"),
     [
         ("growth", (20, 9), 2e-5, 2e-3),
-        ("irreversible-investment", (20, 9), 5e-4, 5e-3),
         ("consumption-saving", (36, 11), 5e-3, 0.05),
     ],
 )
