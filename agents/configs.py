@@ -84,7 +84,7 @@ class RunConfig:
     device: str = "auto"
     """cpu, cuda, cuda:1, ...; auto takes cuda where there is one."""
     threads: Count | None = None
-    """CPU threads of torch; by default 1 for small networks and all cores for pixels."""
+    """CPU threads of torch; by default 1 for small networks, all cores for pixels and wide ones."""
     execution: Literal["auto", "eager", "compile", "graph"] = "auto"
     """How what is done on the device is run: as it is, compiled, or compiled and captured in CUDA graphs; auto
     compiles long runs on the CPU, where it pays, and captures on CUDA."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Discrete
 
-from agents.configs import ReinforceConfig, ReplayConfig, RunConfig
+from agents.configs import AgentConfig, ReinforceConfig, ReplayConfig, RunConfig
 from agents.runs import Run, build_agent, environments, is_atari, resolved
 from rlsuite.experience import Environments
 from rlsuite.networks.encoder import is_pixels
@@ -27,6 +27,9 @@ from rlsuite.training.trainer import Crew, Schedule, Trainer
 from rlsuite.training.worker import Source, Worker
 
 _EVALUATION_ENVS = 10  # per seed, at most, so that populations do not open thousands of environments
+_PRODUCTS_WORTH_THREADS = (
+    8_000_000  # multiplications in one product, below which waking threads costs more than it wins
+)
 
 
 def build_trainer(run: Run, writer: Writer, tick: Callable[[Clock], None] | None = None) -> Trainer:
@@ -70,7 +73,7 @@ def build_worker(run: Run) -> Worker[Any]:
     """A worker for all seeds of ``run``; sets the threads of this process."""
     config, device = resolved(run.config), run.device
     train = environments(run, "train", config.num_envs)
-    torch.set_num_threads(config.threads or _default_threads(train.observation_space))
+    torch.set_num_threads(config.threads or _default_threads(config, train.observation_space))
     agent = build_agent(run, train.observation_space, train.action_space)
 
     def evaluation() -> dict[str, np.ndarray]:
@@ -84,9 +87,13 @@ def build_worker(run: Run) -> Worker[Any]:
     return Worker(agent, _source(config, agent, train, device), evaluation, run.seeds)
 
 
-def _default_threads(observation_space: Any) -> int:
-    """CPU threads of torch: small products lose more to waking threads than they win."""
-    return torch.get_num_threads() if is_pixels(observation_space) else 1
+def _default_threads(config: RunConfig, observation_space: Any) -> int:
+    """CPU threads of torch."""
+    if is_pixels(observation_space):
+        return torch.get_num_threads()
+    batch = config.batch_size if isinstance(config, ReplayConfig) else 1
+    widest = max(config.hidden) if isinstance(config, AgentConfig) else 1
+    return torch.get_num_threads() if batch * widest**2 >= _PRODUCTS_WORTH_THREADS else 1
 
 
 def _source(config: RunConfig, agent: Any, train: Environments, device: torch.device) -> Source[Any]:
