@@ -41,7 +41,8 @@ def _mix_64(z: Tensor) -> Tensor:
 def key(seed: Tensor, *counters: Tensor | int) -> Tensor:
     """A key for each seed (int64, any shape), made distinct by counters: ``key(seed, stream, step)``.
 
-    Counters are integers or integer tensors that broadcast against ``seed``.
+    Counters are integers or integer tensors that broadcast against ``seed``. Bring the seeds into a compiled region as
+    a tensor: a range made inside one is an index to the compiler, whose arithmetic differs (torch 2.13, CPU).
     """
     return fold(_mix_64(seed + _GOLDEN_64), *counters)
 

@@ -53,10 +53,10 @@ def test_a_compiled_sampler_of_frames_gives_the_same_batches(n_step):
             torch.ones(shape, dtype=torch.int64),
             Step(successor, successor, torch.rand(shape), ended, never, ~ended, always),
         )
-    drawn = torch.zeros((), dtype=torch.int64)
+    seeds, drawn = torch.arange(2), torch.zeros((), dtype=torch.int64)
 
     def sample():
-        return replay.sample(16, random.key(torch.arange(2), drawn))
+        return replay.sample(16, random.key(seeds, drawn))
 
     run = compiled(sample, "compile")
     for count in range(3):
