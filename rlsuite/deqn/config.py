@@ -57,7 +57,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "irbc/countries-10": {"polish_updates": 120, "polish_states": 200},
     "irbc/countries-50": {"tracks": 64, "polish_updates": 30, "polish_states": 40},
     "olg-benchmark": {"hidden": (32, 32), "adam_updates": 6000, "polish_updates": 15, "polish_states": 500},
-    "olg-benchmark/ages-56": {"hidden": (256, 256), "tracks": 512, "adam_updates": 20_000, "polish_updates": 0},
+    "olg-benchmark/ages-56": {"hidden": (128, 128), "tracks": 128, "adam_updates": 7000, "polish_updates": 0},
 }
 
 
