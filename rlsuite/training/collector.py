@@ -1,7 +1,6 @@
 """The source of off-policy agents: steps environments, fills a replay, samples it."""
 
 import math
-from contextlib import nullcontext
 from dataclasses import fields, replace
 from typing import Any, Protocol
 
@@ -13,10 +12,9 @@ from rlsuite import random
 from rlsuite.experience import Batch, Environments, Step
 from rlsuite.training.episodes import EpisodeStatistics
 from rlsuite.training.execution import Execution, compiled
-from rlsuite.training.stopwatch import Stopwatch
+from rlsuite.training.vector_steps import VectorSteps
 
 _SAMPLE_STREAM = 1
-_STEPS_A_REGION = 4  # at most: compiling takes time in proportion
 
 
 class Actor(Protocol):
@@ -84,7 +82,7 @@ class Collector:
         self.batch_size, self.clip_rewards, self.save_replay = batch_size, clip_rewards, save_replay
         self.learning_starts_env_steps = learning_starts_env_steps
         round_env_steps = math.lcm(train_every_env_steps, environments.num_envs)
-        self._vector_steps = round_env_steps // environments.num_envs
+        self._round_env_steps = round_env_steps
         self._updates = updates_per_train * (round_env_steps // train_every_env_steps)
         self.env_steps = 0
         self._sampled = torch.zeros((), dtype=torch.int64, device=device)
@@ -92,26 +90,21 @@ class Collector:
         self._seeds = torch.tensor(environments.seeds, dtype=torch.int64, device=device)
         shape = (len(environments.seeds), environments.num_envs)
         self.episodes = EpisodeStatistics(*shape, device)
-        self._watch = Stopwatch()
         # Buffers that keep their addresses once experience has begun, so that what reads them can be captured.
         self._observation: Tensor | None = None
         self._action = torch.empty(0)
         self._began = torch.ones(shape, dtype=torch.bool, device=device)
         self._arrived: Step | None = None  # a step received early, to be saved
         self._draw = compiled(self._sample, execution)
-        on_device = environments.on_device
-        self._region_steps = math.gcd(self._vector_steps, _STEPS_A_REGION) if on_device else 1
-        self._gather = compiled(self._steps, execution) if on_device else self._steps
-        self._receive = environments.receive if on_device else self._receive_or_arrived
-        self._watch_inside = nullcontext if on_device else self._watch  # no clock can be read inside a region
+        self._gather = VectorSteps(self._step, environments, round_env_steps // environments.num_envs, execution)
+        # A step is received early only to be saved, which environments on the device do themselves.
+        self._receive = environments.receive if environments.on_device else self._receive_or_arrived
 
     def collect(self) -> int:
         if self._observation is None:
             self._begin(self.environments.reset())
-        for _ in range(self._vector_steps // self._region_steps):
-            with self._watch("collect") if self.environments.on_device else nullcontext():
-                self._gather()
-        self.env_steps += self._vector_steps * self.environments.num_envs
+        self._gather()
+        self.env_steps += self._round_env_steps
         return self._updates if self.env_steps >= self.learning_starts_env_steps else 0
 
     def _begin(self, observation: Tensor) -> None:
@@ -119,27 +112,25 @@ class Collector:
         self._action = self.agent.act(self._observation, self._env_step, self._began, explore=True).clone()
         self.environments.send(self._action)
 
-    def _steps(self) -> None:
+    def _step(self) -> None:
         assert self._observation is not None
-        for _ in range(self._region_steps):
-            step = self._receive()
-            with self._watch_inside("store"):
-                stored = step.with_clipped_reward() if self.clip_rewards else step
-                self.replay.add(self._observation, self._action, stored)
-                self.episodes.add(step)
-            self._observation.copy_(step.observation)
-            self._began.copy_(step.began)
-            self._env_step += self.environments.num_envs
-            with self._watch_inside("act"):
-                self._action.copy_(self.agent.act(self._observation, self._env_step, self._began, explore=True))
-            with self._watch_inside("environment"):
-                self.environments.send(self._action)
+        step = self._receive()
+        with self._gather.section("store"):
+            self.replay.add(self._observation, self._action, step.with_clipped_reward() if self.clip_rewards else step)
+            self.episodes.add(step)
+        self._observation.copy_(step.observation)
+        self._began.copy_(step.began)
+        self._env_step += self.environments.num_envs
+        with self._gather.section("act"):
+            self._action.copy_(self.agent.act(self._observation, self._env_step, self._began, explore=True))
+        with self._gather.section("environment"):
+            self.environments.send(self._action)
 
     def _receive_or_arrived(self) -> Step:
         if self._arrived is not None:
             step, self._arrived = self._arrived, None
             return step
-        with self._watch("environment"):
+        with self._gather.section("environment"):
             return self.environments.receive()
 
     def sample(self) -> Batch:
@@ -151,7 +142,7 @@ class Collector:
         return self.replay.sample(self.batch_size, random.key(self._seeds, _SAMPLE_STREAM, self._sampled))
 
     def statistics(self) -> dict[str, np.ndarray | float]:
-        return self.episodes.drain() | self._watch.fractions()
+        return self.episodes.drain() | self._gather.stopwatch.fractions()
 
     def state_dict(self) -> dict[str, Any]:
         state: dict[str, Any] = {

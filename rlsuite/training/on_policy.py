@@ -1,7 +1,5 @@
 """The source of on-policy agents: T vector steps with the present policy, learned from once."""
 
-import math
-from contextlib import nullcontext
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,10 +9,8 @@ from torch import Tensor
 from rlsuite.experience import Environments
 from rlsuite.replay.rollout import Rollout, RolloutBatch
 from rlsuite.training.episodes import EpisodeStatistics
-from rlsuite.training.execution import Execution, compiled
-from rlsuite.training.stopwatch import Stopwatch
-
-_STEPS_A_REGION = 4  # at most: compiling takes time in proportion
+from rlsuite.training.execution import Execution
+from rlsuite.training.vector_steps import VectorSteps
 
 
 class PolicyActor(Protocol):
@@ -58,39 +54,32 @@ class RolloutSource:
         self.episodes = EpisodeStatistics(*shape, device)
         self._env_step = torch.zeros((), dtype=torch.int64, device=device)
         self._observation: Tensor | None = None
-        self._watch = Stopwatch()
-        on_device = environments.on_device
-        self._region_steps = math.gcd(rollout.length, _STEPS_A_REGION) if on_device else 1
-        self._gather = compiled(self._steps, execution) if on_device else self._steps
-        self._watch_inside = nullcontext if on_device else self._watch  # no clock can be read inside a region
+        self._gather = VectorSteps(self._step, environments, rollout.length, execution)
 
     def collect(self) -> int:
         if self._observation is None:
             self._observation = self.environments.reset().clone()
-        for _ in range(self.rollout.length // self._region_steps):
-            with self._watch("collect") if self.environments.on_device else nullcontext():
-                self._gather()
+        self._gather()
         self.env_steps += self.rollout.length * self.environments.num_envs
         return 1
 
-    def _steps(self) -> None:
+    def _step(self) -> None:
         assert self._observation is not None
-        for _ in range(self._region_steps):
-            with self._watch_inside("act"):
-                draw = self.agent.draw(self._observation, self._env_step)
-            with self._watch_inside("environment"):
-                step = self.environments.step(self.agent.to_action(draw))
-            with self._watch_inside("store"):
-                self.rollout.add(self._observation, draw, step.with_clipped_reward() if self.clip_rewards else step)
-                self.episodes.add(step)
-            self._observation.copy_(step.observation)
-            self._env_step += self.environments.num_envs
+        with self._gather.section("act"):
+            draw = self.agent.draw(self._observation, self._env_step)
+        with self._gather.section("environment"):
+            step = self.environments.step(self.agent.to_action(draw))
+        with self._gather.section("store"):
+            self.rollout.add(self._observation, draw, step.with_clipped_reward() if self.clip_rewards else step)
+            self.episodes.add(step)
+        self._observation.copy_(step.observation)
+        self._env_step += self.environments.num_envs
 
     def sample(self) -> RolloutBatch:
         return self.rollout.batch()
 
     def statistics(self) -> dict[str, np.ndarray | float]:
-        return self.episodes.drain() | self._watch.fractions()
+        return self.episodes.drain() | self._gather.stopwatch.fractions()
 
     def state_dict(self) -> dict[str, Any]:
         state: dict[str, Any] = {
