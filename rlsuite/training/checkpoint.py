@@ -166,16 +166,3 @@ def to_device(state: Any, device: torch.device | str) -> Any:
     if isinstance(state, dict):
         return {name: to_device(entry, device) for name, entry in state.items()}
     return state
-
-
-def select_rows(take_new: Tensor, new: Any, old: Any) -> Any:
-    """A state whose row k (of every tensor with leading axis S) is ``new``'s where ``take_new[k]``, else ``old``'s.
-
-    Everything of a learner that has no seed axis, counters say, is ``new``'s.
-    """
-    if isinstance(new, dict):
-        return {name: select_rows(take_new, entry, old[name]) for name, entry in new.items()}
-    if not isinstance(new, Tensor) or new.shape[:1] != take_new.shape:
-        return new.clone() if isinstance(new, Tensor) else new
-    mask = take_new.to(new.device).view(-1, *[1] * (new.dim() - 1))
-    return torch.where(mask, new, old.to(new.device))

@@ -30,7 +30,7 @@ def compiled(function: Function, execution: Execution) -> Function:
 
     What is compiled must be called with tensors of the same shapes each time, have no Python branch on data, and
     change nothing but tensors, in place. What is captured ("graph") must besides take no arguments, and what it
-    returns is overwritten by the next call; functions with arguments are only compiled.
+    returns is overwritten by the next call; functions with arguments are only compiled, and without CUDA all are.
 
     The first call compiles, which takes seconds to a minute; where that fails (no C++ compiler, say) one line says so
     and the run goes on eager.

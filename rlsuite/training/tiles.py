@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlsuite.training.rows import join_rows, split_rows
 from rlsuite.training.worker import Measured, TrainingError, Unit, Worker
 
 
@@ -45,10 +46,10 @@ class Tiles:
     def advance(self, goal: int, unit: Unit = "env_steps") -> None:
         """As a worker does; afterwards all tiles have come equally far."""
         reached = self._all("_advance", goal, unit)
-        furthest = max(steps for steps, _ in reached), max(updates for _, updates in reached)
-        while any(state != furthest for state in reached):
-            reached = self._all("_advance", furthest[unit == "updates"], unit)
-        self.env_steps, self.updates = furthest
+        furthest = max(position[unit] for position in reached)
+        while any(position[unit] != furthest for position in reached):
+            reached = self._all("_advance", furthest, unit)
+        self.env_steps, self.updates = reached[0]["env_steps"], reached[0]["updates"]
 
     def measurements(self) -> Measured:
         found = self._all("measurements")
@@ -65,11 +66,11 @@ class Tiles:
         return {name: np.concatenate([values[name] for values in found]) for name in found[0]}
 
     def learner_state(self) -> dict[str, Any]:
-        return _join(_tensors(self._all("learner_state")), self.sizes)
+        return join_rows(_tensors(self._all("learner_state")), self.sizes)
 
     def state_dict(self) -> dict[str, Any]:
         states = _tensors(self._all("state_dict"))
-        learner = _join([state.pop("learner") for state in states], self.sizes)
+        learner = join_rows([state.pop("learner") for state in states], self.sizes)
         return {"learner": learner, "tiles": {f"tile_{k}": state for k, state in enumerate(states)}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -81,7 +82,7 @@ class Tiles:
         tiles = list(state.get("tiles", {}).values())
         if len(tiles) != len(self.sizes):
             raise ValueError(f"the checkpoint is one of {len(tiles) or 1} workers, this run has {len(self.sizes)}")
-        learners = _split(state["learner"], self.sizes)
+        learners = split_rows(state["learner"], self.sizes)
         for connection, learner, tile in zip(self._connections, learners, tiles, strict=True):
             connection.send(("load_state_dict", (_arrays({"learner": learner, **tile}),)))
         self._answers()
@@ -142,9 +143,9 @@ def _received(connection: Connection) -> Any:
         return None
 
 
-def _advance(worker: Worker[Any], goal: int, unit: Unit) -> tuple[int, int]:
+def _advance(worker: Worker[Any], goal: int, unit: Unit) -> dict[Unit, int]:
     worker.advance(goal, unit)
-    return worker.env_steps, worker.updates
+    return {"env_steps": worker.env_steps, "updates": worker.updates}
 
 
 _CALLS: dict[str, Callable[..., Any]] = {
@@ -170,22 +171,3 @@ def _tensors(state: Any) -> Any:
     if isinstance(state, list):
         return [_tensors(entry) for entry in state]
     return torch.from_numpy(state) if isinstance(state, np.ndarray) else state
-
-
-def _join(states: Sequence[Any], sizes: Sequence[int]) -> Any:
-    """One state of all seeds: tensors with an axis of seeds are joined along it, the rest is the same in all."""
-    first = states[0]
-    if isinstance(first, dict):
-        return {name: _join([state[name] for state in states], sizes) for name in first}
-    return torch.cat(list(states)) if _has_seeds(first, sizes[0]) else first
-
-
-def _split(state: Any, sizes: Sequence[int]) -> list[Any]:
-    if isinstance(state, dict):
-        pieces = {name: _split(entry, sizes) for name, entry in state.items()}
-        return [{name: piece[k] for name, piece in pieces.items()} for k in range(len(sizes))]
-    return list(state.split(list(sizes))) if _has_seeds(state, sum(sizes)) else [state] * len(sizes)
-
-
-def _has_seeds(entry: Any, seeds: int) -> bool:
-    return isinstance(entry, Tensor) and entry.dim() > 0 and len(entry) == seeds

@@ -14,7 +14,8 @@ import torch
 
 from rlsuite.experience import ExperienceError
 from rlsuite.tracking.record import Clock, Writer
-from rlsuite.training.checkpoint import Checkpoints, select_rows
+from rlsuite.training.checkpoint import Checkpoints
+from rlsuite.training.rows import select_rows
 from rlsuite.training.signals import StopRequest
 from rlsuite.training.worker import Measured, TrainingError, Unit
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from rlsuite.training import checkpoint
-from rlsuite.training.checkpoint import CheckpointError, Checkpoints, load, save, select_rows
+from rlsuite.training.checkpoint import CheckpointError, Checkpoints, load, save
+from rlsuite.training.rows import select_rows
 
 STATE = {
     "learner": {
