@@ -14,7 +14,7 @@ from torch import Tensor
 from envs.conversion import action_array, check_action_space, observation_tensor, tensor_space
 from envs.info import STOPS_BOOTSTRAP
 from envs.inspection import Fault, action_fault, observation_fault, reported_fault, reward_fault
-from envs.seeding import Purpose, environment_seeds
+from envs.seeding import Purpose, check_count, check_saved, environment_seeds
 from rlsuite.experience import ExperienceError, Step
 
 
@@ -65,8 +65,7 @@ class VectorAdapter:
         device: torch.device | str = "cpu",
         stateful: Stateful | None = None,
     ) -> None:
-        if vector_env.num_envs != len(seeds) * num_envs:
-            raise ValueError(f"{len(seeds)} seeds of {num_envs} environments do not make {vector_env.num_envs}.")
+        check_count(seeds, num_envs, vector_env.num_envs)
         check_action_space(vector_env.single_action_space)
         self.observation_space: gymnasium.Space[Any] = tensor_space(vector_env.single_observation_space)
         self.action_space: gymnasium.Space[Any] = vector_env.single_action_space
@@ -191,11 +190,7 @@ class VectorAdapter:
         Returns:
             The observations to act on.
         """
-        if (tuple(state["seeds"]), state["num_envs"]) != (self.seeds, self.num_envs):
-            raise ValueError(
-                f"the saved state has {state['num_envs']} environments of each of the seeds {state['seeds']}, "
-                f"not {self.num_envs} of {list(self.seeds)}."
-            )
+        check_saved(state, self.seeds, self.num_envs)
         self._steps, self._restarts = state["steps"], state["restarts"]
         self._sent, self._is_whole = None, True
         self.exact_resume = self._go_back(state)

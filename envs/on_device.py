@@ -11,7 +11,7 @@ from torch import Tensor
 
 from envs.conversion import check_action_space, tensor_space
 from envs.core import TorchVectorEnv
-from envs.seeding import Purpose, environment_seeds
+from envs.seeding import Purpose, check_count, check_saved, environment_seeds
 from rlsuite.experience import Step
 
 
@@ -34,8 +34,7 @@ class OnDevice:
     def __init__(
         self, vector_env: TorchVectorEnv, seeds: Sequence[int], num_envs: int, *, purpose: Purpose = "train"
     ) -> None:
-        if vector_env.num_envs != len(seeds) * num_envs:
-            raise ValueError(f"{len(seeds)} seeds of {num_envs} environments do not make {vector_env.num_envs}.")
+        check_count(seeds, num_envs, vector_env.num_envs)
         if vector_env.autoreset_mode is not AutoresetMode.SAME_STEP:
             raise ValueError(f"environments must reset in the same step, not {vector_env.autoreset_mode}.")
         check_action_space(vector_env.single_action_space)
@@ -91,11 +90,7 @@ class OnDevice:
         Raises:
             ValueError: it was saved with other seeds, numbers or kinds of environments.
         """
-        if (tuple(state["seeds"]), state["num_envs"]) != (self.seeds, self.num_envs):
-            raise ValueError(
-                f"the saved state has {state['num_envs']} environments of each of the seeds {state['seeds']}, "
-                f"not {self.num_envs} of {list(self.seeds)}."
-            )
+        check_saved(state, self.seeds, self.num_envs)
         self.vector_env.load_state_dict(state["environments"])
         self._action.copy_(state["action"])
         return self._by_seed(self.vector_env.observe())

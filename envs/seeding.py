@@ -1,7 +1,7 @@
 """Seeds of environments and of their episodes, each a hash of what it belongs to. Imports no torch."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 Purpose = Literal["train", "evaluate", "test", "watch"]
 
@@ -38,6 +38,29 @@ def environment_seeds(seeds: Sequence[int], num_envs: int, purpose: Purpose, res
     return [
         key(seed, _PURPOSES[purpose], environment, restart) >> 1 for seed in seeds for environment in range(num_envs)
     ]
+
+
+def check_count(seeds: Sequence[int], num_envs: int, there_are: int) -> None:
+    """That ``there_are`` as many environments as S seeds of ``num_envs`` need.
+
+    Raises:
+        ValueError: there are not.
+    """
+    if there_are != len(seeds) * num_envs:
+        raise ValueError(f"{len(seeds)} seeds of {num_envs} environments do not make {there_are}.")
+
+
+def check_saved(state: Mapping[str, Any], seeds: Sequence[int], num_envs: int) -> None:
+    """That ``state`` was saved with these seeds and ``num_envs`` environments of each.
+
+    Raises:
+        ValueError: it was not.
+    """
+    if (list(state["seeds"]), state["num_envs"]) != (list(seeds), num_envs):
+        raise ValueError(
+            f"the saved state has {state['num_envs']} environments of each of the seeds {state['seeds']}, "
+            f"not {num_envs} of {list(seeds)}."
+        )
 
 
 def episode_seed(environment_seed: int, episode: int) -> int:
