@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
+from benchmarks.peers import STABLE_BASELINES3, learning_speed, stable_baselines3
 from benchmarks.rounds import alternate, row
 
 _REPLAY = 10_000
@@ -18,10 +18,9 @@ _ENV_STEPS = 600  # of one round
 
 
 def rows() -> list[dict[str, Any]]:
-    torch.set_num_threads(torch.get_num_threads())
     with tempfile.TemporaryDirectory() as folder:
         worker = _rlsuite(Path(folder))
-        peer = _stable_baselines3()
+        peer = learning_speed(_peer(), _ENV_STEPS)
         shares: dict[str, list[float]] = {}
 
         def ours() -> float:
@@ -30,14 +29,14 @@ def rows() -> list[dict[str, Any]]:
             while worker.env_steps < before + _ENV_STEPS:
                 worker._round()
             seconds = time.perf_counter() - started
-            for name, share in (worker.measurements()).items():
+            for name, share in worker.measurements().items():
                 if name.startswith("time/"):
                     shares.setdefault(name, []).append(float(share))
             return (worker.env_steps - before) / seconds
 
         figures = alternate(ours, peer)
         worker.close()
-    found = [row("DQN on Pong, learning", "env steps/s", "Stable-Baselines3", figures)]
+    found = [row("DQN on Pong, learning", "env steps/s", STABLE_BASELINES3, figures)]
     for name, values in shares.items():
         section = name.removeprefix("time/").removesuffix("_fraction")
         found.append(
@@ -73,18 +72,15 @@ def _rlsuite(folder: Path) -> Any:
     return worker
 
 
-def _stable_baselines3() -> Any:
-    try:
-        import ale_py
-        import gymnasium
-        from stable_baselines3 import DQN
-        from stable_baselines3.common.env_util import make_atari_env
-        from stable_baselines3.common.vec_env import VecFrameStack
-    except ImportError as error:
-        raise ValueError(f'the peer is not installed ({error}): pip install -e ".[peers]"') from None
+def _peer() -> Any:
+    import ale_py
+    import gymnasium
+
+    make_atari_env = stable_baselines3(".common.env_util").make_atari_env
+    frame_stack = stable_baselines3(".common.vec_env").VecFrameStack
     gymnasium.register_envs(ale_py)
-    environment = VecFrameStack(make_atari_env("PongNoFrameskip-v4", n_envs=1, seed=0), n_stack=4)
-    model = DQN(
+    environment = frame_stack(make_atari_env("PongNoFrameskip-v4", n_envs=1, seed=0), n_stack=4)
+    model = stable_baselines3().DQN(
         "CnnPolicy",
         environment,
         learning_rate=1e-4,
@@ -98,10 +94,4 @@ def _stable_baselines3() -> Any:
         seed=0,
     )
     model.learn(_WARM_UP + 100)
-
-    def peer() -> float:
-        started = time.perf_counter()
-        model.learn(_ENV_STEPS, reset_num_timesteps=False)
-        return _ENV_STEPS / (time.perf_counter() - started)
-
-    return peer
+    return model

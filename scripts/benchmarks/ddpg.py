@@ -1,16 +1,17 @@
 """Updates a second of DDPG, nets 256-256, batch 256, one and eight seeds, beside Stable-Baselines3's DDPG.
 
 Ours are counted while it trains on ``rlsuite/Pendulum-v1``, one env step an update included; the peer's are updates
-alone, from a full replay. Both have all cores: ours gives each a tile of the seeds, the peer's operations share them.
+alone, from a full replay. Both have all cores: ours gives each a tile of the seeds where there are several.
+Else operations share them.
 """
 
-import os
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
+from benchmarks.peers import STABLE_BASELINES3, stable_baselines3, with_all_cores
 from benchmarks.rounds import alternate, row
 
 _TRANSITIONS = 5_000
@@ -24,15 +25,14 @@ def rows() -> list[dict[str, Any]]:
         crew = _rlsuite(seeds)
 
         def ours(crew: Any = crew, seeds: int = seeds) -> float:
-            torch.set_num_threads(1)
             before, started = crew.updates, time.perf_counter()
             while time.perf_counter() < started + _ROUND_SECONDS:
                 crew.advance(1 << 60, "updates")
             return seeds * (crew.updates - before) / (time.perf_counter() - started)
 
-        figures = alternate(ours, _stable_baselines3())
+        figures = alternate(ours, with_all_cores(_peer()))
         crew.close()
-        found.append(row(f"DDPG updates, {seeds} seed(s)", "updates/s over all seeds", "Stable-Baselines3", figures))
+        found.append(row(f"DDPG updates, {seeds} seed(s)", "updates/s over all seeds", STABLE_BASELINES3, figures))
     return found
 
 
@@ -56,12 +56,8 @@ def _rlsuite(seeds: int) -> Any:
     return crew
 
 
-def _stable_baselines3() -> Any:
-    try:
-        from stable_baselines3 import DDPG
-    except ImportError as error:
-        raise ValueError(f'the peer is not installed ({error}): pip install -e ".[peers]"') from None
-    model = DDPG(
+def _peer() -> Callable[[], float]:
+    model = stable_baselines3().DDPG(
         "MlpPolicy",
         "Pendulum-v1",
         batch_size=256,
@@ -78,7 +74,6 @@ def _stable_baselines3() -> Any:
         model.replay_buffer.add(observation, successor, action, reward, np.zeros(1), [{}])
 
     def peer() -> float:
-        torch.set_num_threads(os.cpu_count() or 1)
         started = time.perf_counter()
         model.train(gradient_steps=_UPDATES, batch_size=256)
         return _UPDATES / (time.perf_counter() - started)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from benchmarks.peers import STABLE_BASELINES3, learning_speed, stable_baselines3
 from benchmarks.rounds import alternate, row
 
 _SEEDS = (1, 10, 32)
@@ -34,16 +35,11 @@ def rows() -> list[dict[str, Any]]:
     found = []
     for seeds in _SEEDS:
         ours = _rlsuite(seeds)
-        limit = _limit(seeds)
-        peer = _stable_baselines3() if seeds == 1 else limit
-        name = f"DQN on CartPole, {seeds} seed(s)"
-        figures = alternate(ours.measure, peer)
-        found.append(
-            row(name, "env steps/s over all seeds", "Stable-Baselines3" if seeds == 1 else "bare products", figures)
-        )
+        name, unit = f"DQN on CartPole, {seeds} seed(s)", "env steps/s over all seeds"
         if seeds == 1:
-            figures = alternate(ours.measure, limit)
-            found.append(row(name, "env steps/s over all seeds", "bare products", figures))
+            found.append(row(name, unit, STABLE_BASELINES3, alternate(ours.measure, _peer())))
+        figures = alternate(ours.measure, _limit(seeds))
+        found.append(row(name, unit, "bare products", figures))
         quoted = _PUREJAXRL[seeds]
         found.append(found[-1] | {"peer": "PureJaxRL, quoted", "peer_value": quoted, "ratio": figures[0] / quoted})
         found.append({"name": "  until it learned, compiling included", "value": ours.seconds_to_start, "unit": "s"})
@@ -131,13 +127,8 @@ def _products(seeds: int) -> float:
     return (time.perf_counter() - started) / count
 
 
-def _stable_baselines3() -> Callable[[], float]:
-    try:
-        import stable_baselines3
-    except ImportError as error:
-        raise ValueError(f'the peer is not installed ({error}): pip install -e ".[peers]"') from None
-    torch.set_num_threads(os.cpu_count() or 1)
-    model = stable_baselines3.DQN(
+def _peer() -> Callable[[], float]:
+    model = stable_baselines3().DQN(
         "MlpPolicy",
         "CartPole-v1",
         learning_rate=2.5e-4,
@@ -150,10 +141,4 @@ def _stable_baselines3() -> Callable[[], float]:
         seed=0,
     )
     model.learn(_LEARNING_STARTS + 100)
-
-    def measure() -> float:
-        started = time.perf_counter()
-        model.learn(_PEER_ENV_STEPS, reset_num_timesteps=False)
-        return _PEER_ENV_STEPS / (time.perf_counter() - started)
-
-    return measure
+    return learning_speed(model, _PEER_ENV_STEPS)

@@ -12,6 +12,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
+from benchmarks.peers import STABLE_BASELINES3, stable_baselines3
 from benchmarks.rounds import alternate, row
 from gymnasium.spaces import Box, Discrete
 
@@ -21,7 +22,6 @@ from rlsuite.replay.frames import FrameReplay
 from rlsuite.replay.uniform import UniformReplay
 from rlsuite.training.execution import compiled
 
-_PEER = "Stable-Baselines3"
 _NUM_ENVS = 8
 _TRANSITIONS = 20_000
 _MEMORY_TRANSITIONS = 80_000  # never filled: all arrays take memory page by page
@@ -39,12 +39,12 @@ def rows() -> list[dict[str, Any]]:
     whole = UniformReplay(_TRANSITIONS, observation_shape=(4,), **shared)
     found = _memory(atari, shared)
     for name, space, replay in (("Atari", atari, frames), ("vectors of 4", vectors, whole)):
-        peer = _stable_baselines3(space)
+        peer = _peer(space)
         _fill(space, replay, peer)
         for batch_size in _BATCH_SIZES:
             for execution in ("eager", "compile"):
                 figures = alternate(_ours(replay, batch_size, execution), _theirs(peer, batch_size))
-                found.append(row(f"sample({batch_size}), {name}, {execution}", "batches/s", _PEER, figures))
+                found.append(row(f"sample({batch_size}), {name}, {execution}", "batches/s", STABLE_BASELINES3, figures))
     return found
 
 
@@ -52,22 +52,22 @@ def _memory(space: Box, shared: dict[str, Any]) -> list[dict[str, Any]]:
     ours = FrameReplay(_MEMORY_TRANSITIONS, stack=4, frame_shape=(84, 84), **shared).nbytes
     found = []
     for layout, options in (
-        (_PEER, {}),
-        (f"{_PEER}, optimize_memory_usage", {"optimize_memory_usage": True, "handle_timeout_termination": False}),
+        (STABLE_BASELINES3, {}),
+        (
+            f"{STABLE_BASELINES3}, optimize_memory_usage",
+            {"optimize_memory_usage": True, "handle_timeout_termination": False},
+        ),
     ):
-        peer = _stable_baselines3(space, _MEMORY_TRANSITIONS, **options)
+        peer = _peer(space, _MEMORY_TRANSITIONS, **options)
         theirs = sum(value.nbytes for value in vars(peer).values() if isinstance(value, np.ndarray))
         figures = (ours / _MEMORY_TRANSITIONS, theirs / _MEMORY_TRANSITIONS, theirs / ours)
         found.append(row("Atari transition", "bytes", layout, figures))
     return found
 
 
-def _stable_baselines3(space: gymnasium.Space[Any], capacity: int = _TRANSITIONS, **options: Any) -> Any:
-    try:
-        from stable_baselines3.common.buffers import ReplayBuffer
-    except ImportError:
-        raise ValueError("the peer is not installed: pip install stable-baselines3") from None
-    return ReplayBuffer(capacity, space, Discrete(_ACTIONS), device="cpu", n_envs=_NUM_ENVS, **options)
+def _peer(space: gymnasium.Space[Any], capacity: int = _TRANSITIONS, **options: Any) -> Any:
+    buffer = stable_baselines3(".common.buffers").ReplayBuffer
+    return buffer(capacity, space, Discrete(_ACTIONS), device="cpu", n_envs=_NUM_ENVS, **options)
 
 
 def _fill(space: Box, replay: Any, peer: Any) -> None:
