@@ -27,9 +27,8 @@ from rlsuite.training.trainer import Crew, Schedule, Trainer
 from rlsuite.training.worker import Source, Worker
 
 _EVALUATION_ENVS = 10  # per seed, at most, so that populations do not open thousands of environments
-_PRODUCTS_WORTH_THREADS = (
-    8_000_000  # multiplications in one product, below which waking threads costs more than it wins
-)
+# Multiplications in one product; with fewer, waking threads costs more than it wins.
+_PRODUCTS_WORTH_THREADS = 8_000_000
 
 
 def build_trainer(run: Run, writer: Writer, tick: Callable[[Clock], None] | None = None) -> Trainer:

@@ -19,7 +19,7 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("agent", CONFIGS)
-def test_a_compiled_run_equals_an_eager_one(agent, tmp_path):
+def test_a_compiled_run_equals_an_eager_one(agent, tmp_path, caplog):
     states = []
     for execution in ("eager", "compile"):
         worker = build_worker(Run(tmp_path, agent, replace(CONFIGS[agent], execution=execution)))
@@ -27,6 +27,7 @@ def test_a_compiled_run_equals_an_eager_one(agent, tmp_path):
             worker.advance(160)
         states.append(worker.state_dict())
         assert worker.updates >= 5
+    assert "eager" not in caplog.text  # what it says where compiling failed
     compare(*states)
 
 
