@@ -83,7 +83,15 @@ def build_worker(run: Run) -> Worker[Any]:
         finally:
             own.close()
 
-    return Worker(agent, _source(config, agent, train, device), evaluation, run.seeds)
+    source = _source(config, agent, train, device)
+    return Worker(
+        agent,
+        source,
+        evaluation,
+        run.seeds,
+        execution=config.execution if agent.is_one_region else "eager",
+        rounds=source if isinstance(source, Collector) and source.is_one_region else None,
+    )
 
 
 def _default_threads(config: RunConfig, observation_space: Any) -> int:

@@ -18,7 +18,7 @@ from rlsuite.experience import Batch
 from rlsuite.networks.encoder import encoder, is_pixels
 from rlsuite.networks.heads import ActionValue
 from rlsuite.networks.mlp import mlp
-from rlsuite.training.execution import compiled
+from rlsuite.training.execution import Execution, compiled
 from rlsuite.training.population import Adam, Population, clip_rows, gradient
 from rlsuite.training.schedules import per_seed
 
@@ -83,9 +83,12 @@ class DDPG:
         )
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
         self.noise = torch.zeros(0)  # [S, E, A], the state of the Ornstein-Uhlenbeck process
-        self.updates = 0
-        self._critic_step = compiled(self._improve_critic, config.execution)
-        self._actor_step = compiled(self._improve_actor, config.execution)
+        # The host tells when a delayed actor moves, so that its update is not one region but two.
+        self.is_one_region = config.actor_period_updates == 1
+        execution: Execution = "eager" if self.is_one_region else config.execution
+        self._critic_step = compiled(self._improve_critic, execution)
+        self._actor_step = compiled(self._improve_actor, execution)
+        self._waited = 0  # updates of the critic since the delayed actor's last
 
     def _from_unit(self, action: Tensor) -> Tensor:
         return self.middle + self.half_range * action
@@ -123,10 +126,11 @@ class DDPG:
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One step of the critic, one of the actor unless it is delayed, the targets' moves; metrics are ``[S]``."""
         metrics = self._critic_step(batch)
-        self.updates += 1
-        if self.updates % self.config.actor_period_updates == 0:
-            metrics = metrics | self._actor_step(batch)
-        return metrics
+        if not self.is_one_region:
+            self._waited = (self._waited + 1) % self.config.actor_period_updates
+            if self._waited > 0:
+                return metrics
+        return metrics | self._actor_step(batch)
 
     def _improve_critic(self, batch: Batch) -> dict[str, Tensor]:
         with torch.no_grad():
@@ -169,7 +173,7 @@ class DDPG:
             "actor_optimiser": self.actor_optimiser.state_dict(),
             "critic_optimiser": self.critic_optimiser.state_dict(),
             "noise": self.noise,
-            "updates": self.updates,
+            "waited": self._waited,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -179,5 +183,4 @@ class DDPG:
         self.critic_target.copy_(state["critic_target"])
         self.actor_optimiser.load_state_dict(state["actor_optimiser"])
         self.critic_optimiser.load_state_dict(state["critic_optimiser"])
-        self.noise = state["noise"].clone()
-        self.updates = state["updates"]
+        self.noise, self._waited = state["noise"].clone(), state["waited"]

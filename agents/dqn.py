@@ -16,7 +16,6 @@ from rlsuite import random
 from rlsuite.experience import Batch
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
-from rlsuite.training.execution import compiled
 from rlsuite.training.population import Adam, Population, clip_rows, gradient
 from rlsuite.training.schedules import linear, per_seed
 
@@ -38,6 +37,7 @@ class DQN:
     """
 
     acts_in = "Discrete"
+    is_one_region = True
 
     def __init__(
         self,
@@ -62,10 +62,8 @@ class DQN:
         self.online = self.network.parameters  # [S, P]
         self.target = self.online.clone()
         self.optimiser = Adam(self.online, per_seed("learning_rate", config.learning_rate, seeds), eps=config.adam_eps)
-        self.updates = 0
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
         self.epsilon_end = per_seed("epsilon_end", config.epsilon_end, seeds).to(device)
-        self._step = compiled(self._improve, config.execution)
 
     @torch.no_grad()
     def values(self, observation: Tensor) -> Tensor:
@@ -91,15 +89,6 @@ class DQN:
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One step of gradient descent on a batch ``[S, B]``, and the target network's move; metrics are ``[S]``."""
-        metrics = self._step(batch)
-        self.updates += 1
-        if self.config.target_averaging is not None:
-            self.target.lerp_(self.online, self.config.target_averaging)
-        elif self.updates % self.config.target_period_updates == 0:
-            self.target.copy_(self.online)
-        return metrics
-
-    def _improve(self, batch: Batch) -> dict[str, Tensor]:
         with torch.no_grad():
             next_values = self.network(batch.next_observation, parameters=self.target)
             choice = self.network(batch.next_observation, parameters=self.online) if self.config.double else next_values
@@ -117,21 +106,28 @@ class DQN:
         if self.config.max_gradient_norm is not None:
             slope, metrics["gradient/norm"] = clip_rows(slope, self.config.max_gradient_norm)
         self.optimiser.step(self.online, slope, self._learning_rate_scale())
+        self._move_target()
         return metrics
 
     def _learning_rate_scale(self) -> Tensor:
         return linear(self.optimiser.updates, self.config.total_updates, 1.0, self.config.final_learning_rate_fraction)
 
+    def _move_target(self) -> None:
+        if self.config.target_averaging is not None:
+            self.target.lerp_(self.online, self.config.target_averaging)
+        else:
+            # The host does not ask which update this is, so that a region can hold it.
+            due = self.optimiser.updates % self.config.target_period_updates == 0
+            self.target.copy_(torch.where(due, self.online, self.target))
+
     def state_dict(self) -> dict[str, Any]:
         return {
             "online": self.online,
             "target": self.target,
-            "updates": self.updates,
             "optimiser": self.optimiser.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.online.copy_(state["online"])
         self.target.copy_(state["target"])
-        self.updates = state["updates"]
         self.optimiser.load_state_dict(state["optimiser"])

@@ -40,6 +40,7 @@ class Reinforce:
     """
 
     acts_in = "Discrete or Box"
+    is_one_region = False  # the baseline's many steps would make a region that compiles for minutes
 
     def __init__(
         self,

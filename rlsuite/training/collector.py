@@ -11,14 +11,22 @@ from torch import Tensor
 from rlsuite import random
 from rlsuite.experience import Batch, Environments, Step
 from rlsuite.training.episodes import EpisodeStatistics
-from rlsuite.training.execution import Execution, compiled
-from rlsuite.training.vector_steps import VectorSteps
+from rlsuite.training.execution import Execution
+from rlsuite.training.stopwatch import Stopwatch
+from rlsuite.training.vector_steps import STEPS_A_REGION, VectorSteps
 
 _SAMPLE_STREAM = 1
 
 
 class Actor(Protocol):
-    """An agent as the collector sees it."""
+    """An agent as the collector sees it.
+
+    Attributes:
+        is_one_region: its update is tensor operations only, to be compiled as a whole; else it compiles parts itself.
+    """
+
+    @property
+    def is_one_region(self) -> bool: ...
 
     def act(self, observation: Tensor, env_step: Tensor, began: Tensor, *, explore: bool) -> Tensor:
         """Actions for observations ``[S, E, ...]``.
@@ -49,7 +57,8 @@ class Collector:
     One vector step is always under way while the learner works: environments that step in threads or processes of
     their own then cost no time. What is learned does not depend on it, since the order of everything is fixed.
 
-    Sampling is compiled where ``execution`` says so, and collecting too where the environments are on the device.
+    Where the environments are on the device, collecting is compiled as ``execution`` says; a round that is short enough
+    joins its updates in one region, which is the worker's matter (``is_one_region``).
 
     Args:
         agent: chooses the actions.
@@ -83,7 +92,8 @@ class Collector:
         self.learning_starts_env_steps = learning_starts_env_steps
         round_env_steps = math.lcm(train_every_env_steps, environments.num_envs)
         self._round_env_steps = round_env_steps
-        self._updates = updates_per_train * (round_env_steps // train_every_env_steps)
+        self._vector_steps = round_env_steps // environments.num_envs
+        self.updates_a_round = updates_per_train * (round_env_steps // train_every_env_steps)
         self.env_steps = 0
         self._sampled = torch.zeros((), dtype=torch.int64, device=device)
         self._env_step = torch.zeros((), dtype=torch.int64, device=device)
@@ -95,17 +105,36 @@ class Collector:
         self._action = torch.empty(0)
         self._began = torch.ones(shape, dtype=torch.bool, device=device)
         self._arrived: Step | None = None  # a step received early, to be saved
-        self._draw = compiled(self._sample, execution)
-        self._gather = VectorSteps(self._step, environments, round_env_steps // environments.num_envs, execution)
+        self._watch = Stopwatch()
+        if not environments.on_device:
+            execution = "eager"
+        short = max(self._vector_steps, self.updates_a_round) <= STEPS_A_REGION
+        self.is_one_region = execution != "eager" and agent.is_one_region and short
+        # The rounds before learning starts are few, so that they do without a region of their own.
+        self._take = VectorSteps(
+            self._step, self._vector_steps, "eager" if self.is_one_region else execution, self._watch
+        )
         # A step is received early only to be saved, which environments on the device do themselves.
         self._receive = environments.receive if environments.on_device else self._receive_or_arrived
 
     def collect(self) -> int:
         if self._observation is None:
             self._begin(self.environments.reset())
-        self._gather()
+        self._take()
+        return self.count()
+
+    @property
+    def is_warm(self) -> bool:
+        has_begun = self._observation is not None
+        return has_begun and self.env_steps + self._round_env_steps >= self.learning_starts_env_steps
+
+    def gather(self) -> None:
+        for _ in range(self._vector_steps):
+            self._step()
+
+    def count(self) -> int:
         self.env_steps += self._round_env_steps
-        return self._updates if self.env_steps >= self.learning_starts_env_steps else 0
+        return self.updates_a_round if self.env_steps >= self.learning_starts_env_steps else 0
 
     def _begin(self, observation: Tensor) -> None:
         self._observation = observation.clone()
@@ -115,34 +144,30 @@ class Collector:
     def _step(self) -> None:
         assert self._observation is not None
         step = self._receive()
-        with self._gather.section("store"):
+        with self._watch("store"):
             self.replay.add(self._observation, self._action, step.with_clipped_reward() if self.clip_rewards else step)
             self.episodes.add(step)
         self._observation.copy_(step.observation)
         self._began.copy_(step.began)
         self._env_step += self.environments.num_envs
-        with self._gather.section("act"):
+        with self._watch("act"):
             self._action.copy_(self.agent.act(self._observation, self._env_step, self._began, explore=True))
-        with self._gather.section("environment"):
+        with self._watch("environment"):
             self.environments.send(self._action)
 
     def _receive_or_arrived(self) -> Step:
         if self._arrived is not None:
             step, self._arrived = self._arrived, None
             return step
-        with self._gather.section("environment"):
+        with self._watch("environment"):
             return self.environments.receive()
 
     def sample(self) -> Batch:
-        """The batch may be overwritten by the next call."""
-        return self._draw()
-
-    def _sample(self) -> Batch:
         self._sampled += 1
         return self.replay.sample(self.batch_size, random.key(self._seeds, _SAMPLE_STREAM, self._sampled))
 
     def statistics(self) -> dict[str, np.ndarray | float]:
-        return self.episodes.drain() | self._gather.stopwatch.fractions()
+        return self.episodes.drain() | self._watch.fractions()
 
     def state_dict(self) -> dict[str, Any]:
         state: dict[str, Any] = {

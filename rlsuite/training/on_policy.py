@@ -10,6 +10,7 @@ from rlsuite.experience import Environments
 from rlsuite.replay.rollout import Rollout, RolloutBatch
 from rlsuite.training.episodes import EpisodeStatistics
 from rlsuite.training.execution import Execution
+from rlsuite.training.stopwatch import Stopwatch
 from rlsuite.training.vector_steps import VectorSteps
 
 
@@ -54,7 +55,10 @@ class RolloutSource:
         self.episodes = EpisodeStatistics(*shape, device)
         self._env_step = torch.zeros((), dtype=torch.int64, device=device)
         self._observation: Tensor | None = None
-        self._gather = VectorSteps(self._step, environments, rollout.length, execution)
+        self._watch = Stopwatch()
+        self._gather = VectorSteps(
+            self._step, rollout.length, execution if environments.on_device else "eager", self._watch
+        )
 
     def collect(self) -> int:
         if self._observation is None:
@@ -65,11 +69,11 @@ class RolloutSource:
 
     def _step(self) -> None:
         assert self._observation is not None
-        with self._gather.section("act"):
+        with self._watch("act"):
             draw = self.agent.draw(self._observation, self._env_step)
-        with self._gather.section("environment"):
+        with self._watch("environment"):
             step = self.environments.step(self.agent.to_action(draw))
-        with self._gather.section("store"):
+        with self._watch("store"):
             self.rollout.add(self._observation, draw, step.with_clipped_reward() if self.clip_rewards else step)
             self.episodes.add(step)
         self._observation.copy_(step.observation)
@@ -79,7 +83,7 @@ class RolloutSource:
         return self.rollout.batch()
 
     def statistics(self) -> dict[str, np.ndarray | float]:
-        return self.episodes.drain() | self._gather.stopwatch.fractions()
+        return self.episodes.drain() | self._watch.fractions()
 
     def state_dict(self) -> dict[str, Any]:
         state: dict[str, Any] = {

@@ -2,21 +2,27 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
 
 
 class Stopwatch:
     """Adds up the seconds spent in named sections: ``with watch("environment"): ...``
 
-    On CUDA a section ends when its kernels are queued, not when they are done; only host work is told apart there.
+    Inside a compiled region, where no clock can be read, it does nothing. On CUDA a section ends when its kernels are
+    queued, not when they are done; only host work is told apart there.
     """
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
         self._started = time.perf_counter()
 
+    def __call__(self, section: str) -> AbstractContextManager[None]:
+        return nullcontext() if torch.compiler.is_compiling() else self._timed(section)
+
     @contextmanager
-    def __call__(self, section: str) -> Iterator[None]:
+    def _timed(self, section: str) -> Iterator[None]:
         started = time.perf_counter()
         try:
             yield

@@ -2,40 +2,32 @@
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 
-from rlsuite.experience import Environments
 from rlsuite.training.execution import Execution, compiled
 from rlsuite.training.stopwatch import Stopwatch
 
-_STEPS_A_REGION = 4  # at most: compiling takes time in proportion
+STEPS_A_REGION = 4  # at most: compiling takes time in proportion
 
 
 class VectorSteps:
-    """Calls ``step``, which takes one vector step of ``environments``, ``round_length`` times a call.
+    """Calls ``step`` ``round_length`` times a call, compiled as ``execution`` says; "collect" is the time it takes.
 
-    Where the environments are on the device, steps are compiled as ``execution`` says. No clock can be read inside a
-    region, so time is told apart by ``section`` only where there is none, and else counts as "collect".
+    Where nothing is compiled, ``step`` tells its time apart by sections of its own.
     """
 
-    def __init__(
-        self, step: Callable[[], None], environments: Environments, round_length: int, execution: Execution
-    ) -> None:
-        self._step, self._on_device = step, environments.on_device
-        self._region_length = math.gcd(round_length, _STEPS_A_REGION) if self._on_device else 1
+    def __init__(self, step: Callable[[], None], round_length: int, execution: Execution, stopwatch: Stopwatch) -> None:
+        self._step, self._stopwatch = step, stopwatch
+        self._is_compiled = execution != "eager"
+        self._region_length = math.gcd(round_length, STEPS_A_REGION) if self._is_compiled else 1
         self._regions = round_length // self._region_length
-        self._run_region = compiled(self._region, execution) if self._on_device else self._region
-        self.stopwatch = Stopwatch()
+        self._run_region = compiled(self._region, execution)
 
     def __call__(self) -> None:
         for _ in range(self._regions):
-            with self.stopwatch("collect") if self._on_device else nullcontext():
+            with self._stopwatch("collect") if self._is_compiled else nullcontext():
                 self._run_region()
 
     def _region(self) -> None:
         for _ in range(self._region_length):
             self._step()
-
-    def section(self, name: str) -> AbstractContextManager[None]:
-        """For use in ``step``: the time spent inside counts as ``name``."""
-        return nullcontext() if self._on_device else self.stopwatch(name)

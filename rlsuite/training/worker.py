@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from rlsuite.training.execution import Execution, compiled
 from rlsuite.training.stopwatch import Stopwatch
 
 B = TypeVar("B")
@@ -56,6 +58,25 @@ class Source(Protocol[B_co]):
     def close(self) -> None: ...
 
 
+class RoundSource(Source[B_co], Protocol[B_co]):
+    """A source whose rounds are short, and tensor operations only: one region can hold a round and its updates."""
+
+    updates_a_round: int
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether the next round pays for updates."""
+        ...
+
+    def gather(self) -> None:
+        """``collect`` without what the host keeps count of."""
+        ...
+
+    def count(self) -> int:
+        """What ``collect`` counts on the host; returns what it returns."""
+        ...
+
+
 class TrainingError(Exception):
     """Training cannot go on; the message says where and why, for people."""
 
@@ -67,6 +88,8 @@ class Worker(Generic[B]):
         learner, source: see the protocols.
         evaluation: called with nothing, returns per-seed numbers ``[S]``.
         seeds: their names, for messages.
+        execution: of sampling and updating; they must be tensor operations only where this is not "eager".
+        rounds: the source again, where all of a round is to be one region.
     """
 
     def __init__(
@@ -75,12 +98,19 @@ class Worker(Generic[B]):
         source: Source[B],
         evaluation: Callable[[], dict[str, np.ndarray]] | None = None,
         seeds: Sequence[int] | None = None,
+        execution: Execution = "eager",
+        rounds: RoundSource[B] | None = None,
     ) -> None:
         self.learner, self.source, self.evaluation, self.seeds = learner, source, evaluation, seeds
         self.updates = 0
         self._sums: dict[str, Tensor] = {}
         self._summed = 0
         self._watch = Stopwatch()
+        # Where rounds are regions, only the few before the source is warm are not.
+        self._rounds = rounds
+        self._whole_round = compiled(self._gather_and_learn, execution)
+        self._learns_compiled = execution != "eager" and rounds is None
+        self._learn = compiled(self._sample_and_update, execution if rounds is None else "eager")
 
     @property
     def env_steps(self) -> int:
@@ -98,21 +128,38 @@ class Worker(Generic[B]):
                 break
 
     def _round(self) -> None:
+        if self._rounds is not None and self._rounds.is_warm:
+            with self._watch("round"):
+                self._accumulate(self._whole_round(), self._rounds.count())
+            return
         for _ in range(self.source.collect()):
-            with self._watch("sample"):
-                batch = self.source.sample()
-            with self._watch("learn"):
-                self._accumulate(self.learner.update(batch))
-            self.updates += 1
+            with self._watch("learn") if self._learns_compiled else nullcontext():
+                self._accumulate(self._learn(), 1)
 
-    def _accumulate(self, metrics: Metrics) -> None:
+    def _gather_and_learn(self) -> Metrics:
+        assert self._rounds is not None
+        self._rounds.gather()
+        totals = self._sample_and_update()
+        for _ in range(self._rounds.updates_a_round - 1):
+            metrics = self._sample_and_update()
+            totals = {name: total + metrics[name] for name, total in totals.items()}
+        return totals
+
+    def _sample_and_update(self) -> Metrics:
+        with self._watch("sample"):
+            batch = self.source.sample()
+        with self._watch("learn"):
+            return self.learner.update(batch)
+
+    def _accumulate(self, totals: Metrics, updates: int) -> None:
         # Sums stay on the device; they are fetched once per log interval.
-        for name, value in metrics.items():
+        for name, value in totals.items():
             if name in self._sums:
                 self._sums[name] += value
             else:
                 self._sums[name] = value.clone()
-        self._summed += 1
+        self._summed += updates
+        self.updates += updates
 
     def measurements(self) -> Measured:
         """Means since the last call of what updates returned, and the source's statistics; starts over.

@@ -9,20 +9,24 @@ from agents.configs import DDPGConfig, DQNConfig, ReinforceConfig
 from agents.crews import build_worker
 from agents.runs import Run
 
+# Rounds of few vector steps and updates are one region, others several.
 SMALL = {"hidden": (16,), "seeds": 2, "num_envs": 4, "threads": 1}
 REPLAY = {"learning_starts_env_steps": 32, "replay_capacity": 200, "batch_size": 8, "train_every_env_steps": 4}
+LONG_ROUNDS = {"updates_per_train": 5}
 CONFIGS = {
     "dqn": DQNConfig(env="rlsuite/CartPole-v1", target_period_updates=5, n_step=3, **REPLAY, **SMALL),
+    "dqn, long rounds": DQNConfig(env="rlsuite/CartPole-v1", target_averaging=0.1, **REPLAY | LONG_ROUNDS, **SMALL),
+    "ddpg, delayed": DDPGConfig(env="rlsuite/Pendulum-v1", actor_period_updates=3, **REPLAY, **SMALL),
     "ddpg": DDPGConfig(env="rlsuite/Pendulum-v1", noise="ornstein-uhlenbeck", random_env_steps=40, **REPLAY, **SMALL),
     "reinforce": ReinforceConfig(env="rlsuite/CartPole-v1", rollout_env_steps=32, **SMALL),
 }
 
 
-@pytest.mark.parametrize("agent", CONFIGS)
-def test_a_compiled_run_equals_an_eager_one(agent, tmp_path, caplog):
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_compiled_run_equals_an_eager_one(name, tmp_path, caplog):
     states = []
     for execution in ("eager", "compile"):
-        worker = build_worker(Run(tmp_path, agent, replace(CONFIGS[agent], execution=execution)))
+        worker = build_worker(Run(tmp_path, name.partition(",")[0], replace(CONFIGS[name], execution=execution)))
         while worker.env_steps < 160:
             worker.advance(160)
         states.append(worker.state_dict())
