@@ -11,11 +11,11 @@ from torch import Tensor
 from rlsuite import random
 from rlsuite.experience import Batch, Environments, Step
 from rlsuite.training.episodes import EpisodeStatistics
-from rlsuite.training.execution import Execution
+from rlsuite.training.execution import Execution, compiled
 from rlsuite.training.stopwatch import Stopwatch
-from rlsuite.training.vector_steps import STEPS_A_REGION, VectorSteps
 
 _SAMPLE_STREAM = 1
+_SHORT_ROUND = 2  # vector steps, and updates: a region's compiling takes time in proportion
 
 
 class Actor(Protocol):
@@ -108,19 +108,19 @@ class Collector:
         self._watch = Stopwatch()
         if not environments.on_device:
             execution = "eager"
-        short = max(self._vector_steps, self.updates_a_round) <= STEPS_A_REGION
+        short = max(self._vector_steps, self.updates_a_round) <= _SHORT_ROUND
         self.is_one_region = execution != "eager" and agent.is_one_region and short
         # The rounds before learning starts are few, so that they do without a region of their own.
-        self._take = VectorSteps(
-            self._step, self._vector_steps, "eager" if self.is_one_region else execution, self._watch
-        )
+        self._take_step = compiled(self._step, "eager" if self.is_one_region else execution)
         # A step is received early only to be saved, which environments on the device do themselves.
         self._receive = environments.receive if environments.on_device else self._receive_or_arrived
 
     def collect(self) -> int:
         if self._observation is None:
             self._begin(self.environments.reset())
-        self._take()
+        for _ in range(self._vector_steps):
+            with self._watch("collect"):
+                self._take_step()
         return self.count()
 
     @property

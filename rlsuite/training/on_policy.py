@@ -9,9 +9,8 @@ from torch import Tensor
 from rlsuite.experience import Environments
 from rlsuite.replay.rollout import Rollout, RolloutBatch
 from rlsuite.training.episodes import EpisodeStatistics
-from rlsuite.training.execution import Execution
+from rlsuite.training.execution import Execution, compiled
 from rlsuite.training.stopwatch import Stopwatch
-from rlsuite.training.vector_steps import VectorSteps
 
 
 class PolicyActor(Protocol):
@@ -56,14 +55,14 @@ class RolloutSource:
         self._env_step = torch.zeros((), dtype=torch.int64, device=device)
         self._observation: Tensor | None = None
         self._watch = Stopwatch()
-        self._gather = VectorSteps(
-            self._step, rollout.length, execution if environments.on_device else "eager", self._watch
-        )
+        self._take_step = compiled(self._step, execution if environments.on_device else "eager")
 
     def collect(self) -> int:
         if self._observation is None:
             self._observation = self.environments.reset().clone()
-        self._gather()
+        for _ in range(self.rollout.length):
+            with self._watch("collect"):
+                self._take_step()
         self.env_steps += self.rollout.length * self.environments.num_envs
         return 1
 

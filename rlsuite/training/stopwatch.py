@@ -10,12 +10,14 @@ import torch
 class Stopwatch:
     """Adds up the seconds spent in named sections: ``with watch("environment"): ...``
 
-    Inside a compiled region, where no clock can be read, it does nothing. On CUDA a section ends when its kernels are
-    queued, not when they are done; only host work is told apart there.
+    The time of a section inside another counts for the inner one only. Inside a compiled region, where no clock can be
+    read, it does nothing. On CUDA a section ends when its kernels are queued, not when they are done; only host work is
+    told apart there.
     """
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
+        self._inner_seconds = 0.0  # of the sections inside the present one
         self._started = time.perf_counter()
 
     def __call__(self, section: str) -> AbstractContextManager[None]:
@@ -23,11 +25,14 @@ class Stopwatch:
 
     @contextmanager
     def _timed(self, section: str) -> Iterator[None]:
-        started = time.perf_counter()
+        started, before = time.perf_counter(), self._inner_seconds
+        self._inner_seconds = 0.0
         try:
             yield
         finally:
-            self._seconds[section] = self._seconds.get(section, 0.0) + time.perf_counter() - started
+            seconds = time.perf_counter() - started
+            self._seconds[section] = self._seconds.get(section, 0.0) + seconds - self._inner_seconds
+            self._inner_seconds = before + seconds
 
     def fractions(self) -> dict[str, float]:
         """``time/<section>_fraction`` of the wall time since the last call; starts over."""

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
@@ -109,7 +108,6 @@ class Worker(Generic[B]):
         # Where rounds are regions, only the few before the source is warm are not.
         self._rounds = rounds
         self._whole_round = compiled(self._gather_and_learn, execution)
-        self._learns_compiled = execution != "eager" and rounds is None
         self._learn = compiled(self._sample_and_update, execution if rounds is None else "eager")
 
     @property
@@ -133,7 +131,7 @@ class Worker(Generic[B]):
                 self._accumulate(self._whole_round(), self._rounds.count())
             return
         for _ in range(self.source.collect()):
-            with self._watch("learn") if self._learns_compiled else nullcontext():
+            with self._watch("learn"):
                 self._accumulate(self._learn(), 1)
 
     def _gather_and_learn(self) -> Metrics:
