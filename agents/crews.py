@@ -90,7 +90,7 @@ def build_worker(run: Run) -> Worker[Any]:
         evaluation,
         run.seeds,
         execution=config.execution if agent.is_one_region else "eager",
-        rounds=source if isinstance(source, Collector) and source.is_one_region else None,
+        rounds=source if isinstance(source, Collector) and source.round_is_one_region else None,
     )
 
 

@@ -355,6 +355,6 @@ def _available_device(name: torch.device | str) -> torch.device:
     """The device, if something can be put there."""
     try:
         return torch.zeros(1, device=name).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"device {str(name)!r} is not available here: {reason}") from None

@@ -58,7 +58,7 @@ class Collector:
     their own then cost no time. What is learned does not depend on it, since the order of everything is fixed.
 
     Where the environments are on the device, collecting is compiled as ``execution`` says; a round that is short enough
-    joins its updates in one region, which is the worker's matter (``is_one_region``).
+    joins its updates in one region, which is the worker's matter (``round_is_one_region``).
 
     Args:
         agent: chooses the actions.
@@ -109,9 +109,9 @@ class Collector:
         if not environments.on_device:
             execution = "eager"
         short = max(self._vector_steps, self.updates_a_round) <= _SHORT_ROUND
-        self.is_one_region = execution != "eager" and agent.is_one_region and short
+        self.round_is_one_region = execution != "eager" and agent.is_one_region and short
         # The rounds before learning starts are few, so that they do without a region of their own.
-        self._take_step = compiled(self._step, "eager" if self.is_one_region else execution)
+        self._take_step = compiled(self._step, "eager" if self.round_is_one_region else execution)
         # A step is received early only to be saved, which environments on the device do themselves.
         self._receive = environments.receive if environments.on_device else self._receive_or_arrived
 

@@ -4,38 +4,34 @@ Both: batch 32, one update every 4 env steps, Nature network, Huber loss, gradie
 double) targets copied every 1,000 env steps, all cores.
 """
 
-import tempfile
-import time
-from pathlib import Path
 from typing import Any
 
+from benchmarks.ours import learning_crew, training_speed
 from benchmarks.peers import STABLE_BASELINES3, learning_speed, stable_baselines3
 from benchmarks.rounds import alternate, row
 
+from agents.configs import DQNConfig
+
 _REPLAY = 10_000
 _WARM_UP = 1_000
-_ENV_STEPS = 600  # of one round
+_ROUND_SECONDS = 6.0
+_PEER_ENV_STEPS = 600  # of one round
 
 
 def rows() -> list[dict[str, Any]]:
-    with tempfile.TemporaryDirectory() as folder:
-        worker = _rlsuite(Path(folder))
-        peer = learning_speed(_peer(), _ENV_STEPS)
-        shares: dict[str, list[float]] = {}
+    shares: dict[str, list[float]] = {}
+    with learning_crew("dqn", _config(), updates=25) as crew:
+        speed = training_speed(crew, 1, "env_steps", _ROUND_SECONDS)
 
         def ours() -> float:
-            worker.measurements()  # the peer's turn is not to count
-            before, started = worker.env_steps, time.perf_counter()
-            while worker.env_steps < before + _ENV_STEPS:
-                worker._round()
-            seconds = time.perf_counter() - started
-            for name, share in worker.measurements().items():
+            crew.measurements()  # the peer's turn is not to count
+            env_steps_a_second = speed()
+            for name, share in crew.measurements().items():
                 if name.startswith("time/"):
                     shares.setdefault(name, []).append(float(share))
-            return (worker.env_steps - before) / seconds
+            return env_steps_a_second
 
-        figures = alternate(ours, peer)
-        worker.close()
+        figures = alternate(ours, learning_speed(_peer(), _PEER_ENV_STEPS))
     found = [row("DQN on Pong, learning", "env steps/s", STABLE_BASELINES3, figures)]
     for name, values in shares.items():
         section = name.removeprefix("time/").removesuffix("_fraction")
@@ -45,12 +41,8 @@ def rows() -> list[dict[str, Any]]:
     return found
 
 
-def _rlsuite(folder: Path) -> Any:
-    from agents.configs import DQNConfig
-    from agents.crews import build_worker
-    from agents.runs import create
-
-    config = DQNConfig(
+def _config() -> DQNConfig:
+    return DQNConfig(
         env="ALE/Pong-v5",
         num_envs=8,
         batch_size=32,
@@ -63,13 +55,7 @@ def _rlsuite(folder: Path) -> Any:
         replay_capacity=_REPLAY,
         learning_starts_env_steps=_WARM_UP,
         execution="compile",
-        wandb="disabled",
-        runs=str(folder),
     )
-    worker = build_worker(create("dqn", config))
-    while worker.env_steps < _WARM_UP + 100:
-        worker._round()
-    return worker
 
 
 def _peer() -> Any:

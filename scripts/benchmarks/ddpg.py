@@ -5,55 +5,38 @@ alone, from a full replay. Both have all cores: ours gives each a tile of the se
 Else operations share them.
 """
 
-import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from benchmarks.ours import learning_crew, training_speed
 from benchmarks.peers import STABLE_BASELINES3, stable_baselines3, with_all_cores
 from benchmarks.rounds import alternate, row
 
+from agents.configs import DDPGConfig
+
 _TRANSITIONS = 5_000
 _UPDATES = 100  # of one round of the peer
-_ROUND_SECONDS = 3.0
 
 
 def rows() -> list[dict[str, Any]]:
     found = []
     for seeds in (1, 8):
-        crew = _rlsuite(seeds)
-
-        def ours(crew: Any = crew, seeds: int = seeds) -> float:
-            before, started = crew.updates, time.perf_counter()
-            while time.perf_counter() < started + _ROUND_SECONDS:
-                crew.advance(1 << 60, "updates")
-            return seeds * (crew.updates - before) / (time.perf_counter() - started)
-
-        figures = alternate(ours, with_all_cores(_peer()))
-        crew.close()
+        with learning_crew("ddpg", _config(seeds), _UPDATES) as crew:
+            figures = alternate(training_speed(crew, seeds, "updates"), with_all_cores(_peer()))
         found.append(row(f"DDPG updates, {seeds} seed(s)", "updates/s over all seeds", STABLE_BASELINES3, figures))
     return found
 
 
-def _rlsuite(seeds: int) -> Any:
-    from agents.configs import DDPGConfig
-    from agents.crews import build_crew
-    from agents.runs import create
-
-    config = DDPGConfig(
+def _config(seeds: int) -> DDPGConfig:
+    return DDPGConfig(
         env="rlsuite/Pendulum-v1",
         seeds=seeds,
         total_env_steps=1_000_000,
         replay_capacity=_TRANSITIONS,
         learning_starts_env_steps=_TRANSITIONS,
-        wandb="disabled",
-        runs=tempfile.mkdtemp(),
     )
-    crew = build_crew(create("ddpg", config))
-    while crew.updates < _UPDATES:
-        crew.advance(config.total_env_steps, "env_steps")
-    return crew
 
 
 def _peer() -> Callable[[], float]:

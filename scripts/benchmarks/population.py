@@ -11,21 +11,22 @@ the seeds of a tile, measured in the same run in as many processes of one thread
 import itertools
 import multiprocessing
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from benchmarks.ours import learning_crew, training_speed
 from benchmarks.peers import STABLE_BASELINES3, learning_speed, stable_baselines3
 from benchmarks.rounds import alternate, row
+
+from agents.configs import DQNConfig
 
 _SEEDS = (1, 10, 32)
 _ENV_STEPS_AN_UPDATE = 10
 _BATCH = 128
 _WIDTHS = (4, 120, 84, 2)
 _LEARNING_STARTS = 1_000
-_ROUND_SECONDS = 3.0
 _PEER_ENV_STEPS = 3_000
 # Env steps a second of PureJaxRL (JAX on the CPU) on another day, on two cores of an AMD EPYC: for orientation.
 _PUREJAXRL = {1: 38_500, 10: 41_600, 32: 44_300}
@@ -34,58 +35,39 @@ _PUREJAXRL = {1: 38_500, 10: 41_600, 32: 44_300}
 def rows() -> list[dict[str, Any]]:
     found = []
     for seeds in _SEEDS:
-        ours = _rlsuite(seeds)
-        name, unit = f"DQN on CartPole, {seeds} seed(s)", "env steps/s over all seeds"
-        if seeds == 1:
-            found.append(row(name, unit, STABLE_BASELINES3, alternate(ours.measure, _peer())))
-        figures = alternate(ours.measure, _limit(seeds))
+        started = time.perf_counter()
+        with learning_crew("dqn", _config(seeds), updates=100) as crew:
+            seconds_to_start = time.perf_counter() - started
+            ours = training_speed(crew, seeds, "env_steps")
+            name, unit = f"DQN on CartPole, {seeds} seed(s)", "env steps/s over all seeds"
+            if seeds == 1:
+                found.append(row(name, unit, STABLE_BASELINES3, alternate(ours, _peer())))
+            figures = alternate(ours, _limit(seeds))
         found.append(row(name, unit, "bare products", figures))
         quoted = _PUREJAXRL[seeds]
         found.append(found[-1] | {"peer": "PureJaxRL, quoted", "peer_value": quoted, "ratio": figures[0] / quoted})
-        found.append({"name": "  until it learned, compiling included", "value": ours.seconds_to_start, "unit": "s"})
-        ours.close()
+        found.append({"name": "  until it learned, compiling included", "value": seconds_to_start, "unit": "s"})
     return found
 
 
-class _rlsuite:
-    def __init__(self, seeds: int) -> None:
-        from agents.configs import DQNConfig
-        from agents.crews import build_crew
-        from agents.runs import create
-
-        config = DQNConfig(
-            env="rlsuite/CartPole-v1",
-            seeds=seeds,
-            num_envs=_ENV_STEPS_AN_UPDATE,
-            total_env_steps=500_000,
-            hidden=_WIDTHS[1:-1],
-            batch_size=_BATCH,
-            learning_rate=(2.5e-4,),
-            replay_capacity=10_000,
-            learning_starts_env_steps=_LEARNING_STARTS,
-            train_every_env_steps=_ENV_STEPS_AN_UPDATE,
-            target_period_updates=50,
-            epsilon_decay_env_steps=250_000,
-            max_gradient_norm=None,
-            double=False,
-            loss="mse",
-            wandb="disabled",
-            runs=tempfile.mkdtemp(),
-        )
-        started = time.perf_counter()
-        self.seeds, self.crew = seeds, build_crew(create("dqn", config))
-        while self.crew.updates < 100:
-            self.crew.advance(config.total_env_steps, "env_steps")
-        self.seconds_to_start = time.perf_counter() - started
-
-    def measure(self) -> float:
-        before, started = self.crew.env_steps, time.perf_counter()
-        while time.perf_counter() < started + _ROUND_SECONDS:
-            self.crew.advance(1 << 60, "env_steps")
-        return self.seeds * (self.crew.env_steps - before) / (time.perf_counter() - started)
-
-    def close(self) -> None:
-        self.crew.close()
+def _config(seeds: int) -> DQNConfig:
+    return DQNConfig(
+        env="rlsuite/CartPole-v1",
+        seeds=seeds,
+        num_envs=_ENV_STEPS_AN_UPDATE,
+        total_env_steps=500_000,
+        hidden=_WIDTHS[1:-1],
+        batch_size=_BATCH,
+        learning_rate=(2.5e-4,),
+        replay_capacity=10_000,
+        learning_starts_env_steps=_LEARNING_STARTS,
+        train_every_env_steps=_ENV_STEPS_AN_UPDATE,
+        target_period_updates=50,
+        epsilon_decay_env_steps=250_000,
+        max_gradient_norm=None,
+        double=False,
+        loss="mse",
+    )
 
 
 def _limit(seeds: int) -> Callable[[], float]:

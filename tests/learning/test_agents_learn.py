@@ -1,12 +1,14 @@
 """Every agent really learns something, in seconds: two seeds as one program, far from what acting at random brings."""
 
+from typing import Any
+
 import pytest
 
 from agents.configs import DDPGConfig, DQNConfig, ReinforceConfig
 from agents.crews import build_worker
 from agents.runs import Run
 
-COMMON = {"seeds": 2, "evaluation_episodes": 10, "threads": 1, "execution": "eager"}
+COMMON: dict[str, Any] = {"hidden": (64, 64), "seeds": 2, "evaluation_episodes": 10, "threads": 1, "execution": "eager"}
 CASES = {
     # Random actions keep the pole up for 22 steps of 500.
     "dqn": (
@@ -14,7 +16,6 @@ CASES = {
             env="rlsuite/CartPole-v1",
             total_env_steps=10_000,
             num_envs=8,
-            hidden=(64, 64),
             learning_rate=(5e-4,),
             n_step=3,
             batch_size=64,
@@ -34,7 +35,6 @@ CASES = {
             total_env_steps=60_000,
             num_envs=16,
             rollout_env_steps=2_048,
-            hidden=(64, 64),
             discount=(0.98,),
             learning_rate=(1e-2,),
             baseline_learning_rate=(1e-2,),
@@ -48,7 +48,6 @@ CASES = {
             env="rlsuite/Pendulum-v1",
             total_env_steps=5_000,
             num_envs=4,
-            hidden=(64, 64),
             discount=(0.98,),
             batch_size=128,
             random_env_steps=1_000,
