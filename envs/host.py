@@ -2,6 +2,7 @@
 
 import os
 import signal
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
@@ -43,6 +44,8 @@ def make_host_vector(
     if vectorization == "async":
         wrappers.append(partial(_leave_interrupts_to, os.getpid()))
     try:
+        if _is_made_by(spec, "mujoco"):
+            _say_once_what_mujoco_warns_of()
         return gymnasium.make_vec(
             spec,
             num_envs,
@@ -69,10 +72,25 @@ def _leave_interrupts_to(main_process: int, env: gymnasium.Env[Any, Any]) -> gym
     return env
 
 
+def _is_made_by(spec: EnvSpec, simulator: str) -> bool:
+    return isinstance(spec.entry_point, str) and spec.entry_point.startswith(f"gymnasium.envs.{simulator}")
+
+
+def _say_once_what_mujoco_warns_of() -> None:
+    """MuJoCo itself writes a warning for every copy made of a model: thirty in the midst of each evaluation."""
+    import mujoco
+
+    mujoco.set_mju_user_warning(_warn)
+
+
+def _warn(message: str) -> None:
+    category = DeprecationWarning if "deprecated" in message else RuntimeWarning  # the former is the model's author's
+    warnings.warn(f"MuJoCo: {message}", category, stacklevel=2)
+
+
 def _remedy(spec: EnvSpec) -> str:
-    entry_point = spec.entry_point if isinstance(spec.entry_point, str) else ""
     for extra in ("box2d", "mujoco"):
-        if entry_point.startswith(f"gymnasium.envs.{extra}"):
+        if _is_made_by(spec, extra):
             return f'Install them: pip install "gymnasium[{extra}]"'
     return "Install them, then try again."
 

@@ -229,3 +229,10 @@ def test_environments_to_be_watched_show_pictures() -> None:
     pictures = environments.render()
     assert pictures is not None and [picture.shape for picture in pictures] == [(400, 600, 3)] * 2
     assert pictures[0].dtype == np.uint8
+
+
+@needs_mujoco
+def test_a_simulators_warnings_are_said_once(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.warns(DeprecationWarning, match="MuJoCo: .* is deprecated"):
+        make_environments("HalfCheetah-v5", [0], 3).close()
+    assert capfd.readouterr().err == ""
