@@ -100,7 +100,12 @@ class DQN:
             value = values.gather(-1, batch.action.unsqueeze(-1)).squeeze(-1)
             distance = F.huber_loss if self.config.loss == "huber" else F.mse_loss
             losses = distance(value, target, reduction="none").mean(dim=1)
-            return losses, {"loss/td": losses, "value/q": value.mean(dim=1)}
+            # A spread of nothing is a network that sees nothing.
+            return losses, {
+                "loss/td": losses,
+                "value/q": value.mean(dim=1),
+                "value/q_std": value.std(dim=1, correction=0),
+            }
 
         slope, metrics = gradient(loss, self.online)
         if self.config.max_gradient_norm is not None:

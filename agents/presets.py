@@ -11,6 +11,7 @@ from agents.registry import nearest
 # below 350 here: with discount 0.99 so few copies do not carry the values far enough. Averaged targets and three-step
 # returns do, and the falling learning rate steadies the last policy.
 _DQN_CARTPOLE = {
+    "num_envs": 8,
     "total_env_steps": 50_000,
     "learning_rate": (5e-4,),
     "final_learning_rate_fraction": 0.0,
@@ -74,6 +75,22 @@ _DQN_ATARI = {
     "evaluate_every_env_steps": 250_000,
     "log_every_env_steps": 2_000,
     "checkpoint_every_seconds": 1_800.0,
+}
+
+# Young and Tian (2019) with an update every four frames instead of each, by Adam instead of centred RMSProp.
+_DQN_MINATAR = {
+    "num_envs": 8,
+    "total_env_steps": 1_000_000,
+    "learning_rate": (2.5e-4,),
+    "replay_capacity": 100_000,
+    "learning_starts_env_steps": 5_000,
+    "train_every_env_steps": 8,
+    "updates_per_train": 2,
+    "target_period_updates": 250,
+    "epsilon_decay_env_steps": 100_000,
+    "epsilon_end": (0.05,),
+    "evaluate_every_env_steps": 50_000,
+    "log_every_env_steps": 4_000,
 }
 
 # Ours. Rollouts of half this length left two of ten seeds on CartPole-v1 below 480.
@@ -146,6 +163,21 @@ _DDPG_MOUNTAIN_CAR = {
     "learning_starts_env_steps": 10_000,
 }
 
+# Ours, for a lane kept within a minute.
+_DDPG_DRIVE = {
+    "total_env_steps": 10_000,
+    "num_envs": 8,
+    "hidden": (64, 64),
+    "train_every_env_steps": 8,
+    "updates_per_train": 2,
+    "random_env_steps": 2_000,
+    "learning_starts_env_steps": 2_000,
+    "replay_capacity": 100_000,
+    "target_averaging": 0.01,
+    "evaluate_every_env_steps": 2_000,
+    "log_every_env_steps": 400,
+}
+
 # Ours. Rewards of an economy say little about the share to save: a tenth too little costs 0.4 % of consumption. So
 # rollouts are long. Less exploration (a log standard deviation of -1.5 at first) did no better.
 _REINFORCE_ECONOMY = {
@@ -185,6 +217,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "LunarLander": _DQN_LUNAR_LANDER,
         "MountainCar": _DQN_MOUNTAIN_CAR,
         "Atari": _DQN_ATARI,
+        "MinAtar": _DQN_MINATAR,
     },
     "reinforce": {
         "CartPole": _REINFORCE_CARTPOLE,
@@ -202,6 +235,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "Hopper": _DDPG_MUJOCO,
         "Walker2d": _DDPG_MUJOCO,
         "Ant": _DDPG_MUJOCO,
+        "Drive": _DDPG_DRIVE,
         "InvertedPendulum": _DDPG_MUJOCO | {"total_env_steps": 100_000},
     }
     | {name: _DDPG_ECONOMY | {"discount": discount} for name, discount in _ECONOMIES.items()},
@@ -209,10 +243,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def family(env_id: str) -> str:
-    """``rlsuite/CartPole-v1`` and ``CartPole-v1`` are of the family CartPole, all of ``ALE/`` of Atari."""
+    """``rlsuite/CartPole-v1`` and ``CartPole-v1`` are one family; so are all games of ALE, and of MinAtar."""
     if env_id.startswith("ALE/"):
         return "Atari"
-    return env_id.split(":")[-1].split("/")[-1].rsplit("-v", 1)[0]
+    name = env_id.split(":")[-1].split("/")[-1].rsplit("-v", 1)[0]
+    return "MinAtar" if name.startswith("MinAtar-") else name
 
 
 def preset(agent: str, env_id: str, name: str = "auto") -> dict[str, Any]:

@@ -27,6 +27,20 @@ def _flat_features(layers: nn.Sequential, shape: Sequence[int]) -> int:
         return int(layers(torch.zeros(1, *shape)).flatten(1).shape[1])
 
 
+def _he(layers: nn.Sequential) -> nn.Sequential:
+    """The layers with weights drawn after He et al. (2015), which keep the variance through ReLUs, and no bias.
+
+    torch's own are smaller by a factor of 2.4. After four layers of these, what moves in Pong changes a feature by 0.001,
+    against 0.03 here; a Q-network then learns the unchanging background first, and one of ours died of it.
+    """
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+    return layers
+
+
 def nature(shape: Sequence[int], features: int = 512) -> nn.Sequential:
     """The encoder of Mnih et al. (2015) on ``[C, H, W]`` pixels (4 x 84 x 84 there): three convolutions, one layer."""
     convolutions = nn.Sequential(
@@ -38,7 +52,7 @@ def nature(shape: Sequence[int], features: int = 512) -> nn.Sequential:
         nn.ReLU(),
         nn.Flatten(),
     )
-    return nn.Sequential(*convolutions, nn.Linear(_flat_features(convolutions, shape), features), nn.ReLU())
+    return _he(nn.Sequential(*convolutions, nn.Linear(_flat_features(convolutions, shape), features), nn.ReLU()))
 
 
 class Residual(nn.Module):
@@ -76,7 +90,7 @@ def impala(shape: Sequence[int], features: int = 256, widths: Sequence[int] = (1
 def small(shape: Sequence[int], features: int = 128, channels: int = 16) -> nn.Sequential:
     """One 3 x 3 convolution and one layer: the encoder of MinAtar's own agents (Young and Tian, 2019)."""
     convolutions = nn.Sequential(nn.Conv2d(shape[0], channels, kernel_size=3), nn.ReLU(), nn.Flatten())
-    return nn.Sequential(*convolutions, nn.Linear(_flat_features(convolutions, shape), features), nn.ReLU())
+    return _he(nn.Sequential(*convolutions, nn.Linear(_flat_features(convolutions, shape), features), nn.ReLU()))
 
 
 def lenet(shape: Sequence[int], classes: int) -> nn.Sequential:
