@@ -30,8 +30,8 @@ def _flat_features(layers: nn.Sequential, shape: Sequence[int]) -> int:
 def _he(layers: nn.Sequential) -> nn.Sequential:
     """The layers with weights drawn after He et al. (2015), which keep the variance through ReLUs, and no bias.
 
-    torch's own are smaller by a factor of 2.4. After four layers of these, what moves in Pong changes a feature by 0.001,
-    against 0.03 here; a Q-network then learns the unchanging background first, and one of ours died of it.
+    torch's own are smaller by a factor of 2.4. After four layers of these, what moves in Pong changes a feature by
+    0.001, against 0.03 here; a Q-network then learns the unchanging background first, and one of ours died of it.
     """
     for layer in layers:
         if isinstance(layer, nn.Conv2d | nn.Linear):
