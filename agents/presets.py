@@ -144,8 +144,7 @@ _DDPG_MUJOCO = {
     "log_every_env_steps": 2_000,
 }
 
-# The zoo's values for LunarLanderContinuous-v2 (300,000 steps there) and MountainCarContinuous-v0, with the paper's
-# correlated noise, without which a car in a valley never swings.
+# The zoo's values for LunarLanderContinuous-v2 (300,000 steps there).
 _DDPG_LUNAR_LANDER = {
     "total_env_steps": 300_000,
     "discount": (0.98,),
@@ -154,8 +153,14 @@ _DDPG_LUNAR_LANDER = {
     "learning_starts_env_steps": 10_000,
     "evaluate_every_env_steps": 10_000,
 }
+# Ours, with the paper's correlated noise, without which a car in a valley never swings.
 _DDPG_MOUNTAIN_CAR = {
-    "total_env_steps": 100_000,
+    "total_env_steps": 60_000,
+    "num_envs": 4,
+    "hidden": (64, 64),
+    "batch_size": 128,
+    "train_every_env_steps": 4,
+    "updates_per_train": 2,
     "replay_capacity": 200_000,
     "noise": "ornstein-uhlenbeck",
     "noise_scale": 0.5,
