@@ -188,6 +188,7 @@ _DDPG_DRIVE = {
     "evaluate_every_env_steps": 2_000,
     "log_every_env_steps": 400,
 }
+_DDPG_DRIVE_PIXELS = _DDPG_DRIVE | {"batch_size": 64, "replay_capacity": 20_000}
 
 # Ours. Rewards of an economy say little about the share to save: a tenth too little costs 0.4 % of consumption. So
 # rollouts are long. Less exploration (a log standard deviation of -1.5 at first) did no better.
@@ -247,6 +248,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "Walker2d": _DDPG_MUJOCO,
         "Ant": _DDPG_MUJOCO,
         "Drive": _DDPG_DRIVE,
+        "DrivePixels": _DDPG_DRIVE_PIXELS,
         "InvertedPendulum": _DDPG_MUJOCO | {"total_env_steps": 100_000},
     }
     | {name: _DDPG_ECONOMY | {"discount": discount} for name, discount in _ECONOMIES.items()},
