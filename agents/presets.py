@@ -188,7 +188,13 @@ _DDPG_DRIVE = {
     "evaluate_every_env_steps": 2_000,
     "log_every_env_steps": 400,
 }
-_DDPG_DRIVE_PIXELS = _DDPG_DRIVE | {"batch_size": 64, "replay_capacity": 20_000}
+# From pictures, at the learning rates of the state, the actor steers one way only and does not come back.
+_DDPG_DRIVE_PIXELS = _DDPG_DRIVE | {
+    "batch_size": 64,
+    "replay_capacity": 20_000,
+    "actor_learning_rate": (1e-4,),
+    "critic_learning_rate": (3e-4,),
+}
 
 # Ours. Rewards of an economy say little about the share to save: a tenth too little costs 0.4 % of consumption. So
 # rollouts are long. Less exploration (a log standard deviation of -1.5 at first) did no better.
