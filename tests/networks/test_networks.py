@@ -74,3 +74,15 @@ def test_the_reader_answers_from_the_last_output(cell):
     sequence = torch.randn(4, 6, 3)
     outputs, _ = network[0].recurrent(sequence)
     assert torch.equal(network(sequence), network[1](outputs[:, -1]))
+
+
+def test_a_ball_on_a_plain_background_reaches_the_features():
+    screens = torch.full((20, 4, 84, 84), 87, dtype=torch.uint8)
+    for k, screen in enumerate(screens):
+        for frame in range(4):
+            screen[frame, 40:43, 3 * k + 2 * frame : 3 * k + 2 * frame + 2] = 236
+    torch.manual_seed(0)
+    network, _ = encoder(Box(0, 255, (4, 84, 84), np.uint8), "nature")
+    with torch.no_grad():
+        features = network(screens)
+    assert features.std(dim=0).mean() > 0.005
