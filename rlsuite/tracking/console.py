@@ -75,7 +75,10 @@ class Console:
         self._stop()
         clock = self._progress.clock
         rows = [(_result_label(name), _result_text(name, value)) for name, value in values.items()]
-        rows.append(("trained for", f"{self._progress.place.lstrip()}, {count_text(clock.updates)} updates"))
+        place = self._progress.place.lstrip()
+        if "updates" not in place:
+            place += f", {count_text(clock.updates)} updates"
+        rows.append(("trained for", place))
         rows.append(("wall time", duration_text(clock.wall_seconds)))
         rows += [("files", self._folder)] if self._folder else []
         column = max(len(label) for label, _ in rows)
