@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -44,7 +45,12 @@ def _series(run: Run, metric: str) -> Series:
     metrics = read_metrics(path)
     if metric not in metrics:
         raise ValueError(f"{run.folder} has no metric {metric!r}; there are {', '.join(sorted(metrics))}")
-    return metrics[metric]
+    series = metrics[metric]
+    # Between two lines of metrics a seed may have finished no episode, so that there is no return to draw.
+    known = np.isfinite(series.values).all(axis=0)
+    if not known.any():
+        raise ValueError(f"{run.folder} has no line in which all its seeds have a {metric!r}")
+    return Series(series.env_steps[known], series.updates[known], series.wall_seconds[known], series.values[:, known])
 
 
 def _require_same_protocol(runs: Sequence[Run]) -> None:
