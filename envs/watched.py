@@ -52,9 +52,11 @@ def make_watched(
         purpose="watch",
         render_mode="rgb_array",
     )
-    if (model := mujoco_model(environments)) is not None and not on_screen:
+    if (model := mujoco_model(environments)) is not None:
+        _follow(environments, model)
         try:
-            _draw_without_screen(model)
+            if not on_screen:
+                _draw_without_screen(model)
         except RenderError:
             environments.close()
             raise
@@ -82,6 +84,13 @@ def picture(environments: VectorAdapter | OnDevice, env_id: str) -> np.ndarray:
     if not pictures or pictures[0] is None:
         raise RenderError(f"{env_id} could not be drawn: its render() returns no picture")
     return np.asarray(pictures[0], dtype=np.uint8)
+
+
+def _follow(environments: Any, model: Any) -> None:
+    """Look through the camera that tracks the body, where the model has one; Gymnasium 1.4 lets it run out of sight."""
+    names = [model.camera(k).name for k in range(model.ncam)]
+    if "track" in names:
+        environments.vector_env.envs[0].unwrapped.mujoco_renderer.camera_id = names.index("track")
 
 
 def _draw_without_screen(model: Any) -> None:

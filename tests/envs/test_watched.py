@@ -134,5 +134,15 @@ def test_mujoco_draws_without_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     except RenderError as error:
         pytest.skip(str(error))
     environments.reset()
-    assert picture(environments, "HalfCheetah-v5").std() > 10
+    near = picture(environments, "HalfCheetah-v5")
+    assert near.std() > 10
+    # 20 m further the camera is still beside the body, the only thing in brown.
+    simulator = environments.vector_env.envs[0].unwrapped
+    simulator.data.qpos[0] += 20.0
+    simulator.set_state(simulator.data.qpos.copy(), simulator.data.qvel.copy())
+    far = picture(environments, "HalfCheetah-v5")
+    brown_near, brown_far = (
+        (seen[..., 0] > seen[..., 2] + 40.0).sum() for seen in (near.astype(float), far.astype(float))
+    )
+    assert brown_far > brown_near / 2 > 100
     environments.close()
