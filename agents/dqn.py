@@ -16,6 +16,7 @@ from rlsuite import random
 from rlsuite.experience import Batch
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
+from rlsuite.training.execution import in_memory
 from rlsuite.training.population import Adam, Population, clip_rows, gradient
 from rlsuite.training.schedules import linear, per_seed
 
@@ -122,7 +123,7 @@ class DQN:
             self.target.lerp_(self.online, self.config.target_averaging)
         else:
             # The host does not ask which update this is, so that a region can hold it.
-            due = self.optimiser.updates % self.config.target_period_updates == 0
+            due = in_memory(self.optimiser.updates % self.config.target_period_updates == 0)
             self.target.copy_(torch.where(due, self.online, self.target))
 
     def state_dict(self) -> dict[str, Any]:

@@ -5,8 +5,8 @@ parameters of a seed, so that what is done per seed is done per row: a gradient 
 network is a copy of the matrix, and a checkpoint is one tensor. Losses average over a seed's batch and are summed over
 the seeds, so that each row's gradient is the one the seed would have had alone.
 
-Weights of two axes are stored inputs by outputs, which is how their gradients come out of the products; the other way
-round, a tenth of an update goes into turning them.
+Weights of two axes are stored as the products of updates take and give them: inputs by outputs, or outputs by inputs
+where outputs are few, since products with a thin right side take up to twelve times as long.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from rlsuite.networks.heads import ActionValue
+from rlsuite.training.execution import in_memory
 
 
 class Population:
@@ -42,14 +43,14 @@ class Population:
         self.parameters = torch.stack(rows).to(device)
         self.module = module.to("meta")
         self._names = [name for name, _ in module.named_parameters()]
-        self._shapes = [_turned(parameter).shape for parameter in module.parameters()]
+        self._shapes = [parameter.shape for parameter in module.parameters()]
         self._sizes = [parameter.numel() for parameter in module.parameters()]
 
     def named(self, parameters: Tensor) -> dict[str, Tensor]:
         """The matrix ``[S, P]`` as the module's named tensors ``[S, ...]``: views, not copies."""
         pieces = parameters.split(self._sizes, dim=1)
         return {
-            name: _turned(piece.view(-1, *shape), axes=3)
+            name: _turned_back(piece, shape)
             for name, piece, shape in zip(self._names, pieces, self._shapes, strict=True)
         }
 
@@ -59,8 +60,21 @@ class Population:
         return _stacked(self.module, named, *inputs)
 
 
-def _turned(weight: Tensor, axes: int = 2) -> Tensor:
-    return weight.mT if weight.dim() == axes else weight
+def _turned(weight: Tensor) -> Tensor:
+    """``[outputs, inputs]`` as it is stored."""
+    return weight.mT if weight.dim() == 2 and not _is_thin(*weight.shape) else weight
+
+
+def _turned_back(stored: Tensor, shape: torch.Size) -> Tensor:
+    """Stored weights ``[S, P]`` as the module knows them, ``[S, *shape]``."""
+    outputs, inputs = shape if len(shape) == 2 else (0, 0)
+    if len(shape) != 2 or _is_thin(outputs, inputs):
+        return stored.view(-1, *shape)
+    return stored.view(-1, inputs, outputs).mT
+
+
+def _is_thin(outputs: int, inputs: int) -> bool:
+    return 8 * outputs <= inputs
 
 
 _ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.SiLU, nn.SELU, nn.Sigmoid, nn.Softplus, nn.Identity)
@@ -78,11 +92,13 @@ def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Tensor) -> Te
         features = _stacked(module.encoder, _below("encoder", named), observation)
         return _stacked(module.head, _below("head", named), torch.cat([features, action], dim=-1))
     if isinstance(module, nn.Linear) and inputs[0].dim() == 3:
-        weight, bias, x = named["weight"].mT, named["bias"], inputs[0]
-        if len(x) == 1:
-            return torch.addmm(bias[0], x[0], weight[0]).unsqueeze(0)
         # One batched product; vmap reaches it by a detour that costs a third more.
-        return torch.bmm(x, weight) + bias.unsqueeze(1)
+        weight, bias, x = named["weight"], named["bias"], inputs[0]
+        if _is_thin(*weight.shape[1:]):
+            return torch.bmm(weight, x.mT).mT + bias.unsqueeze(1)
+        if len(x) == 1 and not torch.compiler.is_compiling():
+            return torch.addmm(bias[0], x[0], weight[0].mT).unsqueeze(0)
+        return torch.bmm(x, weight.mT) + bias.unsqueeze(1)
     if isinstance(module, _ELEMENTWISE):
         return module(inputs[0])
     if isinstance(module, nn.Flatten):
@@ -152,8 +168,8 @@ class Adam:
         self.first_moment.lerp_(gradient, 1 - beta_1)
         self.second_moment.mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
         # Bias corrections as in the efficient form of the paper's section 2, with eps on the corrected scale.
-        size = (self.second_moment / (1 - beta_2**self.updates)).sqrt_().add_(self.eps)
-        rate = (scale * self.learning_rate / (1 - beta_1**self.updates)).unsqueeze(1)
+        size = (self.second_moment * in_memory(1 / (1 - beta_2**self.updates))).sqrt_().add_(self.eps)
+        rate = in_memory(scale * self.learning_rate / (1 - beta_1**self.updates)).unsqueeze(1)
         parameters.sub_(rate * self.first_moment / size)
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rlsuite.training.execution import Execution, compiled
+from rlsuite.training.memory import keep_freed_memory
 from rlsuite.training.stopwatch import Stopwatch
 
 B = TypeVar("B")
@@ -100,6 +101,7 @@ class Worker(Generic[B]):
         execution: Execution = "eager",
         rounds: RoundSource[B] | None = None,
     ) -> None:
+        keep_freed_memory()
         self.learner, self.source, self.evaluation, self.seeds = learner, source, evaluation, seeds
         self.updates = 0
         self._sums: dict[str, Tensor] = {}

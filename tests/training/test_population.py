@@ -18,6 +18,7 @@ def pixel_network() -> nn.Module:
 
 NETWORKS = {
     "mlp": (lambda: mlp([5, 16, 16, 3]), lambda *axes: torch.randn(*axes, 5)),
+    "few outputs": (lambda: mlp([5, 32, 2]), lambda *axes: torch.randn(*axes, 5)),
     "tanh": (lambda: mlp([5, 16, 3], "tanh", output_activation="tanh"), lambda *axes: torch.randn(*axes, 5)),
     "dueling pixels": (pixel_network, lambda *axes: torch.randint(0, 256, (*axes, 4, 10, 10), dtype=torch.uint8)),
     "lstm": (lambda: reader(5, 8, 3), lambda *axes: torch.randn(*axes, 6, 5)),
