@@ -37,7 +37,8 @@ class Replayable(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._seed = 0
         self._episode = -1
         self._actions: list[Any] = []
-        self._observation: Any = np.zeros(env.observation_space.shape or (), env.observation_space.dtype)
+        self._shape, self._dtype = env.observation_space.shape or (), env.observation_space.dtype
+        self._observation: Any = np.zeros(self._shape, self._dtype)
 
     def record(self) -> EpisodeRecord:
         return EpisodeRecord(self._seed, self._episode, self._actions, self._observation)
@@ -66,7 +67,7 @@ class Replayable(gymnasium.Wrapper[Any, Any, Any, Any]):
             return self._failed_step(f"raised {_in_one_line(error)}")
         if fault := self._fault(observation):
             return self._failed_step(fault)
-        self._actions.append(np.array(action))
+        self._actions.append(action.copy() if isinstance(action, np.ndarray) else action)
         self._observation = observation
         return observation, reward, bool(terminated), bool(truncated), info
 
@@ -88,11 +89,13 @@ class Replayable(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def _fault(self, observation: Any) -> str | None:
         """What is wrong with an observation's form, if anything is. Its values are looked at elsewhere, in batches."""
-        array, space = np.asarray(observation), self.observation_space
-        if array.shape != space.shape:
-            return f"returned an observation of shape {array.shape} instead of {space.shape}"
-        if space.dtype is not None and not np.can_cast(array.dtype, space.dtype, casting="same_kind"):
-            return f"returned an observation of type {array.dtype} instead of {space.dtype}"
+        array = np.asarray(observation)
+        if array.shape != self._shape:
+            return f"returned an observation of shape {array.shape} instead of {self._shape}"
+        if array.dtype == self._dtype or self._dtype is None:
+            return None
+        if not np.can_cast(array.dtype, self._dtype, casting="same_kind"):
+            return f"returned an observation of type {array.dtype} instead of {self._dtype}"
         return None
 
     def _failed_step(self, what: str) -> StepResult:
