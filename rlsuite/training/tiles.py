@@ -43,6 +43,9 @@ class Tiles:
             self._connections.append(here)
         self._answers()
 
+    def progress(self, unit: Unit) -> int:
+        return self.env_steps if unit == "env_steps" else self.updates
+
     def advance(self, goal: int, unit: Unit = "env_steps") -> None:
         """As a worker does; afterwards all tiles have come equally far."""
         reached = self._all("_advance", goal, unit)

@@ -31,6 +31,8 @@ class Crew(Protocol):
     @property
     def updates(self) -> int: ...
 
+    def progress(self, unit: Unit) -> int: ...
+
     def advance(self, goal: int, unit: Unit) -> None: ...
 
     def measurements(self) -> Measured: ...
@@ -103,7 +105,7 @@ class Trainer:
 
     @property
     def progress(self) -> int:
-        return self.crew.env_steps if self.schedule.unit == "env_steps" else self.crew.updates
+        return self.crew.progress(self.schedule.unit)
 
     def run(self) -> Outcome:
         """Train until the total, the target or a stop request (Ctrl-C, SIGTERM); the last state is always saved.

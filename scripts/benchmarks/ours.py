@@ -31,13 +31,10 @@ def learning_crew(agent: str, config: RunConfig, updates: int) -> Iterator[Crew]
 def training_speed(crew: Crew, seeds: int, unit: Unit, seconds: float = 3.0) -> Callable[[], float]:
     """Env steps or updates a second of all seeds, over ``seconds`` of training."""
 
-    def count() -> int:
-        return crew.env_steps if unit == "env_steps" else crew.updates
-
     def measure() -> float:
-        before, started = count(), time.perf_counter()
+        before, started = crew.progress(unit), time.perf_counter()
         while time.perf_counter() < started + seconds:
             crew.advance(_FOREVER, unit)
-        return seeds * (count() - before) / (time.perf_counter() - started)
+        return seeds * (crew.progress(unit) - before) / (time.perf_counter() - started)
 
     return measure

@@ -88,17 +88,23 @@ def _products(seeds: int) -> float:
     """Seconds that the matrix products of one update of ``seeds`` stacked networks take."""
     torch.set_num_threads(1)
     layers = list(itertools.pairwise(_WIDTHS))
-    weights = [torch.randn(seeds, before, after) for before, after in layers]
     inputs = [torch.randn(seeds, _BATCH, before) for before, _ in layers]
     slopes = [torch.randn(seeds, _BATCH, after) for _, after in layers]
+    # The last layer's few outputs come first in its weights, which is the quicker way round.
+    weights = [torch.randn(seeds, before, after) for before, after in layers[:-1]]
+    head = torch.randn(seeds, *reversed(layers[-1]))
 
     def products() -> None:
-        for weight, x, slope in zip(weights, inputs, slopes, strict=True):
-            torch.bmm(x, weight)  # of the target network
-            torch.bmm(x, weight)  # of the online network
+        for _network in ("target", "online"):
+            for weight, x in zip(weights, inputs, strict=False):
+                torch.bmm(x, weight)
+            torch.bmm(head, inputs[-1].mT)
+        for x, slope in zip(inputs[:-1], slopes, strict=False):
             torch.bmm(x.mT, slope)
-        for weight, slope in zip(weights[1:], slopes[1:], strict=True):
+        torch.bmm(slopes[-1].mT, inputs[-1])
+        for weight, slope in zip(weights[1:], slopes[1:], strict=False):
             torch.bmm(slope, weight.mT)
+        torch.bmm(slopes[-1], head)
 
     for _ in range(20):
         products()
