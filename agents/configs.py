@@ -72,7 +72,7 @@ class RunConfig:
     evaluation_episodes: Count = 10
     """Episodes of an evaluation, per seed."""
     target_return: float | None = None
-    """Stop once the evaluation of every seed reaches this mean return."""
+    """Stop once every seed has reached this mean return in an evaluation; the best checkpoint holds it there."""
     checkpoint_every_seconds: Positive = 600.0
     """Wall seconds between two checkpoints; one is always written at the end."""
     save_replay: bool = True

@@ -57,7 +57,7 @@ class Schedule:
     log_every: int = 1_000
     evaluate_every: int = 10_000
     checkpoint_every_seconds: float = 600.0
-    target_score: float | None = None  # stop once every seed's evaluation reaches it
+    target_score: float | None = None  # stop once an evaluation of every seed has reached it
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,10 @@ class Trainer:
         }
 
     def _evaluate(self) -> bool:
-        """Evaluate, keep each seed's learner where it is its best so far; returns whether all reached the target."""
+        """Evaluate, keep each seed's learner where it is its best so far; returns whether all have reached the target.
+
+        A seed that was there before counts: its best learner is the one that is kept.
+        """
         values = self.crew.evaluate()
         if not values:
             return False
@@ -193,7 +196,7 @@ class Trainer:
             if self.checkpoints is not None:
                 self.checkpoints.save_best({"learner": self._best_state, "score": self.best_score.tolist()})
         target = self.schedule.target_score
-        return target is not None and bool((score >= target).all())
+        return target is not None and bool((self.best_score >= target).all())
 
     def _checkpoint(self) -> None:
         if self.checkpoints is not None:

@@ -118,7 +118,7 @@ def test_the_best_of_each_seed_is_kept_apart(tmp_path):
 
 
 def test_it_stops_when_every_seed_has_reached_the_target():
-    scores = iter([[1.0, 9.0], [9.0, 1.0], [9.0, 9.0], [9.0, 9.0]])
+    scores = iter([[1.0, 9.0], [4.0, 1.0], [9.0, 1.0], [9.0, 9.0]])
     schedule = Schedule(total=200, evaluate_every=40, target_score=5.0)
     run, _, _ = trainer(schedule=schedule, evaluate=lambda: {"evaluation/score": np.array(next(scores))})
     outcome = run.run()
