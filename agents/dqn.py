@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from agents.configs import DQNConfig
 from rlsuite import random
+from rlsuite.compiling import in_memory
 from rlsuite.experience import Batch
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
-from rlsuite.training.execution import in_memory
 from rlsuite.training.population import Adam, Population, clip_rows, gradient
 from rlsuite.training.schedules import linear, per_seed
 

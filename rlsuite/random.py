@@ -12,6 +12,8 @@ import math
 import torch
 from torch import Tensor
 
+from rlsuite.compiling import in_memory
+
 
 def _signed(constant: int, bits: int) -> int:
     # torch has no arithmetic on unsigned integers, so constants are written as their two's complement.
@@ -44,7 +46,7 @@ def key(seed: Tensor, *counters: Tensor | int) -> Tensor:
     Counters are integers or integer tensors that broadcast against ``seed``. Bring the seeds into a compiled region as
     a tensor: a range made inside one is an index to the compiler, whose arithmetic differs (torch 2.13, CPU).
     """
-    return fold(_mix_64(seed + _GOLDEN_64), *counters)
+    return in_memory(fold(_mix_64(seed + _GOLDEN_64), *counters))
 
 
 def fold(key: Tensor, *counters: Tensor | int) -> Tensor:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 import torch
-from torch import Tensor
 
 Execution = Literal["auto", "eager", "compile", "graph"]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -40,15 +39,6 @@ def compiled(function: Function, execution: Execution) -> Function:
         return function
     optimised = torch.compile(_region(function), fullgraph=True, dynamic=False, options=_OPTIONS)
     return _Fallback(optimised, function, capture=execution == "graph")  # type: ignore[return-value]
-
-
-def in_memory(numbers: Tensor) -> Tensor:
-    """``numbers`` as they are, in memory.
-
-    Compiled code works out pointwise operations where their result is used. A power or a remainder that is the same for
-    all parameters of a seed would be taken again for every eight of them; putting tensors together ends that.
-    """
-    return torch.stack([numbers, numbers], dim=-1)[..., 0] if torch.compiler.is_compiling() else numbers
 
 
 class _Fallback:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from rlsuite.compiling import in_memory
 from rlsuite.networks.heads import ActionValue
-from rlsuite.training.execution import in_memory
 
 
 class Population:
