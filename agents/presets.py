@@ -93,8 +93,8 @@ _DQN_MINATAR = {
     "log_every_env_steps": 4_000,
 }
 
-# Ours. Rollouts of half this length left two of ten seeds on CartPole-v1 below 480. What counts is how long a rollout is
-# for each environment: with 64 environments, 32 env steps each, most seeds fail, for the baseline's errors come in.
+# Ours. Rollouts of half this length left two of ten seeds on CartPole-v1 below 480. What counts is its length for each
+# environment: with 64 environments, 32 env steps each, most seeds fail, for the baseline's errors come in.
 _REINFORCE = {
     "num_envs": 16,
     "rollout_env_steps": 2_048,

@@ -19,6 +19,8 @@ from torch import Tensor
 from rlsuite.training.rows import join_rows, split_rows
 from rlsuite.training.worker import Measured, TrainingError, Unit, Worker
 
+_UNITS: tuple[Unit, Unit] = ("env_steps", "updates")
+
 
 class Tiles:
     """What a ``Worker`` is, for all seeds together. Checkpoints hold the learners of all tiles as one population.
@@ -33,7 +35,7 @@ class Tiles:
 
     def __init__(self, builders: Sequence[Callable[[], Worker[Any]]], sizes: Sequence[int]) -> None:
         self.sizes = list(sizes)
-        self.env_steps = self.updates = 0
+        self._reached: list[dict[Unit, int]] = [{"env_steps": 0, "updates": 0} for _ in builders]
         self._connections: list[Connection] = []
         context = get_context("spawn")
         for build in builders:
@@ -43,18 +45,31 @@ class Tiles:
             self._connections.append(here)
         self._answers()
 
+    @property
+    def env_steps(self) -> int:
+        return self.progress("env_steps")
+
+    @property
+    def updates(self) -> int:
+        return self.progress("updates")
+
     def progress(self, unit: Unit) -> int:
-        return self.env_steps if unit == "env_steps" else self.updates
+        """How far the hindmost tile has come."""
+        return min(position[unit] for position in self._reached)
 
     def advance(self, goal: int, unit: Unit = "env_steps") -> None:
-        """As a worker does; afterwards all tiles have come equally far."""
-        reached = self._all("_advance", goal, unit)
-        furthest = max(position[unit] for position in reached)
-        while any(position[unit] != furthest for position in reached):
-            reached = self._all("_advance", furthest, unit)
-        self.env_steps, self.updates = reached[0]["env_steps"], reached[0]["updates"]
+        """As a worker does. On the way tiles go as quickly as each can; at the goal they have come equally far."""
+        self._reached = self._all("_advance", goal, unit)
+
+    def _draw_level(self) -> None:
+        """Let all tiles come as far as the foremost, so that what they say is said of one moment."""
+        for unit in _UNITS:
+            foremost = max(position[unit] for position in self._reached)
+            while self.progress(unit) < foremost:
+                self.advance(foremost, unit)
 
     def measurements(self) -> Measured:
+        self._draw_level()
         found = self._all("measurements")
         joined: Measured = {}
         for name in found[0]:
@@ -65,13 +80,16 @@ class Tiles:
         return joined
 
     def evaluate(self) -> dict[str, np.ndarray]:
+        self._draw_level()
         found = self._all("evaluate")
         return {name: np.concatenate([values[name] for values in found]) for name in found[0]}
 
     def learner_state(self) -> dict[str, Any]:
+        self._draw_level()
         return join_rows(_tensors(self._all("learner_state")), self.sizes)
 
     def state_dict(self) -> dict[str, Any]:
+        self._draw_level()
         states = _tensors(self._all("state_dict"))
         learner = join_rows([state.pop("learner") for state in states], self.sizes)
         return {"learner": learner, "tiles": {f"tile_{k}": state for k, state in enumerate(states)}}
