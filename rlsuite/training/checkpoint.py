@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-FORMAT = 2
+FORMAT = 3
 
 
 class CheckpointError(Exception):

@@ -189,7 +189,7 @@ class Trainer:
         state = self.crew.learner_state()
         if self.best_score is None:
             self.best_score, self._best_state = np.full_like(score, -np.inf), state
-        better = score > self.best_score
+        better = score >= self.best_score  # of equals the later: it has learned more
         self.best_score = np.maximum(score, self.best_score)
         if better.any():
             self._best_state = select_rows(torch.from_numpy(better), state, self._best_state)
