@@ -15,7 +15,7 @@ from rlsuite.training.execution import Execution, compiled
 from rlsuite.training.stopwatch import Stopwatch
 
 _SAMPLE_STREAM = 1
-_SHORT_ROUND = 2
+_SHORT_ROUND = 2  # vector steps, and updates: a region's compiling takes time in proportion
 
 
 class Actor(Protocol):

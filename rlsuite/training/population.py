@@ -60,21 +60,18 @@ class Population:
         return _stacked(self.module, named, *inputs)
 
 
-def _turned(weight: Tensor) -> Tensor:
-    """``[outputs, inputs]`` as it is stored."""
-    return weight.mT if weight.dim() == 2 and not _is_thin(*weight.shape) else weight
+def _is_turned(shape: Sequence[int]) -> bool:
+    """Whether a parameter of that shape is stored the other way round: weights are, unless their outputs are few."""
+    return len(shape) == 2 and 8 * shape[0] > shape[1]
 
 
-def _turned_back(stored: Tensor, shape: torch.Size) -> Tensor:
-    """Stored weights ``[S, P]`` as the module knows them, ``[S, *shape]``."""
-    outputs, inputs = shape if len(shape) == 2 else (0, 0)
-    if len(shape) != 2 or _is_thin(outputs, inputs):
-        return stored.view(-1, *shape)
-    return stored.view(-1, inputs, outputs).mT
+def _turned(parameter: Tensor) -> Tensor:
+    return parameter.mT if _is_turned(parameter.shape) else parameter
 
 
-def _is_thin(outputs: int, inputs: int) -> bool:
-    return 8 * outputs <= inputs
+def _turned_back(stored: Tensor, shape: Sequence[int]) -> Tensor:
+    """Stored parameters ``[S, P]`` as the module knows them, ``[S, *shape]``."""
+    return stored.view(-1, *reversed(shape)).mT if _is_turned(shape) else stored.view(-1, *shape)
 
 
 _ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.SiLU, nn.SELU, nn.Sigmoid, nn.Softplus, nn.Identity)
@@ -94,7 +91,7 @@ def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Tensor) -> Te
     if isinstance(module, nn.Linear) and inputs[0].dim() == 3:
         # One batched product; vmap reaches it by a detour that costs a third more.
         weight, bias, x = named["weight"], named["bias"], inputs[0]
-        if _is_thin(*weight.shape[1:]):
+        if not _is_turned(weight.shape[1:]):
             return torch.bmm(weight, x.mT).mT + bias.unsqueeze(1)
         if len(x) == 1 and not torch.compiler.is_compiling():
             return torch.addmm(bias[0], x[0], weight[0].mT).unsqueeze(0)
