@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from envs.core import State
-from envs.minatar import grid
+from envs.minatar import board, grid
+from envs.minatar.board import Board
 from rlsuite import random
 
 STEPS_PER_SHOT = 5  # of the cannon
@@ -13,6 +14,7 @@ ALIEN_STEPS_PER_SHOT = 10
 SLOWEST_ALIENS = 12  # steps between moves in the first wave, at most
 FASTEST_WAVE = 6
 _BOTTOM = grid.SIZE - 1
+_WAVE = sum(1 << row * grid.SIZE + column for row in range(4) for column in range(2, 8))  # upper half of a board
 
 
 class SpaceInvaders:
@@ -20,8 +22,8 @@ class SpaceInvaders:
     the cannon, or when aliens that stand in the lowest row turn.
 
     State, int32 ``[N]``: ``cannon`` (column), ``shot_timer``, ``alien_direction`` (-1 left, 1 right),
-    ``alien_move_interval``, ``alien_move_timer``, ``alien_shot_timer``, ``last_action``; bool ``[N, 10, 10]``:
-    ``aliens``, ``bullets`` and ``alien_bullets``.
+    ``alien_move_interval``, ``alien_move_timer``, ``alien_shot_timer``, ``last_action``; boards of
+    ``envs.minatar.board``: ``aliens``, ``bullets`` and ``alien_bullets``.
 
     Channels: cannon, aliens, aliens that move to the left, aliens that move to the right, bullets, alien bullets.
 
@@ -42,7 +44,7 @@ class SpaceInvaders:
 
     def initial(self, key: Tensor) -> State:
         zero = torch.zeros_like(key, dtype=torch.int32)
-        none = torch.zeros(*key.shape, grid.SIZE, grid.SIZE, dtype=torch.bool, device=key.device)
+        none = torch.zeros_like(key, dtype=torch.int64)
         return {
             "cannon": zero + 5,
             "shot_timer": zero,
@@ -51,9 +53,9 @@ class SpaceInvaders:
             "alien_move_timer": zero + SLOWEST_ALIENS,
             "alien_shot_timer": zero + ALIEN_STEPS_PER_SHOT,
             "last_action": zero + grid.NOTHING,
-            "aliens": none | _wave(key.device),
-            "bullets": none,
-            "alien_bullets": none,
+            **board.entries("aliens", Board(none + _WAVE, none)),
+            **board.entries("bullets", Board(none, none)),
+            **board.entries("alien_bullets", Board(none, none)),
         }
 
     def transition(self, state: State, action: Tensor, key: Tensor) -> tuple[State, Tensor, Tensor]:
@@ -61,25 +63,25 @@ class SpaceInvaders:
         chance = random.uniform(key)
         action = grid.sticky(action, state["last_action"], chance, self.sticky_action_probability)
         cannon = grid.moved(state["cannon"], action, grid.LEFT, grid.RIGHT)
-        at_cannon = grid.columns(cannon) == cannon.unsqueeze(-1)
+        column = cannon.to(torch.int64)
 
         fires = (action == grid.FIRE) & (state["shot_timer"] == 0)
-        bullets = torch.nn.functional.pad(state["bullets"][:, 1:], (0, 0, 0, 1))
+        bullets = board.one_up(board.of(state, "bullets"))
         # A new bullet starts in the cannon's row and flies at once.
-        bullets = bullets | _in_row(_BOTTOM - 1, at_cannon & fires.unsqueeze(-1))
-        alien_bullets = torch.nn.functional.pad(state["alien_bullets"][:, :-1], (0, 0, 1, 0))
-        shot = (alien_bullets[:, _BOTTOM] & at_cannon).any(-1)
+        bullets = board.united(bullets, board.kept(board.cell(_BOTTOM - 1, column), fires))
+        alien_bullets = board.one_down(board.of(state, "alien_bullets"))
+        shot = _stands_in(board.row(alien_bullets, _BOTTOM), column)
 
-        aliens, direction, caught, move = _marched(state, at_cannon)
-        count = state["aliens"].sum((-1, -2)).to(torch.int32)
+        aliens, direction, caught, move = _marched(state, column)
+        count = board.count(board.of(state, "aliens")).to(torch.int32)
         move_timer = torch.where(move, torch.minimum(count, state["alien_move_interval"]), state["alien_move_timer"])
 
         alien_fires = state["alien_shot_timer"] == 0
-        alien_bullets = alien_bullets | (_nearest_alien(aliens, cannon) & alien_fires.view(-1, 1, 1))
-        killed = aliens & bullets
-        aliens, bullets = aliens & ~killed, bullets & ~killed
+        alien_bullets = board.united(alien_bullets, board.kept(_nearest_alien(aliens, column), alien_fires))
+        killed = board.common(aliens, bullets)
+        aliens, bullets = board.without(aliens, killed), board.without(bullets, killed)
 
-        cleared = ~aliens.any(-1).any(-1)
+        cleared = (aliens.upper | aliens.lower) == 0
         faster = cleared & (state["alien_move_interval"] > FASTEST_WAVE) & self.ramping
         following = {
             "cannon": cannon,
@@ -89,55 +91,59 @@ class SpaceInvaders:
             "alien_move_timer": move_timer - 1,
             "alien_shot_timer": torch.where(alien_fires, ALIEN_STEPS_PER_SHOT, state["alien_shot_timer"]) - 1,
             "last_action": action,
-            "aliens": aliens | (_wave(aliens.device) & cleared.view(-1, 1, 1)),
-            "bullets": bullets,
-            "alien_bullets": alien_bullets,
+            **board.entries("aliens", Board(torch.where(cleared, _WAVE, aliens.upper), aliens.lower)),
+            **board.entries("bullets", bullets),
+            **board.entries("alien_bullets", alien_bullets),
         }
-        return following, killed.sum((-1, -2)).to(torch.float32), shot | caught
+        return following, board.count(killed).to(torch.float32), shot | caught
 
     def observe(self, state: State) -> Tensor:
-        aliens, left = state["aliens"], (state["alien_direction"] < 0).view(-1, 1, 1)
-        maps = torch.stack((aliens, aliens & left, aliens & ~left, state["bullets"], state["alien_bullets"]), dim=1)
-        cannon = grid.draw(1, grid.cells(0, _BOTTOM, state["cannon"].unsqueeze(-1)))
-        return torch.cat((cannon, maps.to(torch.uint8) * 255), dim=1)
+        aliens, left = board.of(state, "aliens"), state["alien_direction"] < 0
+        maps = (
+            board.cell(_BOTTOM, state["cannon"].to(torch.int64)),
+            aliens,
+            board.kept(aliens, left),
+            board.kept(aliens, ~left),
+            board.of(state, "bullets"),
+            board.of(state, "alien_bullets"),
+        )
+        return board.pictures(*maps)
 
     def render(self, state: State) -> np.ndarray:
         return grid.picture(self.observe({name: value.unsqueeze(0) for name, value in state.items()})[0])
 
 
-def _wave(device: torch.device) -> Tensor:
-    """Where a wave of aliens begins: bool ``[10, 10]``, four rows of six."""
-    row = torch.arange(grid.SIZE, device=device)
-    return (row < 4).unsqueeze(-1) & ((row >= 2) & (row < 8))
+def _stands_in(row: Tensor, column: Tensor) -> Tensor:
+    """Whether a row, as its ten bits, has something in the column."""
+    return (row >> column) & 1 != 0
 
 
-def _in_row(row: int, marks: Tensor) -> Tensor:
-    """Columns bool ``[N, 10]`` as one row of the grid."""
-    return torch.nn.functional.pad(marks.unsqueeze(-2), (0, 0, row, _BOTTOM - row))
-
-
-def _marched(state: State, at_cannon: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _marched(state: State, column: Tensor) -> tuple[Board, Tensor, Tensor, Tensor]:
     """One row down and about face at a side, else one column on, where it is time.
 
     Returns:
-        The aliens, their direction, whether the cannon is lost to them, and whether it was time.
+        The aliens, their direction, whether the cannon in that column is lost to them, and whether it was time.
     """
-    aliens, direction = state["aliens"], state["alien_direction"]
-    move = state["alien_move_timer"] == 0
-    at_the_side = torch.where(direction < 0, aliens[:, :, 0].any(-1), aliens[:, :, _BOTTOM].any(-1))
-    turn, on = move & at_the_side, move & ~at_the_side
-    landed = turn & aliens[:, _BOTTOM].any(-1)
-    sideways = torch.where((direction < 0).view(-1, 1, 1), aliens.roll(-1, dims=2), aliens.roll(1, dims=2))
-    marched = torch.where(on.view(-1, 1, 1), sideways, torch.where(turn.view(-1, 1, 1), aliens.roll(1, dims=1), aliens))
-    met = (aliens[:, _BOTTOM] & at_cannon).any(-1) | (marched[:, _BOTTOM] & at_cannon).any(-1)
+    aliens, direction = board.of(state, "aliens"), state["alien_direction"]
+    move, to_the_left = state["alien_move_timer"] == 0, direction < 0
+    lowest_row, columns = board.row(aliens, _BOTTOM), board.occupied_columns(aliens)
+    at_the_side = _stands_in(columns, torch.where(to_the_left, 0, _BOTTOM).to(torch.int64))
+    turn = move & at_the_side
+    landed = turn & (lowest_row != 0)
+    # In the published game aliens that go down from the lowest row are seen in the first one, when all is over.
+    down = board.united(board.one_down(aliens), Board(lowest_row, torch.zeros_like(lowest_row)))
+    sideways = board.both(lambda cells: torch.where(to_the_left, cells >> 1, cells << 1), aliens)
+    marched = board.where(move, board.where(at_the_side, down, sideways), aliens)
+    met = _stands_in(lowest_row | board.row(marched, _BOTTOM), column)
     return marched, torch.where(turn, -direction, direction), met | landed, move
 
 
-def _nearest_alien(aliens: Tensor, cannon: Tensor) -> Tensor:
-    """The lowest alien of the column nearest to the cannon (of two as near, the left one): bool ``[N, 10, 10]``."""
-    column = grid.columns(cannon)
-    offset = column - cannon.unsqueeze(-1)
-    distance = torch.where(aliens.any(1), 2 * offset.abs() + (offset > 0), 4 * grid.SIZE)
-    row = torch.where(aliens, column.unsqueeze(-1), -1)
-    lowest = (row == row.amax(1, keepdim=True)) & aliens
-    return lowest & (distance == distance.amin(-1, keepdim=True)).unsqueeze(1)
+def _nearest_alien(aliens: Board, cannon: Tensor) -> Board:
+    """The lowest alien of the column nearest to the cannon; of two as near, the left one."""
+    columns = board.occupied_columns(aliens)
+    up_to_cannon = columns & ((torch.full_like(cannon, 2) << cannon) - 1)
+    beyond = columns & ~up_to_cannon
+    left, right = board.highest_bit(up_to_cannon), beyond & -beyond
+    # Bits a and b are 2^a and 2^b: the left one is as near where cannon - a <= b - cannon.
+    left_is_nearer = (right == 0) | (left * right >= torch.ones_like(cannon) << 2 * cannon)
+    return board.lowest_in_column(aliens, torch.where(left_is_nearer, left, right))

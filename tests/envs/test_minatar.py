@@ -10,6 +10,7 @@ from minatar_oracle import Answers, assert_plays_like_the_published_game
 from torch import Tensor
 
 from envs.core import State
+from envs.minatar import board
 from envs.minatar.asterix import Asterix
 from envs.minatar.breakout import Breakout
 from envs.minatar.freeway import Freeway
@@ -120,7 +121,9 @@ def _shoot(game: Any) -> int:
 def _few_aliens(game: Any, state: State) -> None:
     """Three aliens are left, so that waves are cleared and the next ones come."""
     game.alien_map[:3] = game.alien_map[:, :5] = 0
-    state["aliens"].copy_(torch.from_numpy(game.alien_map).bool())
+    aliens = board.from_flags(torch.from_numpy(game.alien_map).bool())
+    for name, half in board.entries("aliens", aliens).items():
+        state[name].copy_(half)
 
 
 @pytest.mark.parametrize("arrange", [None, _few_aliens])
@@ -139,8 +142,9 @@ def test_space_invaders_plays_like_the_published_game(arrange: Callable[[Any, St
 def test_the_invasion_succeeds_when_aliens_in_the_lowest_row_turn() -> None:
     game = SpaceInvaders(sticky_action_probability=0.0)
     state = game.initial(random.key(torch.arange(2)))
-    state["aliens"] = torch.zeros_like(state["aliens"])
-    state["aliens"][0, 9, 0] = state["aliens"][1, 8, 0] = True
+    aliens = torch.zeros(2, 10, 10, dtype=torch.bool)
+    aliens[0, 9, 0] = aliens[1, 8, 0] = True
+    state |= board.entries("aliens", board.from_flags(aliens))
     state["alien_move_timer"] = torch.zeros_like(state["cannon"])
     _, _, terminated = game.transition(state, torch.full((2,), NOTHING), torch.zeros(2, dtype=torch.int64))
     assert terminated.tolist() == [True, False]
