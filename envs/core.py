@@ -141,7 +141,7 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             self.ended = torch.zeros_like(self.key, dtype=torch.bool)
             fresh = self.dynamics.initial(self.key)
             # Own memory for each entry: those of a fresh state may be views of one tensor.
-            self.state = {name: value.clone(memory_format=torch.contiguous_format) for name, value in fresh.items()}
+            self.state = {name: value.clone() for name, value in fresh.items()}
             self.dynamics.observe(self.state)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if "memory" not in str(error):

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from envs.core import State
-from envs.minatar import grid
-from envs.minatar.slots import Group, advanced, at, group, inserted, newest, oldest, remove, ungroup
+from envs.minatar import grid, slots
+from envs.minatar.slots import Group, Place, advanced, at, newest, oldest, remove
 from rlsuite import random
 
 FULL_OXYGEN = 200  # steps
@@ -23,6 +23,12 @@ ROWS = 8  # 1 to 8, below the surface and above the gauges
 # Torpedoes and divers come too slowly for a third to meet the first. Fish and ships cross in 30 steps when one a step
 # can come, a third of them ships.
 TORPEDO_SLOTS, DIVER_SLOTS, FISH_SLOTS, SHIP_SLOTS = 2, 2, 32, 20
+FIELDS = {
+    "torpedo": ("there", "right", "x", "y"),
+    "swimmer": ("there", "right", "x", "y", "wait"),
+    "fish": ("there", "right", "x", "y", "wait"),
+    "ship": ("there", "right", "x", "y", "wait", "reload", "shot_x", "shot_there"),
+}
 _FRONT, _BACK, _TORPEDO, _TRAIL, _SHOT, _FISH, _SHIP, _OXYGEN, _ON_BOARD, _DIVER, _CHANNELS = range(11)
 
 
@@ -34,7 +40,7 @@ class Seaquest:
     State, int32 and bool: ``x``, ``y``, ``faces_right``, ``oxygen``, ``on_board`` (divers), ``at_surface``,
     ``spawn_interval``, ``spawn_timer``, ``diver_timer``, ``move_interval``, ``shot_timer``, ``ramp_level`` and
     ``last_action``, ``[N]``; groups of ``envs.minatar.slots``: ``fish``, ``ship``, ``torpedo``, ``swimmer`` (divers in
-    the water). A ship has at most one shot under way, in its own row: ``ship_shot_x``, ``ship_shot_there``.
+    the water). A ship has at most one shot under way, in its own row: ``shot_x``, ``shot_there``.
 
     Channels: front of the submarine, its back, torpedoes, trails, enemy shots, fish, ships, oxygen, divers on board,
     divers in the water.
@@ -57,12 +63,6 @@ class Seaquest:
     def initial(self, key: Tensor) -> State:
         zero = torch.zeros_like(key, dtype=torch.int32)
 
-        def slots(count: int, *more: str) -> Group:
-            numbers = torch.zeros(*key.shape, count, dtype=torch.int32, device=key.device)
-            flags = numbers.to(torch.bool)
-            return {"x": numbers, "y": numbers, "right": flags, "there": flags} | dict.fromkeys(more, numbers)
-
-        ships = slots(SHIP_SLOTS, "wait", "reload", "shot_x")
         return {
             "x": zero + 5,
             "y": zero,
@@ -77,10 +77,7 @@ class Seaquest:
             "shot_timer": zero,
             "ramp_level": zero,
             "last_action": zero + grid.NOTHING,
-            **ungroup("torpedo", slots(TORPEDO_SLOTS)),
-            **ungroup("swimmer", slots(DIVER_SLOTS, "wait")),
-            **ungroup("fish", slots(FISH_SLOTS, "wait")),
-            **ungroup("ship", ships | {"shot_there": ships["there"]}),
+            **{kind: slots.none(key, fields) for kind, fields in FIELDS.items()},
         }
 
     def transition(self, state: State, action: Tensor, key: Tensor) -> tuple[State, Tensor, Tensor]:
@@ -90,21 +87,21 @@ class Seaquest:
         fish, ships = _with_new_enemy(state, draws[:, 1], draws[:, 2], draws[:, 3])
         swimmers = _with_new_diver(state, draws[:, 4], draws[:, 5])
         player, torpedoes = _steered(state, action)
-        x, y = player["x"], player["y"]
+        here = slots.place(player["x"], player["y"])
 
         torpedoes, fish, ships, reward = _fly(torpedoes, fish, ships)
-        swimmers, on_board = _swim(swimmers, state["on_board"], x, y)
+        swimmers, on_board = _swim(swimmers, state["on_board"], here)
         interval = state["move_interval"]
-        fires = ships["there"] & (ships["reload"] == 0)
-        (rammed, moving), ships = _cross(ships, interval, x, y)
+        fires = ships["there"][0] & slots.is_zero(ships["reload"])
+        (rammed, moving), ships = _cross(ships, interval, here)
         ships, torpedoes, hits = _run_into(torpedoes, ships, moving)
-        ships, shot = _shoot(ships, fires, x, y)
+        ships, shot = _shoot(ships, fires, here)
         reward = reward + hits
-        (bitten, moving), fish = _cross(fish, interval, x, y)
+        (bitten, moving), fish = _cross(fish, interval, here)
         fish, torpedoes, hits = _run_into(torpedoes, fish, moving)
         reward = reward + hits
 
-        air, bonus, drowned = self._breathe(state, y, on_board)
+        air, bonus, drowned = self._breathe(state, player["y"], on_board)
         following = (
             player
             | air
@@ -112,10 +109,10 @@ class Seaquest:
                 "diver_timer": grid.counted_down(_restarted(state["diver_timer"], DIVER_SPAWN_INTERVAL)),
                 "spawn_timer": grid.counted_down(_restarted(state["spawn_timer"], state["spawn_interval"])),
                 "last_action": action,
-                **ungroup("torpedo", torpedoes),
-                **ungroup("swimmer", swimmers),
-                **ungroup("fish", fish),
-                **ungroup("ship", ships),
+                "torpedo": slots.ungroup(torpedoes),
+                "swimmer": slots.ungroup(swimmers),
+                "fish": slots.ungroup(fish),
+                "ship": slots.ungroup(ships),
             }
         )
         return following, (reward + bonus).to(torch.float32), rammed | shot | bitten | drowned
@@ -145,20 +142,19 @@ class Seaquest:
 
     def observe(self, state: State) -> Tensor:
         x, y = state["x"].unsqueeze(-1), state["y"].unsqueeze(-1)
-        fish, ships, swimmers = group(state, "fish"), group(state, "ship"), group(state, "swimmer")
-        torpedoes = group(state, "torpedo")
+        fish, ships, swimmers = _of(state, "fish"), _of(state, "ship"), _of(state, "swimmer")
         marks = [
             grid.cells(_FRONT, y, x),
             grid.cells(_BACK, y, torch.where(state["faces_right"].unsqueeze(-1), x - 1, x + 1)),
-            grid.cells(_TORPEDO, torpedoes["y"], torpedoes["x"], torpedoes["there"]),
-            grid.cells(_SHOT, ships["y"], ships["shot_x"], ships["shot_there"]),
-            grid.cells(_FISH, fish["y"], fish["x"], fish["there"]),
-            grid.cells(_SHIP, ships["y"], ships["x"], ships["there"]),
-            grid.cells(_DIVER, swimmers["y"], swimmers["x"], swimmers["there"]),
+            _cells(_TORPEDO, _of(state, "torpedo"), TORPEDO_SLOTS),
+            _cells(_SHOT, _shots(ships), SHIP_SLOTS),
+            _cells(_FISH, fish, FISH_SLOTS),
+            _cells(_SHIP, ships, SHIP_SLOTS),
+            _cells(_DIVER, swimmers, DIVER_SLOTS),
         ]
-        for things in (fish, ships, swimmers):
-            behind = torch.where(things["right"], things["x"] - 1, things["x"] + 1)
-            marks.append(grid.cells(_TRAIL, things["y"], behind, things["there"]))
+        for things, count in ((fish, FISH_SLOTS), (ships, SHIP_SLOTS), (swimmers, DIVER_SLOTS)):
+            behind = slots.stepped(things["x"], ~things["right"][0])
+            marks.append(_cells(_TRAIL, things | {"x": behind}, count))
         # Gauges along the lowest row: oxygen from the left, divers on board from the right.
         column, lowest = grid.columns(x), grid.SIZE - 1
         air = torch.div(state["oxygen"].clamp(min=0) * 10, FULL_OXYGEN, rounding_mode="floor").unsqueeze(-1)
@@ -174,31 +170,44 @@ def _restarted(timer: Tensor, interval: Tensor | int) -> Tensor:
     return torch.where(timer == 0, interval, timer)
 
 
+def _of(state: State, kind: str) -> Group:
+    return slots.group(state, kind, FIELDS[kind])
+
+
+def _cells(channel: int, things: Group, count: int) -> Tensor:
+    there, x, y = (slots.numbers(things[name], count) for name in ("there", "x", "y"))
+    return grid.cells(channel, y, x, there != 0)
+
+
 def _with_new_enemy(state: State, direction: Tensor, kind: Tensor, row: Tensor) -> tuple[Group, Group]:
     """Fish and ships, with a new one where it is time and nothing comes towards it in its row."""
-    fish, ships = group(state, "fish"), group(state, "ship")
+    fish, ships = _of(state, "fish"), _of(state, "ship")
     right, y = direction < 0.5, _row(row)
-    blocked = torch.zeros_like(right)
-    for things in (fish, ships):
-        opposite = things["there"] & (things["y"] == y.unsqueeze(-1)) & (things["right"] != right.unsqueeze(-1))
-        blocked = blocked | opposite.any(-1)
-    comes = (state["spawn_timer"] == 0) & ~blocked
+    its_direction, its_row = slots.everywhere(right, 1)[0], slots.everywhere(y, slots.BITS["y"])
+    opposite = [
+        things["there"][0] & slots.equal(things["y"], its_row) & (things["right"][0] ^ its_direction)
+        for things in (fish, ships)
+    ]
+    comes = (state["spawn_timer"] == 0) & (opposite[0] == 0) & (opposite[1] == 0)
     is_ship = kind < SHIP_PROBABILITY
     new = _newcomer(right, y) | {"wait": state["move_interval"], "reload": torch.full_like(y, SHIP_STEPS_PER_SHOT)}
-    return inserted(fish, new, comes & ~is_ship), inserted(ships, new, comes & is_ship)
+    return (
+        slots.inserted(fish, new, comes & ~is_ship, FISH_SLOTS),
+        slots.inserted(ships, new, comes & is_ship, SHIP_SLOTS),
+    )
 
 
 def _with_new_diver(state: State, direction: Tensor, row: Tensor) -> Group:
     y = _row(row)
     new = _newcomer(direction < 0.5, y) | {"wait": torch.full_like(y, DIVER_MOVE_INTERVAL)}
-    return inserted(group(state, "swimmer"), new, state["diver_timer"] == 0)
+    return slots.inserted(_of(state, "swimmer"), new, state["diver_timer"] == 0, DIVER_SLOTS)
 
 
 def _row(draw: Tensor) -> Tensor:
     return (draw * ROWS).to(torch.int32) + 1
 
 
-def _newcomer(right: Tensor, y: Tensor) -> Group:
+def _newcomer(right: Tensor, y: Tensor) -> State:
     x = torch.where(right, 0, grid.SIZE - 1).to(torch.int32)
     return {"x": x, "y": y, "right": right, "there": torch.ones_like(right)}
 
@@ -213,73 +222,85 @@ def _steered(state: State, action: Tensor) -> tuple[State, Group]:
         "faces_right": (state["faces_right"] | (action == grid.RIGHT)) & (action != grid.LEFT),
         "shot_timer": grid.counted_down(torch.where(fires, STEPS_PER_TORPEDO, state["shot_timer"])),
     }
-    return player, inserted(group(state, "torpedo"), new, fires)
+    return player, slots.inserted(_of(state, "torpedo"), new, fires, TORPEDO_SLOTS)
 
 
 def _fly(torpedoes: Group, fish: Group, ships: Group) -> tuple[Group, Group, Group, Tensor]:
     """Torpedoes move on; each, the newest first, takes the oldest fish where it is, or else the oldest ship."""
-    torpedoes = advanced(torpedoes, torpedoes["there"])
-    spent = []
+    torpedoes = advanced(torpedoes, torpedoes["there"][0])
+    spent, hits = _nothing(torpedoes)
     for slot in range(TORPEDO_SLOTS):
-        there, x, y = (torpedoes[name][:, slot] for name in ("there", "x", "y"))
-        hit_fish = oldest(at(fish, x, y) & there.unsqueeze(-1))
-        missed = there & ~hit_fish.any(-1)
-        hit_ship = oldest(at(ships, x, y) & missed.unsqueeze(-1))
+        there, where = _torpedo(torpedoes, slot)
+        hit_fish = oldest(at(fish, where) & there)
+        hit_ship = oldest(torch.where(hit_fish == 0, at(ships, where) & there, 0))
         fish, ships = remove(fish, hit_fish), remove(ships, hit_ship)
-        spent.append(hit_fish.any(-1) | hit_ship.any(-1))
-    hits = torch.stack(spent, dim=-1)
-    return remove(torpedoes, hits), fish, ships, hits.sum(-1)
-
-
-def _swim(swimmers: Group, on_board: Tensor, x: Tensor, y: Tensor) -> tuple[Group, Tensor]:
-    """Divers are picked up where the submarine is, before and after they move, as long as there is room."""
-    waiting = swimmers["wait"] > 0
-    before = at(swimmers, x, y)
-    moves = swimmers["there"] & ~waiting
-    moved = advanced(swimmers, moves)
-    after = at(moved, x, y) & moves
-    picked = []
-    for slot in range(DIVER_SLOTS):
-        room = on_board < MOST_DIVERS
-        picked.append((before | after)[:, slot] & room)
-        on_board = on_board + picked[-1].to(on_board.dtype)
-    wait = torch.where(moves, DIVER_MOVE_INTERVAL, swimmers["wait"] - 1)
-    return remove(moved | {"wait": wait}, torch.stack(picked, dim=-1)), on_board
-
-
-def _cross(enemies: Group, interval: Tensor, x: Tensor, y: Tensor) -> tuple[tuple[Tensor, Tensor], Group]:
-    """Enemies move on; whether one was or came where the submarine is, and which ones moved and missed it."""
-    moves = enemies["there"] & (enemies["wait"] == 0)
-    met = at(enemies, x, y).any(-1)
-    wait = torch.where(moves, interval.unsqueeze(-1), enemies["wait"] - 1)
-    enemies = advanced(enemies, moves) | {"wait": wait}
-    meets = at(enemies, x, y) & moves
-    return (met | meets.any(-1), moves & ~meets), enemies
+        hit = ((hit_fish | hit_ship) != 0).to(torch.int64)
+        spent, hits = spent | hit << slot, hits + hit
+    return remove(torpedoes, spent), fish, ships, hits
 
 
 def _run_into(torpedoes: Group, enemies: Group, moving: Tensor) -> tuple[Group, Group, Tensor]:
     """Enemies that moved to where a torpedo is: each torpedo, the oldest first, takes the newest of them."""
-    spent = []
+    spent, hits = _nothing(torpedoes)
     for slot in reversed(range(TORPEDO_SLOTS)):
-        there, x, y = (torpedoes[name][:, slot] for name in ("there", "x", "y"))
-        hit = newest(at(enemies, x, y) & moving & there.unsqueeze(-1))
-        enemies = remove(enemies, hit)
-        spent.append(hit.any(-1))
-    hits = torch.stack(spent[::-1], dim=-1)
-    return enemies, remove(torpedoes, hits), hits.sum(-1)
+        there, where = _torpedo(torpedoes, slot)
+        taken = newest(at(enemies, where) & moving & there)
+        enemies = remove(enemies, taken)
+        hit = (taken != 0).to(torch.int64)
+        spent, hits = spent | hit << slot, hits + hit
+    return enemies, remove(torpedoes, spent), hits
 
 
-def _shoot(ships: Group, fires: Tensor, x: Tensor, y: Tensor) -> tuple[Group, Tensor]:
+def _nothing(torpedoes: Group) -> tuple[Tensor, Tensor]:
+    zero = torch.zeros_like(torpedoes["there"][0])
+    return zero, zero
+
+
+def _torpedo(torpedoes: Group, slot: int) -> tuple[Tensor, Place]:
+    """Whether there is one in that slot, as a mark in all slots or in none, and where."""
+    return -(torpedoes["there"][0] >> slot & 1), slots.place_of(torpedoes, slot)
+
+
+def _swim(swimmers: Group, on_board: Tensor, here: Place) -> tuple[Group, Tensor]:
+    """Divers are picked up where the submarine is, before and after they move, as long as there is room."""
+    before = at(swimmers, here)
+    moves = swimmers["there"][0] & slots.is_zero(swimmers["wait"])
+    moved = _waiting(advanced(swimmers, moves), moves, torch.full_like(on_board, DIVER_MOVE_INTERVAL))
+    met = before | (at(moved, here) & moves)
+    picked = torch.zeros_like(met)
+    for slot in range(DIVER_SLOTS):
+        picks = (met >> slot & 1 != 0) & (on_board < MOST_DIVERS)
+        picked = picked | picks.to(torch.int64) << slot
+        on_board = on_board + picks.to(on_board.dtype)
+    return remove(moved, picked), on_board
+
+
+def _waiting(things: Group, moved: Tensor, interval: Tensor) -> Group:
+    """Those that moved wait for an interval, the others one step less."""
+    less = slots.stepped(things["wait"], torch.zeros_like(moved))
+    return things | {"wait": slots.chosen(moved, slots.everywhere(interval, slots.BITS["wait"]), less)}
+
+
+def _cross(enemies: Group, interval: Tensor, here: Place) -> tuple[tuple[Tensor, Tensor], Group]:
+    """Enemies move on; whether one was or came where the submarine is, and which ones moved and missed it."""
+    moves = enemies["there"][0] & slots.is_zero(enemies["wait"])
+    met = at(enemies, here)
+    enemies = _waiting(advanced(enemies, moves), moves, interval)
+    meets = at(enemies, here) & moves
+    return ((met | meets) != 0, moves & ~meets), enemies
+
+
+def _shots(ships: Group) -> Group:
+    return {"there": ships["shot_there"], "right": ships["right"], "x": ships["shot_x"], "y": ships["y"]}
+
+
+def _shoot(ships: Group, fires: Tensor, here: Place) -> tuple[Group, Tensor]:
     """Ships shoot from where they are after their move, even those just hit; shots move on, and may hit."""
-    shot_x = torch.where(fires, ships["x"], ships["shot_x"])
-    shots = {
-        "x": shot_x,
-        "y": ships["y"],
-        "right": ships["right"],
-        "there": ships["shot_there"] | fires,
-    }
-    met = at(shots, x, y)
-    shots = advanced(shots, shots["there"])
-    hit = (met | at(shots, x, y)).any(-1)
-    reload = torch.where(fires, SHIP_STEPS_PER_SHOT, ships["reload"] - 1)
+    shots = _shots(ships)
+    shots |= {"x": slots.chosen(fires, ships["x"], shots["x"]), "there": (shots["there"][0] | fires,)}
+    met = at(shots, here)
+    shots = advanced(shots, shots["there"][0])
+    hit = (met | at(shots, here)) != 0
+    full = slots.everywhere(torch.full_like(fires, SHIP_STEPS_PER_SHOT), slots.BITS["reload"])
+    reload = slots.chosen(fires, full, slots.stepped(ships["reload"], torch.zeros_like(fires)))
     return ships | {"shot_x": shots["x"], "shot_there": shots["there"], "reload": reload}, hit

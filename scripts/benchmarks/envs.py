@@ -100,6 +100,7 @@ def _rlsuite(process: int, name: str, steps: int) -> Rollout:
 
     import envs  # noqa: F401  registers rlsuite/*
     from rlsuite import random
+    from rlsuite.training.execution import compiled
 
     num_envs = _NUM_ENVS // _PROCESSES
     env: Any = gymnasium.make_vec(f"rlsuite/{name}", num_envs=num_envs).unwrapped
@@ -115,12 +116,10 @@ def _rlsuite(process: int, name: str, steps: int) -> Rollout:
         clock.add_(1)
         return given
 
-    # Nothing that the region was compiled for ever changes, so nothing needs to be checked before each call.
-    options: Any = {"guard_filter_fn": lambda guards: [False] * len(guards)}
-    compiled = torch.compile(region, fullgraph=True, dynamic=False, options=options)
+    optimised = compiled(region, "compile")
 
     def rollout() -> int:
-        compiled()
+        optimised()
         return num_envs * steps
 
     return rollout

@@ -10,11 +10,11 @@ from minatar_oracle import Answers, assert_plays_like_the_published_game
 from torch import Tensor
 
 from envs.core import State
-from envs.minatar import board
+from envs.minatar import board, slots
 from envs.minatar.asterix import Asterix
 from envs.minatar.breakout import Breakout
 from envs.minatar.freeway import Freeway
-from envs.minatar.seaquest import Seaquest
+from envs.minatar.seaquest import FIELDS, Seaquest
 from envs.minatar.space_invaders import SpaceInvaders
 from rlsuite import random
 
@@ -195,20 +195,25 @@ def test_seaquest_plays_like_the_published_game(arrange: Callable[[Any, State], 
     )
 
 
+def _put(state: State, kind: str, slot: int, **values: int) -> None:
+    """A thing in a slot that is empty."""
+    things = slots.group(state, kind, FIELDS[kind])
+    for name, value in values.items():
+        things[name] = tuple(plane | (value >> bit & 1) << slot for bit, plane in enumerate(things[name]))
+    state[kind] = slots.ungroup(things)
+
+
 def test_of_two_fish_that_swim_into_a_torpedo_the_newest_is_hit() -> None:
     game = Seaquest(sticky_action_probability=0.0)
     state = game.initial(random.key(torch.arange(1)))
     for slot in (0, 3):
-        for name, value in (("x", 2), ("y", 5), ("right", True), ("there", True)):
-            state[f"fish_{name}"] = state[f"fish_{name}"].clone()
-            state[f"fish_{name}"][0, slot] = value
-    for name, value in (("x", 4), ("y", 5), ("there", True)):
-        state[f"torpedo_{name}"] = state[f"torpedo_{name}"].clone()
-        state[f"torpedo_{name}"][0, 1] = value
+        _put(state, "fish", slot, x=2, y=5, right=1, there=1)
+    _put(state, "torpedo", 1, x=4, y=5, there=1)
     following, reward, _ = game.transition(state, torch.tensor([NOTHING]), torch.zeros(1, dtype=torch.int64))
     assert reward.item() == 1
-    assert following["fish_there"][0].nonzero().flatten().tolist() == [3]
-    assert not following["torpedo_there"].any()
+    fish, torpedoes = (slots.group(following, kind, FIELDS[kind]) for kind in ("fish", "torpedo"))
+    assert fish["there"][0].item() == 1 << 3
+    assert torpedoes["there"][0].item() == 0
 
 
 @pytest.mark.parametrize("game", [Breakout(0.5), Freeway(0.5), Asterix(0.5), SpaceInvaders(0.5), Seaquest(0.5)])
