@@ -80,7 +80,9 @@ def _sit(run: Run, state: dict[str, Any] | None) -> int:
 
 def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
     """What a finished run leaves behind besides its metrics and checkpoints."""
-    report = evaluate_run(run, _FINAL_EPISODES_ATARI if is_atari(run.config.env) else _FINAL_EPISODES)
+    episodes = _FINAL_EPISODES_ATARI if is_atari(run.config.env) else _FINAL_EPISODES
+    # Who asks for a return wants the agents that reached it, each of them at its own time.
+    report = evaluate_run(run, episodes, "last" if run.config.target_return is None else "best")
     series = read_metrics(run.folder / "metrics.jsonl").get("evaluation/score")
     if series is not None:
         curve = Curve(run.folder.name, series.env_steps, series.values)
@@ -90,7 +92,7 @@ def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
             y_label="evaluation return",
             title=f"{run.agent} on {run.config.env}",
         )
-    shown = ("mean", "iqm", "ci95", "per_seed_mean", "episodes", "protocol", "human_normalised")
+    shown = ("mean", "iqm", "ci95", "per_seed_mean", "episodes", "protocol", "checkpoint", "human_normalised")
     sitting.tracker.summary({name: report[name] for name in shown if name in report})
     if run.config.video:
         try:
