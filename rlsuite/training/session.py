@@ -52,7 +52,12 @@ def session(
         WandbWriter(folder, folder.name, config, seeds, wandb, wandb_project, wandb_group, axis),
     ]
     opened = Session(Tracker(writers), console)
+    if resume_at is not None:
+        console.tick(resume_at)
     try:
         yield opened
+    except KeyboardInterrupt:  # while the trainer, which stops when it is asked to, is not at work
+        opened.status = "interrupted"
+        raise
     finally:
         opened.tracker.close(opened.status)
