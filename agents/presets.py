@@ -29,8 +29,8 @@ _DQN_CARTPOLE = {
     "log_every_env_steps": 500,
 }
 
-# Ours, to be at 475 soon, with --target-return 475: 20 of 20 seeds were within 17,500 steps, a quarter as many updates as
-# the values above make. Large updates: after 50,000 steps the last policies of three of them were below 475.
+# Ours, to be at 475 soon, with --target-return 475: 20 of 20 seeds were within 17,500 steps, a quarter as many updates
+# as the values above make. Large updates: after 50,000 steps the last policies of three of them were below 475.
 _DQN_CARTPOLE_QUICK = _DQN_CARTPOLE | {
     "learning_rate": (4e-3,),
     "dueling": True,
