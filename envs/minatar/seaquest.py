@@ -62,7 +62,6 @@ class Seaquest:
 
     def initial(self, key: Tensor) -> State:
         zero = torch.zeros_like(key, dtype=torch.int32)
-
         return {
             "x": zero + 5,
             "y": zero,
@@ -228,32 +227,33 @@ def _steered(state: State, action: Tensor) -> tuple[State, Group]:
 def _fly(torpedoes: Group, fish: Group, ships: Group) -> tuple[Group, Group, Group, Tensor]:
     """Torpedoes move on; each, the newest first, takes the oldest fish where it is, or else the oldest ship."""
     torpedoes = advanced(torpedoes, torpedoes["there"][0])
-    spent, hits = _nothing(torpedoes)
+    spent = torch.zeros_like(torpedoes["there"][0])
     for slot in range(TORPEDO_SLOTS):
         there, where = _torpedo(torpedoes, slot)
         hit_fish = oldest(at(fish, where) & there)
         hit_ship = oldest(torch.where(hit_fish == 0, at(ships, where) & there, 0))
         fish, ships = remove(fish, hit_fish), remove(ships, hit_ship)
-        hit = ((hit_fish | hit_ship) != 0).to(torch.int64)
-        spent, hits = spent | hit << slot, hits + hit
-    return remove(torpedoes, spent), fish, ships, hits
+        spent = spent | ((hit_fish | hit_ship) != 0).to(torch.int64) << slot
+    return remove(torpedoes, spent), fish, ships, _how_many(spent)
 
 
 def _run_into(torpedoes: Group, enemies: Group, moving: Tensor) -> tuple[Group, Group, Tensor]:
     """Enemies that moved to where a torpedo is: each torpedo, the oldest first, takes the newest of them."""
-    spent, hits = _nothing(torpedoes)
+    spent = torch.zeros_like(torpedoes["there"][0])
     for slot in reversed(range(TORPEDO_SLOTS)):
         there, where = _torpedo(torpedoes, slot)
         taken = newest(at(enemies, where) & moving & there)
         enemies = remove(enemies, taken)
-        hit = (taken != 0).to(torch.int64)
-        spent, hits = spent | hit << slot, hits + hit
-    return enemies, remove(torpedoes, spent), hits
+        spent = spent | (taken != 0).to(torch.int64) << slot
+    return enemies, remove(torpedoes, spent), _how_many(spent)
 
 
-def _nothing(torpedoes: Group) -> tuple[Tensor, Tensor]:
-    zero = torch.zeros_like(torpedoes["there"][0])
-    return zero, zero
+def _how_many(torpedoes: Tensor) -> Tensor:
+    """Torpedoes that are marked: int64 ``[N]``."""
+    total = torch.zeros_like(torpedoes)
+    for slot in range(TORPEDO_SLOTS):
+        total = total + (torpedoes >> slot & 1)
+    return total
 
 
 def _torpedo(torpedoes: Group, slot: int) -> tuple[Tensor, Place]:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from envs.core import State
-from envs.minatar import board, grid
+from envs.minatar import bits, board, grid
 from envs.minatar.board import Board
 from rlsuite import random
 
@@ -143,7 +143,7 @@ def _nearest_alien(aliens: Board, cannon: Tensor) -> Board:
     columns = board.occupied_columns(aliens)
     up_to_cannon = columns & ((torch.full_like(cannon, 2) << cannon) - 1)
     beyond = columns & ~up_to_cannon
-    left, right = board.highest_bit(up_to_cannon), beyond & -beyond
+    left, right = bits.highest(up_to_cannon), bits.lowest(beyond)
     # Bits a and b are 2^a and 2^b: the left one is as near where cannon - a <= b - cannon.
     left_is_nearer = (right == 0) | (left * right >= torch.ones_like(cannon) << 2 * cannon)
     return board.lowest_in_column(aliens, torch.where(left_is_nearer, left, right))

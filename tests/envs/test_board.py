@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from envs.minatar import board
+from envs.minatar import bits, board
 from envs.minatar.board import Board
 
 GRIDS = 200
@@ -67,6 +67,7 @@ def test_one_cell(row: int) -> None:
     assert seen[column, row, column].all()
 
 
-def test_highest_bit() -> None:
+def test_highest_and_lowest_bit() -> None:
     numbers = torch.arange(1024)
-    assert board.highest_bit(numbers).tolist() == [(1 << number.bit_length()) >> 1 for number in range(1024)]
+    assert bits.highest(numbers).tolist() == [(1 << number.bit_length()) >> 1 for number in range(1024)]
+    assert bits.lowest(numbers).tolist() == [number & -number for number in range(1024)]
