@@ -309,7 +309,8 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         """Uniform random actions on the device; ``key`` is int64 ``[N]``."""
         space = self.dynamics.action_space
         if isinstance(space, Discrete):
-            return (random.uniform(key) * int(space.n)).to(torch.int64)
+            # By way of 32 bits: vector units turn no floating point into 64.
+            return (random.uniform(key) * int(space.n)).to(torch.int32).to(torch.int64)
         # Bounds are the same in every dimension here, and plain numbers cost a compiled region no input.
         low, high = float(space.low.min()), float(space.high.max())
         return low + (high - low) * random.uniform(key, *space.shape)

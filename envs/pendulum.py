@@ -47,7 +47,7 @@ class Pendulum:
         """Semi-implicit Euler: the angle moves with the new angular velocity."""
         angle, angular_velocity = state["angle"], state["angular_velocity"]
         torque = action.squeeze(-1).to(self.dtype).clamp(-MAX_TORQUE, MAX_TORQUE)
-        from_upright = torch.remainder(angle + math.pi, 2 * math.pi) - math.pi
+        from_upright = angle - 2 * math.pi * torch.round(angle / (2 * math.pi))
         cost = from_upright.square() + 0.1 * angular_velocity.square() + 0.001 * torque.square()
         acceleration = 3 * GRAVITY / (2 * LENGTH) * torch.sin(angle) + 3 / (MASS * LENGTH**2) * torque
         angular_velocity = (angular_velocity + acceleration * STEP_SECONDS).clamp(-MAX_SPEED, MAX_SPEED)

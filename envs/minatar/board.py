@@ -11,14 +11,11 @@ import torch
 from torch import Tensor
 
 from envs.core import State
-from envs.minatar import grid
+from envs.minatar import drawing, grid
 
 _ROWS = grid.SIZE // 2  # of a half
 _BITS = _ROWS * grid.SIZE
 _HALF = (1 << _BITS) - 1
-_ROW = (1 << grid.SIZE) - 1
-_SPREAD = sum(1 << 7 * copy for copy in range(7))
-_FIRST_OF_BYTES = sum(1 << 8 * byte for byte in range(7))
 
 
 class Board(NamedTuple):
@@ -74,7 +71,7 @@ def kept(board: Board, mask: Tensor) -> Board:
 
 def one_up(board: Board) -> Board:
     """What is in the first row is gone."""
-    carried = (board.lower & _ROW) << (_BITS - grid.SIZE)
+    carried = (board.lower & grid.ALL_COLUMNS) << (_BITS - grid.SIZE)
     return Board((board.upper >> grid.SIZE) | carried, board.lower >> grid.SIZE)
 
 
@@ -87,14 +84,14 @@ def one_down(board: Board) -> Board:
 def row(board: Board, number: int) -> Tensor:
     """The columns of one row as the ten lowest bits, int64 ``[N]``."""
     half = board.upper if number < _ROWS else board.lower
-    return (half >> number % _ROWS * grid.SIZE) & _ROW
+    return (half >> number % _ROWS * grid.SIZE) & grid.ALL_COLUMNS
 
 
 def occupied_columns(board: Board) -> Tensor:
     """The columns with a cell in any row, as the ten lowest bits, int64 ``[N]``."""
     found = board.upper | board.lower
     found = found | (found >> 2 * grid.SIZE)
-    return (found | (found >> grid.SIZE) | (found >> 2 * grid.SIZE)) & _ROW
+    return (found | (found >> grid.SIZE) | (found >> 2 * grid.SIZE)) & grid.ALL_COLUMNS
 
 
 def lowest_in_column(board: Board, column: Tensor) -> Board:
@@ -126,21 +123,9 @@ def count(board: Board) -> Tensor:
     return (eights + (eights >> 8)) & 0xFF
 
 
-def pictures(*boards: Board) -> Tensor:
-    """One channel a board, 255 at its cells and 0 elsewhere: uint8 ``[N, C, 10, 10]``."""
-    uppers, lowers = (torch.stack(channels, dim=-1).flatten() for channels in zip(*boards, strict=True))
-    return torch.cat((_bytes(uppers), _bytes(lowers)), dim=-1).view(-1, len(boards), grid.SIZE, grid.SIZE)
-
-
-def _bytes(half: Tensor) -> Tensor:
-    """255 or 0 for each bit: uint8 ``[M, 50]``. Eight at a time, for bit by bit takes three times as long.
-
-    Seven bits times ``_SPREAD`` are seven copies, each moved on by seven: bit k of copy k is where byte k begins.
-    """
-    eight = half.unsqueeze(-1) >> torch.arange(0, _BITS, 8, device=half.device)
-    seven = ((eight & 0x7F) * _SPREAD & _FIRST_OF_BYTES) * 0xFF
-    last = -(eight >> 7 & 1) << 56
-    return (seven | last).view(torch.uint8)[:, :_BITS]
+def channel(board: Board) -> drawing.Channel:
+    """The cells as rows to draw."""
+    return [row(board, number).to(torch.int32) for number in range(grid.SIZE)]
 
 
 def from_flags(flags: Tensor) -> Board:

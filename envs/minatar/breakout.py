@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from envs.core import State
-from envs.minatar import grid
+from envs.minatar import drawing, grid
 from rlsuite import random
 
 BRICK_ROWS = (1, 2, 3)
@@ -90,16 +90,12 @@ class Breakout:
         return following, broken.to(torch.float32), low & ~bounced
 
     def observe(self, state: State) -> Tensor:
-        device = state["bricks"].device
-        brick = torch.arange(len(BRICK_ROWS) * grid.SIZE, dtype=torch.int32, device=device)
-        standing = (state["bricks"].unsqueeze(-1) >> brick & 1).to(torch.bool)
-        column = {name: state[name].unsqueeze(-1) for name in ("paddle", "ball_x", "ball_y", "trail_x", "trail_y")}
-        return grid.draw(
-            4,
-            grid.cells(0, grid.SIZE - 1, column["paddle"]),
-            grid.cells(1, column["ball_y"], column["ball_x"]),
-            grid.cells(2, column["trail_y"], column["trail_x"]),
-            torch.where(standing, (3 * grid.SIZE + BRICK_ROWS[0]) * grid.SIZE + brick, -1),
+        bricks = {row: state["bricks"] >> (row - BRICK_ROWS[0]) * grid.SIZE & grid.ALL_COLUMNS for row in BRICK_ROWS}
+        return drawing.observation(
+            drawing.rows({grid.SIZE - 1: drawing.bit(state["paddle"])}),
+            drawing.cells(state["ball_y"], drawing.bit(state["ball_x"])),
+            drawing.cells(state["trail_y"], drawing.bit(state["trail_x"])),
+            drawing.rows(bricks),
         )
 
     def render(self, state: State) -> np.ndarray:

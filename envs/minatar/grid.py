@@ -12,6 +12,7 @@ from gymnasium.spaces import Box, Discrete
 from torch import Tensor
 
 SIZE = 10
+ALL_COLUMNS = (1 << SIZE) - 1  # a row with something everywhere, as bits
 NOTHING, LEFT, UP, RIGHT, DOWN, FIRE = range(6)
 ACTION_SPACE = Discrete(6)
 MAX_EPISODE_STEPS = 10_000  # a safety net: the published games have no limit

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from envs.core import State
-from envs.minatar import bits, board, grid
+from envs.minatar import bits, board, drawing, grid
 from envs.minatar.board import Board
 from rlsuite import random
 
@@ -107,7 +107,7 @@ class SpaceInvaders:
             board.of(state, "bullets"),
             board.of(state, "alien_bullets"),
         )
-        return board.pictures(*maps)
+        return drawing.observation(*(board.channel(cells) for cells in maps))
 
     def render(self, state: State) -> np.ndarray:
         return grid.picture(self.observe({name: value.unsqueeze(0) for name, value in state.items()})[0])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from envs.minatar import bits, board
+from envs.minatar import bits, board, drawing
 from envs.minatar.board import Board
 
 GRIDS = 200
@@ -22,7 +22,7 @@ def cells(flags: torch.Tensor) -> Board:
 
 
 def _flags(cells: Board) -> torch.Tensor:
-    return board.pictures(cells)[:, 0] == 255
+    return drawing.observation(board.channel(cells))[:, 0] == 255
 
 
 def _bits(columns: torch.Tensor) -> torch.Tensor:
@@ -30,7 +30,7 @@ def _bits(columns: torch.Tensor) -> torch.Tensor:
 
 
 def test_pictures_show_the_cells(flags: torch.Tensor, cells: Board) -> None:
-    pictures = board.pictures(cells, board.without(cells, cells))
+    pictures = drawing.observation(board.channel(cells), board.channel(board.without(cells, cells)))
     assert pictures.dtype == torch.uint8
     assert torch.equal(pictures[:, 0], flags * torch.tensor(255, dtype=torch.uint8))
     assert not pictures[:, 1].any()
