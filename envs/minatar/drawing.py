@@ -1,4 +1,4 @@
-"""Observations of games whose state is bits: a channel is ten rows int32 ``[N]``, and bit ``x`` of a row is column ``x``.
+"""Observations of games whose state is bits: a channel is ten rows int32 ``[N]``, bit ``x`` of a row is column ``x``.
 
 Four cells become the four bytes of an integer in a few operations that vector units have: marked cell by cell
 (``grid.draw``), Breakout's observations took compiled code three times as long. Rows are apart, and not one tensor, so

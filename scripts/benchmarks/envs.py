@@ -1,4 +1,7 @@
-"""Env steps a second of the environments on tensors, random actions, beside Gymnasium's vector environments.
+"""Env steps a second of the environments on tensors, random actions, beside Gymnasium's vector environments and gymnax.
+
+gymnax (JAX) takes part where it is installed in an environment of its own, which lies beside the project's:
+python3 -m venv .venv-jax && .venv-jax/bin/pip install gymnax six
 
 Ours are compiled, several steps a region, and every observation, reward and flag is handed out. Both sides get two
 processes of one thread each, with half of the environments. SyncVectorEnv steps fewer: more would only wait longer.
@@ -6,8 +9,10 @@ processes of one thread each, with half of the environments. SyncVectorEnv steps
 
 import multiprocessing
 import os
+import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,37 +27,40 @@ _GRID_STEPS = 1
 
 _CLASSIC = ("CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Acrobot-v1", "Pendulum-v1")
 _GRIDS = ("Breakout", "Freeway", "Asterix", "SpaceInvaders", "Seaquest")
-# Million steps a second of gymnax (JAX on the CPU) on another day, on two cores of an AMD EPYC: for orientation.
-_GYMNAX = {"CartPole-v1": 5.8, "Acrobot-v1": 2.1, "Pendulum-v1": 9.1, "Breakout": 2.5}
+# Steps of one scan of gymnax: of 1, 4 and 16 the quickest, or as quick.
+_GYMNAX_STEPS = dict.fromkeys(_CLASSIC, 16) | {f"{game}-MinAtar": 1 for game in _GRIDS if game != "Seaquest"}
+_JAX_PYTHON = Path(__file__).parents[2] / ".venv-jax" / "bin" / "python"
 
 Rollout = Callable[[], int]  # steps all environments a few times; returns the number of env steps
 
 
 def rows() -> list[dict[str, Any]]:
-    found = [_compare("CartPole-v1", _CLASSIC_STEPS, "CartPole-v1", "Gymnasium's NumPy CartPole", _gymnasium_vector)]
+    found = [
+        _compare("CartPole-v1", _CLASSIC_STEPS, "Gymnasium's NumPy CartPole", _Pair(_gymnasium_vector, "CartPole-v1"))
+    ]
     for name in _CLASSIC:
-        found.append(_compare(name, _CLASSIC_STEPS, name, "Gymnasium SyncVectorEnv", _gymnasium_sync))
+        found.append(_compare(name, _CLASSIC_STEPS, "Gymnasium SyncVectorEnv", _Pair(_gymnasium_sync, name)))
+        if _JAX_PYTHON.exists():
+            found.append(_compare(name, _CLASSIC_STEPS, "gymnax", _Gymnax(name)))
     for game in _GRIDS:
-        peer = "published game, SyncVectorEnv"
-        found.append(_compare(f"MinAtar-{game}-v0", _GRID_STEPS, f"MinAtar/{game}-v0", peer, _gymnasium_sync))
+        name, in_gymnax = f"MinAtar-{game}-v0", f"{game}-MinAtar"
+        published = _Pair(_gymnasium_sync, f"MinAtar/{game}-v0") if _has_minatar() else None
+        found.append(_compare(name, _GRID_STEPS, "published game, SyncVectorEnv", published))
+        if _JAX_PYTHON.exists() and in_gymnax in _GYMNAX_STEPS:
+            found.append(_compare(name, _GRID_STEPS, "gymnax", _Gymnax(in_gymnax)))
     for name in ("Drive-v0", "DrivePixels-v0"):
-        found.append(_compare(name, _GRID_STEPS, None, None, None))
-    for name, million in _GYMNAX.items():
-        ours = next(entry for entry in found if name in entry["name"])
-        ratio = ours["value"] / (million * 1e6)
-        found.append(ours | {"peer": "gymnax, quoted", "peer_value": million * 1e6, "ratio": ratio})
+        found.append(_compare(name, _GRID_STEPS, "", None))
     return found
 
 
-def _compare(name: str, steps: int, peer_id: str | None, peer: str | None, make_peer: Any) -> dict[str, Any]:
+def _compare(name: str, steps: int, peer: str, theirs: "_Pair | _Gymnax | None") -> dict[str, Any]:
     label, unit = f"{name}, {_NUM_ENVS} environments", "env steps/s"
     ours = _Pair(_rlsuite, name, steps)
-    if peer_id is None or peer is None or (peer_id.startswith("MinAtar/") and not _has_minatar()):
+    if theirs is None:
         ours.measure()
         value = sorted(ours.measure() for _ in range(5))[2]
         ours.close()
         return {"name": label, "value": value, "unit": unit}
-    theirs = _Pair(make_peer, peer_id)
     figures = alternate(ours.measure, theirs.measure)
     ours.close()
     theirs.close()
@@ -80,6 +88,27 @@ class _Pair:
     def close(self) -> None:
         for end in self._ends:
             end.send(False)
+
+
+class _Gymnax:
+    """The same with gymnax, in processes of the Python that has it."""
+
+    def __init__(self, name: str) -> None:
+        script, share = Path(__file__).with_name("jax_envs.py"), _NUM_ENVS // _PROCESSES
+        command = [_JAX_PYTHON, script, name, str(share), str(_GYMNAX_STEPS[name]), str(_ROUND_SECONDS)]
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+        self._processes = [subprocess.Popen([*command, str(core)], **pipes) for core in range(_PROCESSES)]
+        for process in self._processes:
+            process.stdout.readline()
+
+    def measure(self) -> float:
+        for process in self._processes:
+            process.stdin.write("go\n")
+        return sum(float(process.stdout.readline()) for process in self._processes)
+
+    def close(self) -> None:
+        for process in self._processes:
+            process.communicate()
 
 
 def _serve(connection: Any, process: int, make: Callable[..., Rollout], *arguments: Any) -> None:
