@@ -27,7 +27,7 @@ _GRID_STEPS = 1
 
 _CLASSIC = ("CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Acrobot-v1", "Pendulum-v1")
 _GRIDS = ("Breakout", "Freeway", "Asterix", "SpaceInvaders", "Seaquest")
-# Steps of one scan of gymnax: of 1, 4 and 16 the quickest, or as quick.
+# Steps of one scan of gymnax: of 1, 4 and 16 the quickest, or as quick, as tried on CartPole, Pendulum and the grids.
 _GYMNAX_STEPS = dict.fromkeys(_CLASSIC, 16) | {f"{game}-MinAtar": 1 for game in _GRIDS if game != "Seaquest"}
 _JAX_PYTHON = Path(__file__).parents[2] / ".venv-jax" / "bin" / "python"
 
@@ -35,36 +35,34 @@ Rollout = Callable[[], int]  # steps all environments a few times; returns the n
 
 
 def rows() -> list[dict[str, Any]]:
-    found = [
-        _compare("CartPole-v1", _CLASSIC_STEPS, "Gymnasium's NumPy CartPole", _Pair(_gymnasium_vector, "CartPole-v1"))
-    ]
+    found = []
     for name in _CLASSIC:
-        found.append(_compare(name, _CLASSIC_STEPS, "Gymnasium SyncVectorEnv", _Pair(_gymnasium_sync, name)))
-        if _JAX_PYTHON.exists():
-            found.append(_compare(name, _CLASSIC_STEPS, "gymnax", _Gymnax(name)))
+        peers: dict[str, _Peer] = {"Gymnasium SyncVectorEnv": _Pair(_gymnasium_sync, name)}
+        if name == "CartPole-v1":
+            peers["Gymnasium's NumPy CartPole"] = _Pair(_gymnasium_vector, name)
+        found += _compare(name, _CLASSIC_STEPS, peers | _gymnax(name))
     for game in _GRIDS:
-        name, in_gymnax = f"MinAtar-{game}-v0", f"{game}-MinAtar"
-        published = _Pair(_gymnasium_sync, f"MinAtar/{game}-v0") if _has_minatar() else None
-        found.append(_compare(name, _GRID_STEPS, "published game, SyncVectorEnv", published))
-        if _JAX_PYTHON.exists() and in_gymnax in _GYMNAX_STEPS:
-            found.append(_compare(name, _GRID_STEPS, "gymnax", _Gymnax(in_gymnax)))
+        published = (
+            {"published game, SyncVectorEnv": _Pair(_gymnasium_sync, f"MinAtar/{game}-v0")} if _has_minatar() else {}
+        )
+        found += _compare(f"MinAtar-{game}-v0", _GRID_STEPS, published | _gymnax(f"{game}-MinAtar"))
     for name in ("Drive-v0", "DrivePixels-v0"):
-        found.append(_compare(name, _GRID_STEPS, "", None))
+        found += _compare(name, _GRID_STEPS, {})
     return found
 
 
-def _compare(name: str, steps: int, peer: str, theirs: "_Pair | _Gymnax | None") -> dict[str, Any]:
+def _compare(name: str, steps: int, peers: "dict[str, _Peer]") -> list[dict[str, Any]]:
+    """A row for each peer, or one without."""
     label, unit = f"{name}, {_NUM_ENVS} environments", "env steps/s"
     ours = _Pair(_rlsuite, name, steps)
-    if theirs is None:
+    if peers:
+        found = [row(label, unit, peer, alternate(ours.measure, theirs.measure)) for peer, theirs in peers.items()]
+    else:
         ours.measure()
-        value = sorted(ours.measure() for _ in range(5))[2]
-        ours.close()
-        return {"name": label, "value": value, "unit": unit}
-    figures = alternate(ours.measure, theirs.measure)
-    ours.close()
-    theirs.close()
-    return row(label, unit, peer, figures)
+        found = [{"name": label, "value": sorted(ours.measure() for _ in range(5))[2], "unit": unit}]
+    for measured in (ours, *peers.values()):
+        measured.close()
+    return found
 
 
 class _Pair:
@@ -109,6 +107,14 @@ class _Gymnax:
     def close(self) -> None:
         for process in self._processes:
             process.communicate()
+
+
+_Peer = _Pair | _Gymnax
+
+
+def _gymnax(name: str) -> dict[str, _Peer]:
+    """gymnax as a peer, where it is installed and has the environment."""
+    return {"gymnax": _Gymnax(name)} if name in _GYMNAX_STEPS and _JAX_PYTHON.exists() else {}
 
 
 def _serve(connection: Any, process: int, make: Callable[..., Rollout], *arguments: Any) -> None:

@@ -12,7 +12,7 @@ import time
 
 # XLA keeps threads for every core it sees: two such processes that share two cores are half as quick as on one each.
 if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, {int(sys.argv[5])})
+    os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[int(sys.argv[5])]})
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 import gymnax
