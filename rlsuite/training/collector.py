@@ -149,7 +149,7 @@ class Collector:
             self.episodes.add(step)
         self._observation.copy_(step.observation)
         self._began.copy_(step.began)
-        self._env_step += self.environments.num_envs
+        self._env_step.add_(self.environments.num_envs)
         with self._watch("act"):
             self._action.copy_(self.agent.act(self._observation, self._env_step, self._began, explore=True))
         with self._watch("environment"):
@@ -163,7 +163,7 @@ class Collector:
             return self.environments.receive()
 
     def sample(self) -> Batch:
-        self._sampled += 1
+        self._sampled.add_(1)
         return self.replay.sample(self.batch_size, random.key(self._seeds, _SAMPLE_STREAM, self._sampled))
 
     def statistics(self) -> dict[str, np.ndarray | float]:

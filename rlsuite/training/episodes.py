@@ -18,12 +18,12 @@ class EpisodeStatistics:
         self.episodes = torch.zeros(seeds, device=device)
 
     def add(self, step: Step) -> None:
-        self.running_return += step.reward
-        self.running_length += step.valid
+        self.running_return.add_(step.reward)
+        self.running_length.add_(step.valid)
         ended = step.ended
-        self.return_sum += (self.running_return * ended).sum(1)
-        self.length_sum += (self.running_length * ended).sum(1)
-        self.episodes += ended.sum(1)
+        self.return_sum.add_((self.running_return * ended).sum(1))
+        self.length_sum.add_((self.running_length * ended).sum(1))
+        self.episodes.add_(ended.sum(1))
         self.running_return.masked_fill_(ended, 0.0)
         self.running_length.masked_fill_(ended, 0.0)
 

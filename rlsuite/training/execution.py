@@ -8,6 +8,8 @@ from typing import Any, Literal, TypeVar
 
 import torch
 
+from rlsuite.training.shortcut import Shortcut
+
 Execution = Literal["auto", "eager", "compile", "graph"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 log = logging.getLogger("rlsuite")
@@ -32,7 +34,8 @@ def compiled(function: Function, execution: Execution) -> Function:
 
     What is compiled must be called with tensors of the same shapes each time, have no Python branch on data, and
     change nothing but tensors, in place. What is captured ("graph") must besides take no arguments, and what it
-    returns is overwritten by the next call; functions with arguments are only compiled, and without CUDA all are.
+    returns is overwritten by the next call; functions with arguments are only compiled, and without CUDA all are. What
+    takes no arguments must work on the same tensors each time.
 
     The first call compiles, which takes seconds to a minute; where that fails (no C++ compiler, say) one line says so
     and the run goes on eager.
@@ -48,6 +51,7 @@ class _Fallback:
 
     def __init__(self, optimised: Callable[..., Any], plain: Callable[..., Any], capture: bool) -> None:
         self._chosen, self._plain, self._capture = optimised, plain, capture
+        self._is_compiled = True
         self._calls = 0
 
     def __call__(self, *arguments: Any) -> Any:
@@ -56,8 +60,9 @@ class _Fallback:
         self._calls += 1
         if self._calls == 1:
             return self._first(*arguments)
-        if self._calls > _WARM_UP_CALLS and self._capture and not arguments and torch.cuda.is_available():
-            self._chosen = _captured(self._chosen)
+        if self._calls > _WARM_UP_CALLS and not arguments and self._is_compiled:
+            is_captured = self._capture and torch.cuda.is_available()
+            self._chosen = _captured(self._chosen) if is_captured else Shortcut(self._chosen)
         return self._chosen(*arguments)
 
     def _first(self, *arguments: Any) -> Any:
@@ -66,7 +71,7 @@ class _Fallback:
         except Exception as error:  # whatever Inductor, Dynamo or the C++ compiler may raise
             reason = str(error).strip().splitlines() or [type(error).__name__]
             log.warning("torch.compile failed (%s); going on eager", reason[0])
-            self._chosen, self._capture = self._plain, False
+            self._chosen, self._is_compiled = self._plain, False
             return self._plain(*arguments)
 
 

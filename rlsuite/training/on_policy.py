@@ -76,7 +76,7 @@ class RolloutSource:
             self.rollout.add(self._observation, draw, step.with_clipped_reward() if self.clip_rewards else step)
             self.episodes.add(step)
         self._observation.copy_(step.observation)
-        self._env_step += self.environments.num_envs
+        self._env_step.add_(self.environments.num_envs)
 
     def sample(self) -> RolloutBatch:
         return self.rollout.batch()

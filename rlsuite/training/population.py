@@ -161,7 +161,7 @@ class Adam:
     def step(self, parameters: Tensor, gradient: Tensor, scale: Tensor | float = 1.0) -> None:
         """Move ``parameters`` ``[S, P]`` in place; ``scale`` multiplies the learning rate (a schedule)."""
         beta_1, beta_2 = self.betas
-        self.updates += 1
+        self.updates.add_(1)
         self.first_moment.lerp_(gradient, 1 - beta_1)
         self.second_moment.mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
         # Bias corrections as in the efficient form of the paper's section 2, with eps on the corrected scale.
