@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import gymnasium
+import torch
 from torch import Tensor
 
 
@@ -66,6 +67,9 @@ class Batch:
     reward: Tensor  # float32 [S, B]
     discount: Tensor  # float32 [S, B]
     next_observation: Tensor
+
+
+torch.export.register_dataclass(Batch)  # so that a region may return it
 
 
 class Environments(Protocol):

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from torch import Tensor
-from torch._inductor.output_code import CompiledFxGraph
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 
@@ -70,6 +69,8 @@ def _are_the_same(some: list[Any], others: list[Any]) -> bool:
 @contextmanager
 def _recorded(runs: list[_Run]) -> Iterator[None]:
     """Append what compiled code is run meanwhile."""
+    from torch._inductor.output_code import CompiledFxGraph  # takes seconds, which only those who compile should pay
+
     call = CompiledFxGraph.__call__
 
     def recording(graph: CompiledFxGraph, inputs: Any) -> Any:
