@@ -13,6 +13,7 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from rlsuite import random
+from rlsuite.compiling import as_bytes, as_flags, handed_out
 from rlsuite.training.execution import compiled
 
 State = dict[str, Tensor]
@@ -117,9 +118,13 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         }
         self.single_observation_space: Space[Any] = dynamics.observation_space
         self.single_action_space: Space[Any] = dynamics.action_space
+        # Plain numbers: a compiled region would make tensors of NumPy's at every call.
+        space = dynamics.action_space
+        bounds = (0, space.n) if isinstance(space, Discrete) else (space.low.min(), space.high.max())
+        self._action_bounds = (float(bounds[0]), float(bounds[1]))  # of every dimension
         self._allocate()
         self._is_seeded = False
-        self._step = compiled(self.step_tensors, "compile" if compile else "eager")
+        self._step = compiled(self._step_alone, "compile" if compile else "eager")
 
     @functools.cached_property
     def observation_space(self) -> Space[Any]:  # type: ignore[override]
@@ -142,6 +147,12 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             fresh = self.dynamics.initial(self.key)
             # Own memory for each entry: those of a fresh state may be views of one tensor.
             self.state = {name: value.clone() for name, value in fresh.items()}
+            # What steps read and write: the same memory, flags as bytes.
+            self._flags = frozenset(name for name, value in self.state.items() if value.dtype == torch.bool)
+            self._ended = self.ended.view(torch.uint8)
+            self._memory = {
+                name: value.view(torch.uint8) if name in self._flags else value for name, value in self.state.items()
+            }
             self.dynamics.observe(self.state)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if "memory" not in str(error):
@@ -225,6 +236,10 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             info["valid"] = self.episode_length > 0
         return observation, reward, terminated, truncated, info
 
+    def _step_alone(self, action: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        observation, successor, reward, terminated, truncated = self.step_tensors(action)
+        return observation, successor, reward, handed_out(terminated), handed_out(truncated)
+
     def step_tensors(self, action: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """``step`` without checks and info, to be called inside a compiled or captured region.
 
@@ -239,9 +254,10 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         """
         if self.autoreset_mode is AutoresetMode.NEXT_STEP:
             return self._step_or_reset(action)
-        length = torch.where(self.ended, 0, self.episode_length) + 1
-        episode_return = torch.where(self.ended, 0, self.episode_return)
-        state, reward, terminated = self.dynamics.transition(self.state, action, self._step_key(length))
+        begins = as_flags(self._ended)
+        length = torch.where(begins, 0, self.episode_length) + 1
+        episode_return = torch.where(begins, 0, self.episode_return)
+        state, reward, terminated = self.dynamics.transition(self._state(), action, self._step_key(length))
         reward = reward.to(torch.float32)
         truncated = length >= self.max_episode_steps
         ended = terminated | truncated
@@ -256,15 +272,15 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         self._keep(state)
         self.episode_length.copy_(length)
         self.episode_return.copy_(episode_return + reward)
-        self.ended.copy_(ended)
+        self._ended.copy_(as_bytes(ended))
         return observation, successor, reward, terminated, truncated
 
     def _step_or_reset(self, action: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Gymnasium's NEXT_STEP: where an episode has ended, the action is ignored and the next one begins."""
-        phantom = self.ended.clone()
+        phantom = as_flags(self._ended.clone())
         self.episode.add_(phantom)
         length = torch.where(phantom, 0, self.episode_length + 1)
-        state, reward, terminated = self.dynamics.transition(self.state, action, self._step_key(length))
+        state, reward, terminated = self.dynamics.transition(self._state(), action, self._step_key(length))
         state = select(phantom, self.dynamics.initial(random.fold(self.key, self.episode)), state)
         reward = torch.where(phantom, 0, reward).to(torch.float32)
         terminated = terminated & ~phantom
@@ -272,16 +288,19 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         self._keep(state)
         self.episode_length.copy_(length)
         self.episode_return.copy_(torch.where(phantom, 0, self.episode_return) + reward)
-        self.ended.copy_(terminated | truncated)
+        self._ended.copy_(as_bytes(terminated | truncated))
         observation = self.dynamics.observe(state)
         return observation, observation, reward, terminated, truncated
 
     def _step_key(self, length: Tensor) -> Tensor:
         return random.fold(self.key, self.episode, length) if self.dynamics.is_random else self.key
 
+    def _state(self) -> State:
+        return {name: as_flags(value) if name in self._flags else value for name, value in self._memory.items()}
+
     def _keep(self, state: State) -> None:
         for name, value in state.items():
-            self.state[name].copy_(value)
+            self._memory[name].copy_(as_bytes(value) if name in self._flags else value)
 
     def _checked(self, action: Tensor) -> Tensor:
         """The action in the type that the dynamics take, or an error that says what is wrong with it."""
@@ -307,13 +326,11 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
 
     def sample_actions(self, key: Tensor) -> Tensor:
         """Uniform random actions on the device; ``key`` is int64 ``[N]``."""
-        space = self.dynamics.action_space
-        if isinstance(space, Discrete):
+        low, high = self._action_bounds
+        if isinstance(self.dynamics.action_space, Discrete):
             # By way of 32 bits: vector units turn no floating point into 64.
-            return (random.uniform(key) * int(space.n)).to(torch.int32).to(torch.int64)
-        # Bounds are the same in every dimension here, and plain numbers cost a compiled region no input.
-        low, high = float(space.low.min()), float(space.high.max())
-        return low + (high - low) * random.uniform(key, *space.shape)
+            return (random.uniform(key) * high).to(torch.int32).to(torch.int64)
+        return low + (high - low) * random.uniform(key, *self.dynamics.action_space.shape)
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """A picture uint8 ``[height, width, 3]`` of each of ``render_indices``; None without a render mode."""

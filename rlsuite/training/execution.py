@@ -19,8 +19,9 @@ _OPTIONS: dict[str, Any] = {
     "guard_filter_fn": torch.compiler.skip_all_guards_unsafe,
     # Gradients of many parameters are put together piece by piece: chosen element by element they take much longer.
     "max_pointwise_cat_inputs": 1,
-    # What is used more than once is worked out once, not anew in each place: half the time to compile, none to run.
-    "realize_opcount_threshold": 10,
+    # What is used more than once is worked out once, not anew in each place, from fewer operations on than by default:
+    # that compiles sooner. From 10 on, MinAtar Breakout would write so many flags that a step takes twice as long.
+    "realize_opcount_threshold": 20,
     # Small networks spend more time in Python between kernels than in them: let C++ call the kernels, unchecked.
     "cpp_wrapper": True,
     "size_asserts": False,

@@ -43,14 +43,15 @@ class Shortcut:
 
     def __call__(self) -> Any:
         if self._code is not None:
-            return tree_unflatten(self._code(self._inputs.copy()), self._layout)
+            outputs = self._code(self._inputs.copy())
+            return None if self._layout is None else tree_unflatten(outputs, self._layout)
         return self._region() if self._runs is None else self._watched(self._runs)
 
     def _watched(self, runs: list[_Run]) -> Any:
         before = len(runs)
         with _recorded(runs):
             result = self._region()
-        leaves, self._layout = tree_flatten(result)
+        leaves, self._layout = ([], None) if result is None else tree_flatten(result)
         if len(runs) != before + 1 or not _are_the_same(runs[-1].outputs, leaves):
             self._runs = None
         elif len(runs) == 2:

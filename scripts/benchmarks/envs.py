@@ -3,7 +3,7 @@
 gymnax (JAX) takes part where it is installed in an environment of its own, which lies beside the project's:
 python3 -m venv .venv-jax && .venv-jax/bin/pip install gymnax six
 
-Ours are compiled, several steps a region, and every observation, reward and flag is handed out. Both sides get two
+Ours are compiled, and every observation, reward and flag is handed out. Both sides get two
 processes of one thread each, with half of the environments. SyncVectorEnv steps fewer: more would only wait longer.
 """
 
@@ -22,8 +22,6 @@ _PROCESSES = 2
 _ROUND_SECONDS = 0.5
 _NUM_ENVS = 4096
 _SYNC_NUM_ENVS = 64
-_CLASSIC_STEPS = 8  # of one compiled region; twice as many are no quicker and compile for twice as long
-_GRID_STEPS = 1
 
 _CLASSIC = ("CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Acrobot-v1", "Pendulum-v1")
 _GRIDS = ("Breakout", "Freeway", "Asterix", "SpaceInvaders", "Seaquest")
@@ -40,21 +38,21 @@ def rows() -> list[dict[str, Any]]:
         peers: dict[str, _Peer] = {"Gymnasium SyncVectorEnv": _Pair(_gymnasium_sync, name)}
         if name == "CartPole-v1":
             peers["Gymnasium's NumPy CartPole"] = _Pair(_gymnasium_vector, name)
-        found += _compare(name, _CLASSIC_STEPS, peers | _gymnax(name))
+        found += _compare(name, peers | _gymnax(name))
     for game in _GRIDS:
         published = (
             {"published game, SyncVectorEnv": _Pair(_gymnasium_sync, f"MinAtar/{game}-v0")} if _has_minatar() else {}
         )
-        found += _compare(f"MinAtar-{game}-v0", _GRID_STEPS, published | _gymnax(f"{game}-MinAtar"))
+        found += _compare(f"MinAtar-{game}-v0", published | _gymnax(f"{game}-MinAtar"))
     for name in ("Drive-v0", "DrivePixels-v0"):
-        found += _compare(name, _GRID_STEPS, {})
+        found += _compare(name, {})
     return found
 
 
-def _compare(name: str, steps: int, peers: "dict[str, _Peer]") -> list[dict[str, Any]]:
+def _compare(name: str, peers: "dict[str, _Peer]") -> list[dict[str, Any]]:
     """A row for each peer, or one without."""
     label, unit = f"{name}, {_NUM_ENVS} environments", "env steps/s"
-    ours = _Pair(_rlsuite, name, steps)
+    ours = _Pair(_rlsuite, name)
     if peers:
         found = [row(label, unit, peer, alternate(ours.measure, theirs.measure)) for peer, theirs in peers.items()]
     else:
@@ -130,11 +128,12 @@ def _serve(connection: Any, process: int, make: Callable[..., Rollout], *argumen
         connection.send(env_steps / (time.perf_counter() - started))
 
 
-def _rlsuite(process: int, name: str, steps: int) -> Rollout:
+def _rlsuite(process: int, name: str) -> Rollout:
     import gymnasium
 
     import envs  # noqa: F401  registers rlsuite/*
     from rlsuite import random
+    from rlsuite.compiling import handed_out
     from rlsuite.training.execution import compiled
 
     num_envs = _NUM_ENVS // _PROCESSES
@@ -143,19 +142,15 @@ def _rlsuite(process: int, name: str, steps: int) -> Rollout:
     keys, clock = random.key(torch.arange(num_envs), process), torch.zeros((), dtype=torch.int64)
 
     def region() -> list[torch.Tensor]:
-        given: list[torch.Tensor] = []
-        key = random.fold(keys, clock)
-        for step in range(steps):
-            observation, _, *rest = env.step_tensors(env.sample_actions(key + step))
-            given += [observation, *rest]
+        observation, _, reward, *flags = env.step_tensors(env.sample_actions(random.fold(keys, clock)))
         clock.add_(1)
-        return given
+        return [observation, reward, *map(handed_out, flags)]
 
     optimised = compiled(region, "compile")
 
     def rollout() -> int:
         optimised()
-        return num_envs * steps
+        return num_envs
 
     return rollout
 

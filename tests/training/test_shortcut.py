@@ -18,6 +18,9 @@ class Counter:
         self.count.add_(1)
         return {"count": self.count, "twice": self.count * 2}
 
+    def silent(self):
+        self.count.add_(1)
+
 
 def compiled(function):
     return torch.compile(function, fullgraph=True, dynamic=False, options={"cpp_wrapper": True})
@@ -41,6 +44,14 @@ def test_results_that_stay_are_not_overwritten():
     shortcut = Shortcut(compiled(Counter().region))
     results = [shortcut() for _ in range(6)]
     assert [result["sum"].item() for result in results] == [3.0, 6.0, 9.0, 12.0, 15.0, 18.0]
+
+
+def test_a_region_may_return_nothing():
+    watched = Counter()
+    shortcut = Shortcut(compiled(watched.silent))
+    assert [shortcut() for _ in range(5)] == [None] * 5
+    assert shortcut.is_taken
+    assert watched.count.tolist() == [5.0] * 3
 
 
 def test_a_region_that_returns_what_it_changes_is_called_as_before():

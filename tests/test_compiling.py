@@ -1,0 +1,29 @@
+import pytest
+import torch
+
+from rlsuite.compiling import as_bytes, as_flags, handed_out
+
+FLAGS = torch.arange(37) % 3 == 0  # more than whole vectors of them
+
+
+def run(function, how):
+    return torch.compile(function, fullgraph=True) if how == "compiled" else function
+
+
+@pytest.mark.parametrize("how", ["eager", "compiled"])
+def test_flags_come_back_from_their_bytes(how):
+    memory = torch.zeros(len(FLAGS), dtype=torch.uint8)
+
+    def keep(flags):
+        memory.copy_(as_bytes(flags))
+        return as_flags(memory).to(torch.int64)
+
+    assert torch.equal(run(keep, how)(FLAGS), FLAGS.to(torch.int64))
+    assert torch.equal(memory.view(torch.bool), FLAGS)
+
+
+@pytest.mark.parametrize("how", ["eager", "compiled"])
+def test_flags_handed_out_are_the_flags(how):
+    found = run(lambda numbers: handed_out(numbers > 7), how)(torch.arange(37.0))
+    assert found.dtype == torch.bool
+    assert torch.equal(found, torch.arange(37) > 7)
