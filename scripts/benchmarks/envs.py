@@ -3,8 +3,8 @@
 gymnax (JAX) takes part where it is installed in an environment of its own, which lies beside the project's:
 python3 -m venv .venv-jax && .venv-jax/bin/pip install gymnax six
 
-Ours are compiled, and every observation, reward and flag is handed out. Both sides get two
-processes of one thread each, with half of the environments. SyncVectorEnv steps fewer: more would only wait longer.
+Ours are compiled, and every observation, reward and flag is handed out. Both sides get two processes of one thread
+each, with half of the environments. SyncVectorEnv steps fewer: more would only wait longer.
 """
 
 import multiprocessing
