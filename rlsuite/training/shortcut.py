@@ -26,41 +26,53 @@ class Shortcut:
     CUDA, in whose graphs no Python is left, they go on as before.
 
     Args:
-        region: what ``torch.compile`` returned, called before. It must always work on the same tensors, in place.
+        region: what ``torch.compile`` returned, called before. It must always work on the same tensors and change them
+            by their methods: ``self.count += 1`` sets an attribute too, so that the region returns it.
+
+    Attributes:
+        is_taken: whether calls go straight to the code.
     """
 
     def __init__(self, region: Callable[[], Any]) -> None:
         self._region = region
-        self._runs: list[_Run] | None = []  # of the calls watched so far; None: watched enough
-        self._code: Callable[[list[Any]], list[Any]] | None = None
-        self._inputs: list[Tensor] = []
-        self._layout: Any = None  # of what the region returns
-
-    @property
-    def is_taken(self) -> bool:
-        """Whether calls go straight to the code."""
-        return self._code is not None
+        self._first: _Run | None = None  # of the two calls to be watched
+        self._call = self._watched
+        self.is_taken = False
 
     def __call__(self) -> Any:
-        if self._code is not None:
-            outputs = self._code(self._inputs.copy())
-            return None if self._layout is None else tree_unflatten(outputs, self._layout)
-        return self._region() if self._runs is None else self._watched(self._runs)
+        return self._call()
 
-    def _watched(self, runs: list[_Run]) -> Any:
-        before = len(runs)
-        with _recorded(runs):
+    def _watched(self) -> Any:
+        with _recorded() as runs:
             result = self._region()
-        leaves, self._layout = ([], None) if result is None else tree_flatten(result)
-        if len(runs) != before + 1 or not _are_the_same(runs[-1].outputs, leaves):
-            self._runs = None
-        elif len(runs) == 2:
-            self._runs = None
-            first, second = runs
-            on_cpu = all(isinstance(each, Tensor) and each.device.type == "cpu" for each in second.inputs)
-            if on_cpu and first.code is second.code and _are_the_same(first.inputs, second.inputs):
-                self._code, self._inputs = second.code, second.inputs
+        leaves, layout = ([], None) if result is None else tree_flatten(result)
+        first, self._first = self._first, None
+        if len(runs) != 1 or not _are_the_same(runs[0].outputs, leaves):
+            self._call = self._region
+        elif first is None:
+            self._first = runs[0]
+        elif _is_repeated(first, runs[0]):
+            self._call, self.is_taken = _straight(runs[0], layout), True
+        else:
+            self._call = self._region
         return result
+
+
+def _is_repeated(first: _Run, second: _Run) -> bool:
+    """Whether both ran one piece of code on the same tensors of the CPU."""
+    on_cpu = all(isinstance(each, Tensor) and each.device.type == "cpu" for each in second.inputs)
+    return on_cpu and first.code is second.code and _are_the_same(first.inputs, second.inputs)
+
+
+def _straight(run: _Run, layout: Any) -> Callable[[], Any]:
+    """The same once more, its outputs put together as ``layout`` says (nothing, where it is None)."""
+    code, inputs = run.code, run.inputs
+
+    def call() -> Any:
+        outputs = code(inputs.copy())
+        return None if layout is None else tree_unflatten(outputs, layout)
+
+    return call
 
 
 def _are_the_same(some: list[Any], others: list[Any]) -> bool:
@@ -68,10 +80,11 @@ def _are_the_same(some: list[Any], others: list[Any]) -> bool:
 
 
 @contextmanager
-def _recorded(runs: list[_Run]) -> Iterator[None]:
-    """Append what compiled code is run meanwhile."""
+def _recorded() -> Iterator[list[_Run]]:
+    """A list of what compiled code is run meanwhile."""
     from torch._inductor.output_code import CompiledFxGraph  # takes seconds, which only those who compile should pay
 
+    runs: list[_Run] = []
     call = CompiledFxGraph.__call__
 
     def recording(graph: CompiledFxGraph, inputs: Any) -> Any:
@@ -83,6 +96,6 @@ def _recorded(runs: list[_Run]) -> Iterator[None]:
 
     CompiledFxGraph.__call__ = recording  # type: ignore[method-assign, assignment]
     try:
-        yield
+        yield runs
     finally:
         CompiledFxGraph.__call__ = call  # type: ignore[method-assign]

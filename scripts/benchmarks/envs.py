@@ -29,7 +29,7 @@ _GRIDS = ("Breakout", "Freeway", "Asterix", "SpaceInvaders", "Seaquest")
 _GYMNAX_STEPS = dict.fromkeys(_CLASSIC, 16) | {f"{game}-MinAtar": 1 for game in _GRIDS if game != "Seaquest"}
 _JAX_PYTHON = Path(__file__).parents[2] / ".venv-jax" / "bin" / "python"
 
-Rollout = Callable[[], int]  # steps all environments a few times; returns the number of env steps
+Rollout = Callable[[], int]  # steps all environments; returns the number of env steps
 
 
 def rows() -> list[dict[str, Any]]:
