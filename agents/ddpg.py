@@ -62,7 +62,7 @@ class DDPG:
 
         def body() -> tuple[nn.Module, int]:
             if is_pixels(observation_space):
-                return encoder(observation_space, config.encoder)
+                return encoder(observation_space, config.encoder, precision=config.encoder_precision)
             return nn.Flatten(), int(np.prod(observation_space.shape))
 
         def actor() -> nn.Module:

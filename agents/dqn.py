@@ -55,7 +55,9 @@ class DQN:
         self.actions = int(action_space.n)
 
         def network() -> nn.Module:
-            body, features = encoder(observation_space, config.encoder, config.hidden)
+            body, features = encoder(
+                observation_space, config.encoder, config.hidden, precision=config.encoder_precision
+            )
             head = Dueling(features, self.actions) if config.dueling else nn.Linear(features, self.actions)
             return nn.Sequential(body, head)
 

@@ -67,13 +67,17 @@ class Reinforce:
             self.actions = int(action_space.n)
 
         def policy() -> nn.Module:
-            body, features = encoder(observation_space, config.encoder, config.hidden, config.activation)
+            body, features = encoder(
+                observation_space, config.encoder, config.hidden, config.activation, config.encoder_precision
+            )
             if self.discrete:
                 return nn.Sequential(body, nn.Linear(features, self.actions))
             return nn.Sequential(body, distributions.GaussianHead(features, self.actions, config.initial_log_std))
 
         def baseline() -> nn.Module:
-            body, features = encoder(observation_space, config.encoder, config.hidden, config.activation)
+            body, features = encoder(
+                observation_space, config.encoder, config.hidden, config.activation, config.encoder_precision
+            )
             return nn.Sequential(body, nn.Linear(features, 1))
 
         self.policy, self.baseline = Population(policy, seeds, device), Population(baseline, seeds, device)

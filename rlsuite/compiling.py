@@ -32,3 +32,16 @@ def as_flags(numbers: Tensor) -> Tensor:
 def handed_out(flags: Tensor) -> Tensor:
     """``flags`` (bool) as a region should return them: see ``as_bytes``. Nothing else in the region may use these."""
     return as_bytes(flags).view(torch.bool)
+
+
+def pixels_last(images: Tensor) -> Tensor:
+    """Images ``[B, C, H, W]`` uint8 as they are, with the channels of a pixel side by side in memory.
+
+    That is how convolutions take them. What Inductor compiles to get there moves byte after byte; four channels go
+    together here, as the bytes of one integer.
+    """
+    if not torch.compiler.is_compiling() or images.device.type != "cpu" or images.shape[1] != 4:
+        return images
+    first, second, third, fourth = images.to(torch.int32).unbind(1)
+    pixels = first | second << 8 | third << 16 | fourth << 24  # the first byte in memory is an integer's lowest
+    return pixels.view(torch.uint8).unflatten(-1, (-1, 4)).permute(0, 3, 1, 2)

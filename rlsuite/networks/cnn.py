@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from rlsuite.compiling import pixels_last
+
 
 class Pixels(nn.Module):
     """uint8 ``[B, *shape]`` to float32 ``[B, C, H, W]`` in [0, 1]; a channel-last last axis of a stack is folded in.
@@ -19,7 +21,7 @@ class Pixels(nn.Module):
         if pixels.dim() == 5:
             batch, stack, height, width, channels = pixels.shape
             pixels = pixels.permute(0, 1, 4, 2, 3).reshape(batch, stack * channels, height, width)
-        return pixels.to(torch.float32) * (1.0 / 255.0)
+        return pixels_last(pixels).to(torch.float32) * (1.0 / 255.0)
 
 
 def _flat_features(layers: nn.Sequential, shape: Sequence[int]) -> int:

@@ -9,6 +9,7 @@ from torch import nn
 
 from rlsuite.networks import cnn
 from rlsuite.networks.mlp import ACTIVATIONS, mlp
+from rlsuite.networks.precision import Bfloat16, Precision
 
 Encoder = Literal["auto", "mlp", "nature", "impala", "small"]
 
@@ -28,13 +29,23 @@ def image_shape(space: Box) -> tuple[int, int, int]:
 
 
 def encoder(
-    space: Box, name: Encoder = "auto", hidden: Sequence[int] = (256, 256), activation: str = "relu"
+    space: Box,
+    name: Encoder = "auto",
+    hidden: Sequence[int] = (256, 256),
+    activation: str = "relu",
+    precision: Precision = "float32",
 ) -> tuple[nn.Module, int]:
-    """The network from an observation ``[B, *space.shape]`` to features ``[B, F]``, and F.
+    """The network from an observation ``[B, *space.shape]`` to float32 features ``[B, F]``, and F.
 
     ``auto`` takes ``nature`` for images of at least 36 x 36, ``small`` for smaller ones and ``mlp`` for vectors;
-    ``hidden`` are the widths of the ``mlp``, and of its last entry the features of the image encoders.
+    ``hidden`` are the widths of the ``mlp``, and of its last entry the features of the image encoders. ``precision`` is
+    that of convolutions and products.
     """
+    network, features = _encoder(space, name, hidden, activation)
+    return Bfloat16(network) if precision == "bfloat16" else network, features
+
+
+def _encoder(space: Box, name: Encoder, hidden: Sequence[int], activation: str) -> tuple[nn.Module, int]:
     if name == "auto":
         name = ("nature" if min(image_shape(space)[1:]) >= 36 else "small") if is_pixels(space) else "mlp"
     if name == "mlp":

@@ -106,12 +106,13 @@ class Collector:
         self._began = torch.ones(shape, dtype=torch.bool, device=device)
         self._arrived: Step | None = None  # a step received early, to be saved
         self._watch = Stopwatch()
-        if not environments.on_device:
-            execution = "eager"
         short = max(self._vector_steps, self.updates_a_round) <= _SHORT_ROUND
-        self.round_is_one_region = execution != "eager" and agent.is_one_region and short
+        is_compiled = execution != "eager" and environments.on_device
+        self.round_is_one_region = is_compiled and agent.is_one_region and short
         # The rounds before learning starts are few, so that they do without a region of their own.
-        self._take_step = compiled(self._step, "eager" if self.round_is_one_region else execution)
+        on_device = environments.on_device and not self.round_is_one_region
+        self._take_step = compiled(self._step, execution if on_device else "eager")
+        self._answer = compiled(self._stored_and_acted, "eager" if environments.on_device else execution)
         # A step is received early only to be saved, which environments on the device do themselves.
         self._receive = environments.receive if environments.on_device else self._receive_or_arrived
 
@@ -142,8 +143,12 @@ class Collector:
         self.environments.send(self._action)
 
     def _step(self) -> None:
+        self._answer(self._receive())
+        with self._watch("environment"):
+            self.environments.send(self._action)
+
+    def _stored_and_acted(self, step: Step) -> None:
         assert self._observation is not None
-        step = self._receive()
         with self._watch("store"):
             self.replay.add(self._observation, self._action, step.with_clipped_reward() if self.clip_rewards else step)
             self.episodes.add(step)
@@ -152,8 +157,6 @@ class Collector:
         self._env_step.add_(self.environments.num_envs)
         with self._watch("act"):
             self._action.copy_(self.agent.act(self._observation, self._env_step, self._began, explore=True))
-        with self._watch("environment"):
-            self.environments.send(self._action)
 
     def _receive_or_arrived(self) -> Step:
         if self._arrived is not None:

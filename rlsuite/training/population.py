@@ -17,6 +17,7 @@ from torch.func import functional_call, vmap
 
 from rlsuite.compiling import in_memory
 from rlsuite.networks.heads import ActionValue
+from rlsuite.networks.precision import Bfloat16, rounding
 
 
 class Population:
@@ -84,6 +85,9 @@ def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Tensor) -> Te
         for name, child in module.named_children():
             output = _stacked(child, _below(name, named), output)
         return output
+    if isinstance(module, Bfloat16):
+        with rounding(inputs[0].device):
+            return _stacked(module.module, _below("module", named), *inputs).float()
     if isinstance(module, ActionValue):
         observation, action = inputs
         features = _stacked(module.encoder, _below("encoder", named), observation)

@@ -1,16 +1,20 @@
 """Env steps a second of DQN on Pong while it learns, beside Stable-Baselines3's DQN with the same hyperparameters.
 
 Both: batch 32, one update every 4 env steps, Nature network, Huber loss, gradient norm 10, Adam 1e-4, plain (not
-double) targets copied every 1,000 env steps, all cores.
+double) targets copied every 1,000 env steps, all cores. Where the processor multiplies in bfloat16, ours once more with
+its encoder in that precision, which the peer does not offer.
 """
 
+from collections.abc import Callable
 from typing import Any
 
+import torch
 from benchmarks.ours import learning_crew, training_speed
 from benchmarks.peers import STABLE_BASELINES3, learning_speed, stable_baselines3
 from benchmarks.rounds import alternate, row
 
 from agents.configs import DQNConfig
+from rlsuite.networks.precision import Precision, has_bfloat16
 
 _REPLAY = 10_000
 _WARM_UP = 1_000
@@ -19,8 +23,16 @@ _PEER_ENV_STEPS = 600  # of one round
 
 
 def rows() -> list[dict[str, Any]]:
+    precisions: list[Precision] = ["float32"]
+    if has_bfloat16(torch.device("cpu")):
+        precisions.append("bfloat16")
+    peer = learning_speed(_peer(), _PEER_ENV_STEPS)
+    return [found for precision in precisions for found in _rows(precision, peer)]
+
+
+def _rows(precision: Precision, peer: Callable[[], float]) -> list[dict[str, Any]]:
     shares: dict[str, list[float]] = {}
-    with learning_crew("dqn", _config(), updates=25) as crew:
+    with learning_crew("dqn", _config(precision), updates=25) as crew:
         speed = training_speed(crew, 1, "env_steps", _ROUND_SECONDS)
 
         def ours() -> float:
@@ -31,8 +43,8 @@ def rows() -> list[dict[str, Any]]:
                     shares.setdefault(name, []).append(float(share))
             return env_steps_a_second
 
-        figures = alternate(ours, learning_speed(_peer(), _PEER_ENV_STEPS))
-    found = [row("DQN on Pong, learning", "env steps/s", STABLE_BASELINES3, figures)]
+        figures = alternate(ours, peer)
+    found = [row(f"DQN on Pong, learning, {precision}", "env steps/s", STABLE_BASELINES3, figures)]
     for name, values in shares.items():
         section = name.removeprefix("time/").removesuffix("_fraction")
         found.append(
@@ -41,7 +53,7 @@ def rows() -> list[dict[str, Any]]:
     return found
 
 
-def _config() -> DQNConfig:
+def _config(precision: Precision) -> DQNConfig:
     return DQNConfig(
         env="ALE/Pong-v5",
         num_envs=8,
@@ -55,6 +67,7 @@ def _config() -> DQNConfig:
         replay_capacity=_REPLAY,
         learning_starts_env_steps=_WARM_UP,
         execution="compile",
+        encoder_precision=precision,
     )
 
 

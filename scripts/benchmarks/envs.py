@@ -1,7 +1,6 @@
 """Env steps a second of the environments on tensors, random actions, beside Gymnasium's vector environments and gymnax.
 
-gymnax (JAX) takes part where it is installed in an environment of its own, which lies beside the project's:
-python3 -m venv .venv-jax && .venv-jax/bin/pip install gymnax six
+gymnax (JAX) takes part where ``jax_peer`` finds it.
 
 Ours are compiled, and every observation, reward and flag is handed out. Both sides get two processes of one thread
 each, with half of the environments. SyncVectorEnv steps fewer: more would only wait longer.
@@ -9,13 +8,12 @@ each, with half of the environments. SyncVectorEnv steps fewer: more would only 
 
 import multiprocessing
 import os
-import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
+from benchmarks.jax_peer import JaxPeer, has_jax
 from benchmarks.rounds import alternate, row
 
 _PROCESSES = 2
@@ -27,7 +25,6 @@ _CLASSIC = ("CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Acrobo
 _GRIDS = ("Breakout", "Freeway", "Asterix", "SpaceInvaders", "Seaquest")
 # Steps of one scan of gymnax: of 1, 4 and 16 the quickest, or as quick, as tried on CartPole, Pendulum and the grids.
 _GYMNAX_STEPS = dict.fromkeys(_CLASSIC, 16) | {f"{game}-MinAtar": 1 for game in _GRIDS if game != "Seaquest"}
-_JAX_PYTHON = Path(__file__).parents[2] / ".venv-jax" / "bin" / "python"
 
 Rollout = Callable[[], int]  # steps all environments; returns the number of env steps
 
@@ -86,33 +83,16 @@ class _Pair:
             end.send(False)
 
 
-class _Gymnax:
-    """The same with gymnax, in processes of the Python that has it."""
-
-    def __init__(self, name: str) -> None:
-        script, share = Path(__file__).with_name("jax_envs.py"), _NUM_ENVS // _PROCESSES
-        command = [_JAX_PYTHON, script, name, str(share), str(_GYMNAX_STEPS[name]), str(_ROUND_SECONDS)]
-        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
-        self._processes = [subprocess.Popen([*command, str(core)], **pipes) for core in range(_PROCESSES)]
-        for process in self._processes:
-            process.stdout.readline()
-
-    def measure(self) -> float:
-        for process in self._processes:
-            process.stdin.write("go\n")
-        return sum(float(process.stdout.readline()) for process in self._processes)
-
-    def close(self) -> None:
-        for process in self._processes:
-            process.communicate()
-
-
-_Peer = _Pair | _Gymnax
+_Peer = _Pair | JaxPeer
 
 
 def _gymnax(name: str) -> dict[str, _Peer]:
     """gymnax as a peer, where it is installed and has the environment."""
-    return {"gymnax": _Gymnax(name)} if name in _GYMNAX_STEPS and _JAX_PYTHON.exists() else {}
+    if name not in _GYMNAX_STEPS or not has_jax():
+        return {}
+    share = _NUM_ENVS // _PROCESSES
+    arguments = [(name, share, _GYMNAX_STEPS[name], _ROUND_SECONDS, core) for core in range(_PROCESSES)]
+    return {"gymnax": JaxPeer("jax_envs.py", arguments)}
 
 
 def _serve(connection: Any, process: int, make: Callable[..., Rollout], *arguments: Any) -> None:

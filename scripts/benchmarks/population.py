@@ -4,6 +4,8 @@ Hyperparameters of CleanRL's dqn.py: batch 128, one update every 10 env steps, n
 targets copied every 500 env steps; 10 environments a seed. Each seed's figures count, so 10 seeds at 1,000 a second are
 10,000.
 
+A DQN in JAX (``jax_dqn.py``) takes part where ``jax_peer`` finds it.
+
 The limit is what the matrix products of the updates alone allow: those of the forward and backward passes, stacked over
 the seeds of a tile, measured in the same run in as many processes of one thread.
 """
@@ -16,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from benchmarks.jax_peer import JaxPeer, has_jax
 from benchmarks.ours import learning_crew, training_speed
 from benchmarks.peers import STABLE_BASELINES3, learning_speed, stable_baselines3
 from benchmarks.rounds import alternate, row
@@ -28,8 +31,7 @@ _BATCH = 128
 _WIDTHS = (4, 120, 84, 2)
 _LEARNING_STARTS = 1_000
 _PEER_ENV_STEPS = 3_000
-# Env steps a second of PureJaxRL (JAX on the CPU) on another day, on two cores of an AMD EPYC: for orientation.
-_PUREJAXRL = {1: 38_500, 10: 41_600, 32: 44_300}
+_JAX_SECONDS = 3.0
 
 
 def rows() -> list[dict[str, Any]]:
@@ -42,10 +44,11 @@ def rows() -> list[dict[str, Any]]:
             name, unit = f"DQN on CartPole, {seeds} seed(s)", "env steps/s over all seeds"
             if seeds == 1:
                 found.append(row(name, unit, STABLE_BASELINES3, alternate(ours, _peer())))
-            figures = alternate(ours, _limit(seeds))
-        found.append(row(name, unit, "bare products", figures))
-        quoted = _PUREJAXRL[seeds]
-        found.append(found[-1] | {"peer": "PureJaxRL, quoted", "peer_value": quoted, "ratio": figures[0] / quoted})
+            for peer, cores in _jax(seeds).items():
+                theirs = JaxPeer("jax_dqn.py", cores)
+                found.append(row(name, unit, peer, alternate(ours, theirs.measure)))
+                theirs.close()
+            found.append(row(name, unit, "bare products", alternate(ours, _limit(seeds))))
         found.append({"name": "  until it learned, compiling included", "value": seconds_to_start, "unit": "s"})
     return found
 
@@ -70,14 +73,31 @@ def _config(seeds: int) -> DQNConfig:
     )
 
 
+def _jax(seeds: int) -> dict[str, list[tuple[int, float, str]]]:
+    """Ways to run DQN in JAX: the arguments of each process of ``jax_dqn.py``."""
+    if not has_jax():
+        return {}
+    cores = os.cpu_count() or 1
+    ways = {"JAX, one process": [(seeds, _JAX_SECONDS, ",".join(map(str, range(cores))))]}
+    if cores > 1:
+        tiles = _tiles(seeds)
+        ways["JAX, a core a process"] = [(tile, _JAX_SECONDS, str(core)) for core, tile in enumerate(tiles)]
+    return ways
+
+
+def _tiles(seeds: int) -> list[int]:
+    """Seeds of each process, where there is one a core."""
+    processes = min(seeds, os.cpu_count() or 1)
+    return [seeds * (k + 1) // processes - seeds * k // processes for k in range(processes)]
+
+
 def _limit(seeds: int) -> Callable[[], float]:
     """The rate at which products alone would be done, with the seeds split over the cores."""
-    processes = min(seeds, os.cpu_count() or 1)
-    tiles = [seeds * (k + 1) // processes - seeds * k // processes for k in range(processes)]
+    tiles = _tiles(seeds)
     context = multiprocessing.get_context("spawn")
 
     def measure() -> float:
-        with context.Pool(processes) as pool:
+        with context.Pool(len(tiles)) as pool:
             seconds = pool.map(_products, tiles)
         return sum(_ENV_STEPS_AN_UPDATE * tile / each for tile, each in zip(tiles, seconds, strict=True))
 
