@@ -45,13 +45,15 @@ def build_trainer(run: Run, writer: Writer, tick: Callable[[Clock], None] | None
 
 
 def build_crew(run: Run) -> Crew:
-    """The worker of a run, or its ``--workers`` with tiles of seeds as equal as can be."""
+    """The worker of a run, or its ``--workers`` with ``--tiles`` of seeds as equal as can be."""
     workers = run.config.workers or 1
-    if workers == 1:
+    number = run.config.tiles or workers
+    if number == 1:
         return build_worker(run)
-    bounds = [len(run.seeds) * worker // workers for worker in range(workers + 1)]
+    bounds = [len(run.seeds) * k // number for k in range(number + 1)]
     tiles = [tile(run, start, stop) for start, stop in itertools.pairwise(bounds)]
-    return Tiles([functools.partial(build_worker, part) for part in tiles], [len(part.seeds) for part in tiles])
+    builders = [functools.partial(build_worker, part) for part in tiles]
+    return Tiles(builders, [len(part.seeds) for part in tiles], workers)
 
 
 def tile(run: Run, start: int, stop: int) -> Run:

@@ -89,6 +89,7 @@ class DDPG:
         self._critic_step = compiled(self._improve_critic, execution)
         self._actor_step = compiled(self._improve_actor, execution)
         self._waited = 0  # updates of the critic since the delayed actor's last
+        self._actor_metrics: dict[str, Tensor] = {}  # of that update: they stand until the next
 
     def _from_unit(self, action: Tensor) -> Tensor:
         return self.middle + self.half_range * action
@@ -126,11 +127,12 @@ class DDPG:
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One step of the critic, one of the actor unless it is delayed, the targets' moves; metrics are ``[S]``."""
         metrics = self._critic_step(batch)
-        if not self.is_one_region:
-            self._waited = (self._waited + 1) % self.config.actor_period_updates
-            if self._waited > 0:
-                return metrics
-        return metrics | self._actor_step(batch)
+        if self.is_one_region:
+            return metrics | self._actor_step(batch)
+        self._waited = (self._waited + 1) % self.config.actor_period_updates
+        if self._waited == 0:
+            self._actor_metrics = self._actor_step(batch)
+        return metrics | self._actor_metrics
 
     def _improve_critic(self, batch: Batch) -> dict[str, Tensor]:
         with torch.no_grad():

@@ -19,6 +19,10 @@ from rlsuite.compiling import in_memory
 from rlsuite.networks.heads import ActionValue
 from rlsuite.networks.precision import Bfloat16, rounding
 
+# Outputs of which each is quicker as a sum, joined to what comes before and after it, than all as a product. One output
+# is a product of a matrix and a vector, which libraries do as quickly.
+_VERY_FEW = 4
+
 
 class Population:
     """S copies of the network that ``build`` makes, copy k initialised as ``torch.manual_seed(seeds[k])`` alone would.
@@ -96,6 +100,8 @@ def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Tensor) -> Te
         # One batched product; vmap reaches it by a detour that costs a third more.
         weight, bias, x = named["weight"], named["bias"], inputs[0]
         if not _is_turned(weight.shape[1:]):
+            if 1 < weight.shape[1] <= _VERY_FEW and torch.compiler.is_compiling() and x.device.type == "cpu":
+                return (x.unsqueeze(2) * weight.unsqueeze(1)).sum(dim=-1) + bias.unsqueeze(1)
             return torch.bmm(weight, x.mT).mT + bias.unsqueeze(1)
         if len(x) == 1 and not torch.compiler.is_compiling():
             return torch.addmm(bias[0], x[0], weight[0].mT).unsqueeze(0)

@@ -1,16 +1,18 @@
-"""Seeds in tiles: several workers, each in a process of its own with one thread and some of the seeds, as one.
+"""Seeds in tiles: several workers, each with some of the seeds, in processes of one thread, as one.
 
 On a CPU, threads inside one operation lose to one thread for each tile: a tile keeps its parameters, optimiser and
-batch in its core's cache and waits for nobody.
+batch in its core's cache and waits for nobody. So that it finds room there, a process may take several small tiles in
+turn instead of a large one.
 """
 
 import contextlib
+import itertools
 import signal
 import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +21,7 @@ from torch import Tensor
 from rlsuite.training.rows import join_rows, split_rows
 from rlsuite.training.worker import Measured, TrainingError, Unit, Worker
 
+T = TypeVar("T")
 _UNITS: tuple[Unit, Unit] = ("env_steps", "updates")
 
 
@@ -28,22 +31,31 @@ class Tiles:
     Args:
         builders: make the worker of each tile; called in its process, so they must be picklable.
         sizes: seeds of each tile.
+        processes: how many share the tiles.
 
     Raises:
         Exception: whatever a builder raises.
     """
 
-    def __init__(self, builders: Sequence[Callable[[], Worker[Any]]], sizes: Sequence[int]) -> None:
+    def __init__(
+        self, builders: Sequence[Callable[[], Worker[Any]]], sizes: Sequence[int], processes: int | None = None
+    ) -> None:
         self.sizes = list(sizes)
+        self._processes = processes or len(builders)
         self._reached: list[dict[Unit, int]] = [{"env_steps": 0, "updates": 0} for _ in builders]
         self._connections: list[Connection] = []
         context = get_context("spawn")
-        for build in builders:
+        for own in self._shares(builders):
             here, there = context.Pipe()
-            context.Process(target=_serve, args=(there, build), daemon=True).start()
+            context.Process(target=_serve, args=(there, own), daemon=True).start()
             there.close()
             self._connections.append(here)
         self._answers()
+
+    def _shares(self, of_tiles: Sequence[T]) -> list[Sequence[T]]:
+        """What belongs to the tiles of each process."""
+        bounds = [len(of_tiles) * process // self._processes for process in range(self._processes + 1)]
+        return [of_tiles[start:stop] for start, stop in itertools.pairwise(bounds)]
 
     @property
     def env_steps(self) -> int:
@@ -74,9 +86,9 @@ class Tiles:
         joined: Measured = {}
         for name in found[0]:
             values = [measured[name] for measured in found]
-            # Shares of time and the like are numbers of a worker, not of a seed.
+            # Shares of time are numbers of a worker, not of a seed; those of one process add up.
             per_seed = isinstance(values[0], np.ndarray)
-            joined[name] = np.concatenate(values) if per_seed else float(np.mean(values))
+            joined[name] = np.concatenate(values) if per_seed else float(np.sum(values)) / self._processes
         return joined
 
     def evaluate(self) -> dict[str, np.ndarray]:
@@ -98,15 +110,14 @@ class Tiles:
         """Go back to a saved state.
 
         Raises:
-            ValueError: it was saved by another number of workers.
+            ValueError: it was saved by another number of tiles.
         """
         tiles = list(state.get("tiles", {}).values())
         if len(tiles) != len(self.sizes):
-            raise ValueError(f"the checkpoint is one of {len(tiles) or 1} workers, this run has {len(self.sizes)}")
+            raise ValueError(f"the checkpoint is one of {len(tiles) or 1} tiles, this run has {len(self.sizes)}")
         learners = split_rows(state["learner"], self.sizes)
-        for connection, learner, tile in zip(self._connections, learners, tiles, strict=True):
-            connection.send(("load_state_dict", (_arrays({"learner": learner, **tile}),)))
-        self._answers()
+        states = [(_arrays({"learner": learner, **tile}),) for learner, tile in zip(learners, tiles, strict=True)]
+        self._ask("load_state_dict", states)
         self.advance(0)
 
     def close(self) -> None:
@@ -116,45 +127,54 @@ class Tiles:
                 connection.close()
 
     def _all(self, method: str, *arguments: Any) -> list[Any]:
-        for connection in self._connections:
+        return self._ask(method, [arguments] * len(self.sizes))
+
+    def _ask(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Call a method of each tile's worker, with arguments of its own."""
+        for connection, own in zip(self._connections, self._shares(arguments), strict=True):
             with contextlib.suppress(OSError):  # a process that is gone shows in its answer
-                connection.send((method, arguments))
+                connection.send((method, own))
         return self._answers()
 
     def _answers(self) -> list[Any]:
-        """One answer of each worker; all are received before a failure is raised, so that the others can go on."""
-        answers = [self._answer(connection) for connection in self._connections]
+        """One answer of each tile; all are received before a failure is raised, so that the others can go on."""
+        answers = [answer for connection in self._connections for answer in self._received_from(connection)]
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
         return answers
 
-    def _answer(self, connection: Connection) -> Any:
+    def _received_from(self, connection: Connection) -> list[Any]:
         try:
             return connection.recv()
         except (EOFError, OSError):
-            return TrainingError("a worker process is gone, killed for lack of memory perhaps (--workers 1 needs less)")
+            gone = "a worker process is gone, killed for lack of memory perhaps (--workers 1 needs less)"
+            return [TrainingError(gone)]
 
 
-def _serve(connection: Connection, build: Callable[[], Worker[Any]]) -> None:
+def _serve(connection: Connection, builders: Sequence[Callable[[], Worker[Any]]]) -> None:
     # Ctrl-C reaches all processes of a terminal; the trainer alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     try:
-        worker = build()
+        workers = [build() for build in builders]
     except Exception as error:
-        connection.send(error)
+        connection.send([error])
         return
-    connection.send(None)
+    connection.send([None] * len(workers))
     while (request := _received(connection)) is not None:
         method, arguments = request
-        try:
-            answer = _CALLS[method](worker, *arguments)
-        except Exception as error:
-            error.add_note("".join(traceback.format_tb(error.__traceback__)))
-            answer = error
-        connection.send(answer)
-    worker.close()
+        connection.send([_answer(method, worker, own) for worker, own in zip(workers, arguments, strict=True)])
+    for worker in workers:
+        worker.close()
+
+
+def _answer(method: str, worker: Worker[Any], arguments: tuple[Any, ...]) -> Any:
+    try:
+        return _CALLS[method](worker, *arguments)
+    except Exception as error:
+        error.add_note("".join(traceback.format_tb(error.__traceback__)))
+        return error
 
 
 def _received(connection: Connection) -> Any:

@@ -128,36 +128,36 @@ class Worker(Generic[B]):
                 break
 
     def _round(self) -> None:
+        # The first updates run as they are: what regions add to must be there before.
         if self._rounds is not None and self._rounds.is_warm:
             with self._watch("round"):
-                self._accumulate(self._whole_round(), self._rounds.count())
+                self._whole_round() if self._sums else self._gather_and_learn()
+                self._count(self._rounds.count())
             return
         for _ in range(self.source.collect()):
             with self._watch("learn"):
-                self._accumulate(self._learn(), 1)
+                self._learn() if self._sums else self._sample_and_update()
+                self._count(1)
 
-    def _gather_and_learn(self) -> Metrics:
+    def _gather_and_learn(self) -> None:
         assert self._rounds is not None
         self._rounds.gather()
-        totals = self._sample_and_update()
-        for _ in range(self._rounds.updates_a_round - 1):
-            metrics = self._sample_and_update()
-            totals = {name: total + metrics[name] for name, total in totals.items()}
-        return totals
+        for _ in range(self._rounds.updates_a_round):
+            self._sample_and_update()
 
-    def _sample_and_update(self) -> Metrics:
+    def _sample_and_update(self) -> None:
         with self._watch("sample"):
             batch = self.source.sample()
         with self._watch("learn"):
-            return self.learner.update(batch)
-
-    def _accumulate(self, totals: Metrics, updates: int) -> None:
+            metrics = self.learner.update(batch)
         # Sums stay on the device; they are fetched once per log interval.
-        for name, value in totals.items():
+        for name, value in metrics.items():
             if name in self._sums:
-                self._sums[name] += value
+                self._sums[name].add_(value)
             else:
                 self._sums[name] = value.clone()
+
+    def _count(self, updates: int) -> None:
         self._summed += updates
         self.updates += updates
 
@@ -169,9 +169,10 @@ class Worker(Generic[B]):
         """
         self.require_finite()
         values: Measured = dict(self.source.statistics())
-        for name, total in self._sums.items():
+        for name, total in self._sums.items() if self._summed else ():
             values[name] = (total / self._summed).cpu().numpy()
-        self._sums, self._summed = {}, 0
+            total.zero_()
+        self._summed = 0
         return values | self._watch.fractions()
 
     def require_finite(self) -> None:
@@ -208,11 +209,15 @@ class Worker(Generic[B]):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if "tiles" in state:
-            raise ValueError(f"the checkpoint is one of {len(state['tiles'])} workers, this run has 1")
+            raise ValueError(f"the checkpoint is one of {len(state['tiles'])} tiles, this run has 1")
         self.learner.load_state_dict(state["learner"])
         self.source.load_state_dict(state["source"])
         self.updates, self._summed = state["updates"], state["summed"]
-        self._sums = {name.replace(".", "/"): total.clone() for name, total in state["sums"].items()}
+        saved = {name.replace(".", "/"): total for name, total in state["sums"].items()}
+        for total in self._sums.values():
+            total.zero_()
+        for name, total in saved.items():
+            self._sums.setdefault(name, torch.zeros_like(total)).copy_(total)
 
     def close(self) -> None:
         self.source.close()

@@ -107,11 +107,11 @@ def reach(crew, env_steps):
     return dict(flat(crew.state_dict()))
 
 
-@pytest.mark.parametrize("agent", ON_DEVICE)
-def test_tiles_of_seeds_do_what_one_worker_does_and_resume_exactly(agent, tmp_path):
+@pytest.mark.parametrize(("agent", "tiles"), [*((agent, None) for agent in ON_DEVICE), ("dqn", 3)])
+def test_tiles_of_seeds_do_what_one_worker_does_and_resume_exactly(agent, tiles, tmp_path):
     several = {"epsilon_end": (0.1, 0.2, 0.3)} if agent == "dqn" else {}
     run = Run(tmp_path, agent, replace(ON_DEVICE[agent], seeds=3, discount=(0.9, 0.95, 0.99), **several))
-    in_tiles = replace(run, config=replace(run.config, workers=2))
+    in_tiles = replace(run, config=replace(run.config, workers=2, tiles=tiles))
     together, tiles, resumed = build_crew(run), build_crew(in_tiles), build_crew(in_tiles)
     try:
         expected, found = reach(together, 128), reach(tiles, 128)
@@ -126,7 +126,7 @@ def test_tiles_of_seeds_do_what_one_worker_does_and_resume_exactly(agent, tmp_pa
         for name, value in later.items():
             if isinstance(value, torch.Tensor):
                 assert torch.equal(value.nan_to_num(), again[name].nan_to_num()), name
-        with pytest.raises(ValueError, match="one of 2 workers, this run has 1"):
+        with pytest.raises(ValueError, match="one of [23] tiles, this run has 1"):
             together.load_state_dict(tiles.state_dict())
     finally:
         tiles.close()
@@ -152,7 +152,7 @@ def test_a_run_is_found_again_as_it_was_made(tmp_path):
     config = replace(RUNS["dqn"], runs=str(tmp_path), name="run", learning_rate=(1e-3, 1e-4))
     create("dqn", config)
     run = open_run(tmp_path / "run")
-    assert run.config == replace(config, workers=1)
+    assert run.config == replace(config, workers=1, tiles=1)
     assert run.seeds == (0, 1)
     facts = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (
