@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -16,13 +17,16 @@ from typing import Any
 import torch
 from gymnasium.vector import AutoresetMode
 
-from agents.configs import DQNConfig, ReplayConfig, RunConfig
+from agents.configs import AgentConfig, DQNConfig, ReplayConfig, RunConfig
 from agents.registry import agent_class, config_class
 from envs.make import make_environments
 from envs.protocols import PROTOCOLS
 from envs.seeding import Purpose
 from rlsuite.experience import Environments
+from rlsuite.networks.precision import has_bfloat16
 from rlsuite.training.checkpoint import CheckpointError, Checkpoints, load, to_device
+
+log = logging.getLogger("rlsuite")
 
 # Of all seeds. Compiling takes 10 to 30 s and halves an update of small networks; a worker takes 5 s to start.
 _LONG_UPDATES = 40_000
@@ -97,6 +101,9 @@ def create(agent: str, config: RunConfig) -> Run:
     # Decided once: a checkpoint of two workers is resumed by two.
     config = dataclasses.replace(config, workers=_workers(config))
     config = dataclasses.replace(config, tiles=_tiles(config))
+    wants_bfloat16 = isinstance(config, AgentConfig) and config.encoder_precision == "bfloat16"
+    if wants_bfloat16 and not has_bfloat16(find_device(config.device)):
+        log.warning("this processor does not multiply in bfloat16: --encoder-precision float32 is quicker here")
     folder.mkdir(parents=True, exist_ok=True)
     document = {
         "agent": agent,

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from rlsuite.compiling import as_bytes, as_flags, handed_out
+from rlsuite.compiling import as_bytes, as_flags, handed_out, pixels_last
 
 FLAGS = torch.arange(37) % 3 == 0  # more than whole vectors of them
 
@@ -27,3 +27,11 @@ def test_flags_handed_out_are_the_flags(how):
     found = run(lambda numbers: handed_out(numbers > 7), how)(torch.arange(37.0))
     assert found.dtype == torch.bool
     assert torch.equal(found, torch.arange(37) > 7)
+
+
+@pytest.mark.parametrize("how", ["eager", "compiled"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_images_keep_their_pixels_whatever_lies_side_by_side(how, channels):
+    frames = torch.randint(0, 256, (3, channels + 1, 6, 5), dtype=torch.uint8)
+    found = run(lambda frames: pixels_last(frames[:, :channels]).float(), how)(frames)
+    assert torch.equal(found, frames[:, :channels].float())

@@ -16,6 +16,8 @@ LONG_ROUNDS = {"updates_per_train": 5}
 CONFIGS = {
     "dqn": DQNConfig(env="rlsuite/CartPole-v1", target_period_updates=5, n_step=3, **REPLAY, **SMALL),
     "dqn, long rounds": DQNConfig(env="rlsuite/CartPole-v1", target_averaging=0.1, **REPLAY | LONG_ROUNDS, **SMALL),
+    "dqn, on the host": DQNConfig(env="CartPole-v1", target_period_updates=5, n_step=3, **REPLAY, **SMALL),
+    "dqn, stacked frames": DQNConfig(env="ALE/Pong-v5", clip_rewards=True, **REPLAY, **SMALL | {"seeds": 1}),
     "ddpg, delayed": DDPGConfig(env="rlsuite/Pendulum-v1", actor_period_updates=3, **REPLAY, **SMALL),
     "ddpg": DDPGConfig(env="rlsuite/Pendulum-v1", noise="ornstein-uhlenbeck", random_env_steps=40, **REPLAY, **SMALL),
     "reinforce": ReinforceConfig(env="rlsuite/CartPole-v1", rollout_env_steps=32, **SMALL),

@@ -148,6 +148,29 @@ def test_failures_in_a_worker_process_reach_the_run(tmp_path):
         tiles.evaluate()
 
 
+def test_who_asks_for_bfloat16_is_told_where_it_is_slow(tmp_path, monkeypatch, caplog):
+    config = replace(RUNS["dqn"], runs=str(tmp_path), encoder_precision="bfloat16")
+    for is_there, lines in ((True, 0), (False, 1)):
+        monkeypatch.setattr("agents.runs.has_bfloat16", lambda device, is_there=is_there: is_there)
+        create("dqn", replace(config, name=f"run {is_there}"))
+        assert len(caplog.records) == lines
+
+
+def test_tiles_of_compiled_rounds_are_small(tmp_path):
+    config = DQNConfig(env="rlsuite/CartPole-v1", seeds=32, workers=2, runs=str(tmp_path), execution="compile")
+    found = {
+        "compiled rounds": create("dqn", replace(config, name="a")).config.tiles,
+        "fewer than a tile": create("dqn", replace(config, seeds=3, name="b")).config.tiles,
+        "Gymnasium's": create("dqn", replace(config, env="CartPole-v1", name="c")).config.tiles,
+        "eager": create("dqn", replace(config, execution="eager", name="d")).config.tiles,
+        "as told": create("dqn", replace(config, tiles=5, name="e")).config.tiles,
+    }
+    assert found == {"compiled rounds": 8, "fewer than a tile": 2, "Gymnasium's": 2, "eager": 2, "as told": 5}
+    for tiles in (1, 33):
+        with pytest.raises(ValueError, match="--tiles must be from 2"):
+            create("dqn", replace(config, tiles=tiles, name="f"))
+
+
 def test_a_run_is_found_again_as_it_was_made(tmp_path):
     config = replace(RUNS["dqn"], runs=str(tmp_path), name="run", learning_rate=(1e-3, 1e-4))
     create("dqn", config)
