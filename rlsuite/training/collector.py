@@ -112,7 +112,11 @@ class Collector:
         # The rounds before learning starts are few, so that they do without a region of their own.
         on_device = environments.on_device and not self.round_is_one_region
         self._take_step = compiled(self._step, execution if on_device else "eager")
-        self._answer = compiled(self._stored_and_acted, "eager" if environments.on_device else execution)
+        self._answer = self._store_and_act
+        if not environments.on_device and execution != "eager":
+            self._answer = self._answer_from_memory
+        self._what_came: Step | None = None
+        self._answer_region = compiled(self._answer_what_came, execution)
         # A step is received early only to be saved, which environments on the device do themselves.
         self._receive = environments.receive if environments.on_device else self._receive_or_arrived
 
@@ -143,17 +147,30 @@ class Collector:
         self.environments.send(self._action)
 
     def _step(self) -> None:
-        self._answer(self._receive())
+        step = self._receive()
+        self._began.copy_(step.began)
+        self._answer(step)
         with self._watch("environment"):
             self.environments.send(self._action)
 
-    def _stored_and_acted(self, step: Step) -> None:
+    def _answer_from_memory(self, step: Step) -> None:
+        # A region works on the same tensors each time, whereas in a step some may be new and two may be one.
+        if self._what_came is None:
+            self._what_came = Step(**{field.name: getattr(step, field.name).clone() for field in fields(Step)})
+        for field in fields(Step):
+            getattr(self._what_came, field.name).copy_(getattr(step, field.name))
+        self._answer_region()
+
+    def _answer_what_came(self) -> None:
+        assert self._what_came is not None
+        self._store_and_act(self._what_came)
+
+    def _store_and_act(self, step: Step) -> None:
         assert self._observation is not None
         with self._watch("store"):
             self.replay.add(self._observation, self._action, step.with_clipped_reward() if self.clip_rewards else step)
             self.episodes.add(step)
         self._observation.copy_(step.observation)
-        self._began.copy_(step.began)
         self._env_step.add_(self.environments.num_envs)
         with self._watch("act"):
             self._action.copy_(self.agent.act(self._observation, self._env_step, self._began, explore=True))

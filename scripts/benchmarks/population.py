@@ -7,7 +7,7 @@ targets copied every 500 env steps; 10 environments a seed. Each seed's figures 
 A DQN in JAX (``jax_dqn.py``) takes part where ``jax_peer`` finds it.
 
 The limit is what the matrix products of the updates alone allow: those of the forward and backward passes, stacked over
-the seeds of a tile, measured in the same run in as many processes of one thread.
+as many seeds as our tiles have, measured in the same run in as many processes of one thread.
 """
 
 import itertools
@@ -24,6 +24,8 @@ from benchmarks.peers import STABLE_BASELINES3, learning_speed, stable_baselines
 from benchmarks.rounds import alternate, row
 
 from agents.configs import DQNConfig
+from rlsuite.training.tiles import Tiles
+from rlsuite.training.trainer import Crew
 
 _SEEDS = (1, 10, 32)
 _ENV_STEPS_AN_UPDATE = 10
@@ -48,7 +50,7 @@ def rows() -> list[dict[str, Any]]:
                 theirs = JaxPeer("jax_dqn.py", cores)
                 found.append(row(name, unit, peer, alternate(ours, theirs.measure)))
                 theirs.close()
-            found.append(row(name, unit, "bare products", alternate(ours, _limit(seeds))))
+            found.append(row(name, unit, "bare products", alternate(ours, _limit(seeds, crew))))
         found.append({"name": "  until it learned, compiling included", "value": seconds_to_start, "unit": "s"})
     return found
 
@@ -80,26 +82,21 @@ def _jax(seeds: int) -> dict[str, list[tuple[int, float, str]]]:
     cores = os.cpu_count() or 1
     ways = {"JAX, one process": [(seeds, _JAX_SECONDS, ",".join(map(str, range(cores))))]}
     if cores > 1:
-        tiles = _tiles(seeds)
-        ways["JAX, a core a process"] = [(tile, _JAX_SECONDS, str(core)) for core, tile in enumerate(tiles)]
+        shares = [seeds * (core + 1) // cores - seeds * core // cores for core in range(cores)]
+        ways["JAX, a core a process"] = [(share, _JAX_SECONDS, str(core)) for core, share in enumerate(shares) if share]
     return ways
 
 
-def _tiles(seeds: int) -> list[int]:
-    """Seeds of each process, where there is one a core."""
+def _limit(seeds: int, crew: Crew) -> Callable[[], float]:
+    """The rate at which products alone would be done, on all cores, by tiles of as many seeds as those of ``crew``."""
     processes = min(seeds, os.cpu_count() or 1)
-    return [seeds * (k + 1) // processes - seeds * k // processes for k in range(processes)]
-
-
-def _limit(seeds: int) -> Callable[[], float]:
-    """The rate at which products alone would be done, with the seeds split over the cores."""
-    tiles = _tiles(seeds)
+    tile = max(crew.sizes) if isinstance(crew, Tiles) else seeds
     context = multiprocessing.get_context("spawn")
 
     def measure() -> float:
-        with context.Pool(len(tiles)) as pool:
-            seconds = pool.map(_products, tiles)
-        return sum(_ENV_STEPS_AN_UPDATE * tile / each for tile, each in zip(tiles, seconds, strict=True))
+        with context.Pool(processes) as pool:
+            seconds = pool.map(_products, [tile] * processes)
+        return sum(_ENV_STEPS_AN_UPDATE * tile / each for each in seconds)
 
     return measure
 

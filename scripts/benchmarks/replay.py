@@ -20,7 +20,8 @@ from rlsuite import random
 from rlsuite.experience import Batch, Step
 from rlsuite.replay.frames import FrameReplay
 from rlsuite.replay.uniform import UniformReplay
-from rlsuite.training.execution import compiled
+from rlsuite.training.execution import Execution, compiled
+from rlsuite.training.memory import keep_freed_memory
 
 _NUM_ENVS = 8
 _TRANSITIONS = 20_000
@@ -29,12 +30,11 @@ _EPISODE_STEPS = 500
 _ACTIONS = 6
 _BATCH_SIZES = (32, 256)
 _SAMPLES = {32: 200, 256: 40}  # of one round
-# How sampling is run, and how many batches a call draws. To call a compiled region takes longer than all that is done
-# here; in training sampling has no call of its own, but is part of an update's region, as the eighth of a call is here.
-_WAYS = (("eager", "eager", 1), ("compiled", "compile", 1), ("compiled, 8 a call", "compile", 8))
+_WAYS: dict[str, Execution] = {"eager": "eager", "compiled": "compile"}
 
 
 def rows() -> list[dict[str, Any]]:
+    keep_freed_memory()  # as training does, for both
     atari = Box(0, 255, (4, 84, 84), np.uint8)
     vectors = Box(-np.inf, np.inf, (4,), np.float32)
     shared: dict[str, Any] = {"seeds": 1, "num_envs": _NUM_ENVS, "discount": 0.99}
@@ -45,8 +45,8 @@ def rows() -> list[dict[str, Any]]:
         peer = _peer(space)
         _fill(space, replay, peer)
         for batch_size in _BATCH_SIZES:
-            for how, execution, together in _WAYS:
-                figures = alternate(_ours(replay, batch_size, execution, together), _theirs(peer, batch_size))
+            for how, execution in _WAYS.items():
+                figures = alternate(_ours(replay, batch_size, execution), _theirs(peer, batch_size))
                 found.append(row(f"sample({batch_size}), {name}, {how}", "batches/s", STABLE_BASELINES3, figures))
     return found
 
@@ -90,16 +90,16 @@ def _fill(space: Box, replay: Any, peer: Any) -> None:
         replay.add(torch.from_numpy(observation).unsqueeze(0), torch.from_numpy(action).unsqueeze(0), step)
 
 
-def _ours(replay: Any, batch_size: int, execution: Any, together: int) -> Callable[[], float]:
+def _ours(replay: Any, batch_size: int, execution: Execution) -> Callable[[], float]:
     seeds = torch.tensor([0])
     drawn = torch.zeros((), dtype=torch.int64)
 
-    def sample() -> list[Batch]:
-        drawn.add_(together)
-        return [replay.sample(batch_size, random.key(seeds, drawn + draw)) for draw in range(together)]
+    def sample() -> Batch:
+        drawn.add_(1)
+        return replay.sample(batch_size, random.key(seeds, drawn))
 
     chosen = compiled(sample, execution)
-    return lambda: _rate(chosen, _SAMPLES[batch_size] // together) * together
+    return lambda: _rate(chosen, _SAMPLES[batch_size])
 
 
 def _theirs(peer: Any, batch_size: int) -> Callable[[], float]:

@@ -2,12 +2,16 @@
 
 from dataclasses import replace
 
+import gymnasium
 import pytest
 import torch
 
 from agents.configs import DDPGConfig, DQNConfig, ReinforceConfig
 from agents.crews import build_worker
 from agents.runs import Run
+
+# Its episodes are cut after five steps, or end.
+gymnasium.register("brief/CartPole-v1", "gymnasium.envs.classic_control:CartPoleEnv", max_episode_steps=5)
 
 # Rounds of few vector steps and updates are one region, others several.
 SMALL = {"hidden": (16,), "seeds": 2, "num_envs": 4, "threads": 1}
@@ -16,7 +20,7 @@ LONG_ROUNDS = {"updates_per_train": 5}
 CONFIGS = {
     "dqn": DQNConfig(env="rlsuite/CartPole-v1", target_period_updates=5, n_step=3, **REPLAY, **SMALL),
     "dqn, long rounds": DQNConfig(env="rlsuite/CartPole-v1", target_averaging=0.1, **REPLAY | LONG_ROUNDS, **SMALL),
-    "dqn, on the host": DQNConfig(env="CartPole-v1", target_period_updates=5, n_step=3, **REPLAY, **SMALL),
+    "dqn, on the host": DQNConfig(env="brief/CartPole-v1", target_period_updates=5, n_step=3, **REPLAY, **SMALL),
     "dqn, stacked frames": DQNConfig(env="ALE/Pong-v5", clip_rewards=True, **REPLAY, **SMALL | {"seeds": 1}),
     "ddpg, delayed": DDPGConfig(env="rlsuite/Pendulum-v1", actor_period_updates=3, **REPLAY, **SMALL),
     "ddpg": DDPGConfig(env="rlsuite/Pendulum-v1", noise="ornstein-uhlenbeck", random_env_steps=40, **REPLAY, **SMALL),
