@@ -105,6 +105,7 @@ class Worker(Generic[B]):
         self.learner, self.source, self.evaluation, self.seeds = learner, source, evaluation, seeds
         self.updates = 0
         self._sums: dict[str, Tensor] = {}
+        self._keeps_sums = execution != "eager"  # regions add to the same tensors each time
         self._summed = 0
         self._watch = Stopwatch()
         # Where rounds are regions, only the few before the source is warm are not.
@@ -171,9 +172,15 @@ class Worker(Generic[B]):
         values: Measured = dict(self.source.statistics())
         for name, total in self._sums.items() if self._summed else ():
             values[name] = (total / self._summed).cpu().numpy()
-            total.zero_()
-        self._summed = 0
+        self._start_sums_over()
         return values | self._watch.fractions()
+
+    def _start_sums_over(self) -> None:
+        self._summed = 0
+        if not self._keeps_sums:
+            self._sums = {}  # the updates to come may have other metrics
+        for total in self._sums.values():
+            total.zero_()
 
     def require_finite(self) -> None:
         """Whatever one bad update spoils shows in the metrics summed since the last log."""
@@ -212,12 +219,11 @@ class Worker(Generic[B]):
             raise ValueError(f"the checkpoint is one of {len(state['tiles'])} tiles, this run has 1")
         self.learner.load_state_dict(state["learner"])
         self.source.load_state_dict(state["source"])
-        self.updates, self._summed = state["updates"], state["summed"]
-        saved = {name.replace(".", "/"): total for name, total in state["sums"].items()}
-        for total in self._sums.values():
-            total.zero_()
-        for name, total in saved.items():
-            self._sums.setdefault(name, torch.zeros_like(total)).copy_(total)
+        self.updates = state["updates"]
+        self._start_sums_over()
+        self._summed = state["summed"]
+        for name, total in state["sums"].items():
+            self._sums.setdefault(name.replace(".", "/"), torch.zeros_like(total)).copy_(total)
 
     def close(self) -> None:
         self.source.close()
