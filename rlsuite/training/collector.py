@@ -57,8 +57,8 @@ class Collector:
     One vector step is always under way while the learner works: environments that step in threads or processes of
     their own then cost no time. What is learned does not depend on it, since the order of everything is fixed.
 
-    Where the environments are on the device, collecting is compiled as ``execution`` says; a round that is short enough
-    joins its updates in one region, which is the worker's matter (``round_is_one_region``).
+    What is not the environments' own work on the host is compiled as ``execution`` says. Where they are on the device,
+    a round that is short enough joins its updates in one region: the worker's matter (``round_is_one_region``).
 
     Args:
         agent: chooses the actions.
@@ -107,16 +107,14 @@ class Collector:
         self._arrived: Step | None = None  # a step received early, to be saved
         self._watch = Stopwatch()
         short = max(self._vector_steps, self.updates_a_round) <= _SHORT_ROUND
-        is_compiled = execution != "eager" and environments.on_device
-        self.round_is_one_region = is_compiled and agent.is_one_region and short
-        # The rounds before learning starts are few, so that they do without a region of their own.
-        on_device = environments.on_device and not self.round_is_one_region
-        self._take_step = compiled(self._step, execution if on_device else "eager")
-        self._answer = self._store_and_act
-        if not environments.on_device and execution != "eager":
-            self._answer = self._answer_from_memory
+        on_device, is_compiled = environments.on_device, execution != "eager"
+        self.round_is_one_region = on_device and is_compiled and agent.is_one_region and short
+        # On the device a vector step is a region, unless a round is one: the rounds before learning starts are few. On
+        # the host, what is done with a step.
+        self._take_step = compiled(self._step, execution if on_device and not self.round_is_one_region else "eager")
         self._what_came: Step | None = None
         self._answer_region = compiled(self._answer_what_came, execution)
+        self._answer = self._answer_from_memory if is_compiled and not on_device else self._store_and_act
         # A step is received early only to be saved, which environments on the device do themselves.
         self._receive = environments.receive if environments.on_device else self._receive_or_arrived
 
@@ -142,9 +140,15 @@ class Collector:
         return self.updates_a_round if self.env_steps >= self.learning_starts_env_steps else 0
 
     def _begin(self, observation: Tensor) -> None:
-        self._observation = observation.clone()
-        self._action = self.agent.act(self._observation, self._env_step, self._began, explore=True).clone()
+        self._hold(observation, self.agent.act(observation, self._env_step, self._began, explore=True))
         self.environments.send(self._action)
+
+    def _hold(self, observation: Tensor, action: Tensor) -> None:
+        if self._observation is None:
+            self._observation, self._action = observation.clone(), action.clone()
+        else:
+            self._observation.copy_(observation)
+            self._action.copy_(action)
 
     def _step(self) -> None:
         step = self._receive()
@@ -222,7 +226,7 @@ class Collector:
             return
         fresh = self.environments.load_state_dict(state["environments"])
         if self.environments.exact_resume:
-            self._observation, self._action = state["observation"].clone(), state["action"].clone()
+            self._hold(state["observation"], state["action"])
             self._began.copy_(state["began"])
             if "arrived" in state:
                 self._arrived = Step(**state["arrived"])
