@@ -36,12 +36,18 @@ def rows(given: dict[int, Tensor]) -> Channel:
 def observation(*channels: Channel) -> Tensor:
     """What the agent sees: uint8 ``[N, C, 10, 10]``, 255 at the cells of each channel and 0 elsewhere.
 
-    Its rows in memory are some bytes longer than ``C * 100``, up to whole integers of 32 cells.
+    Its rows in memory are some bytes longer than ``C * 100``, up to whole pairs of integers of 32 cells.
     """
     lines = [row for channel in channels for row in channel]
     size = len(lines) * grid.SIZE
-    words = torch.stack([_word(lines, first) for first in range(0, size, _WORD)])
-    fours = words.T.unsqueeze(-1) >> torch.arange(0, _WORD, 4, dtype=torch.int32, device=words.device) & 0xF
+    first, second = (
+        torch.stack([_word(lines, start) for start in range(half, size + half, 2 * _WORD)]) for half in (0, _WORD)
+    )
+    # Two words are the 16 lanes of the widest vectors, one the 8 of others: where a vector of fours came from three or
+    # more words, or half of one, compiled code would draw them one by one.
+    lane = torch.arange(2 * _WORD // 4, dtype=torch.int32, device=first.device)
+    word = torch.where(lane < _WORD // 4, first.T.unsqueeze(-1), second.T.unsqueeze(-1))
+    fours = word >> 4 * (lane % (_WORD // 4)) & 0xF
     # Bit k of four times 2 ** 7k is where byte k begins; the lowest byte comes first in memory.
     drawn = (fours * 0x204081 & 0x01010101) * 0xFF
     return drawn.flatten(1).view(torch.uint8)[:, :size].unflatten(1, (len(channels), grid.SIZE, grid.SIZE))
