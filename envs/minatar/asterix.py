@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from envs.core import State
-from envs.minatar import grid
+from envs.minatar import drawing, grid
 from rlsuite import random
 
 ROWS = 8  # 1 to 8, one enemy or treasure each
@@ -13,14 +13,18 @@ FIRST_SPAWN_INTERVAL = 10
 FIRST_MOVE_INTERVAL = 5
 RAMP_INTERVAL = 100
 GOLD_PROBABILITY = 1 / 3
+_BITS = 4  # of a row in what is packed into an int32
+_EACH_ROW = sum(1 << _BITS * row for row in range(ROWS))  # the number 1 in each
+_WHOLE_ROW = (1 << _BITS) - 1
 
 
 class Asterix:
     """Reward 1 a treasure. Terminates when an enemy is met.
 
     State, int32 ``[N]``: ``x`` and ``y`` of the player, ``spawn_interval``, ``spawn_timer``, ``move_interval``,
-    ``move_timer``, ``ramp_timer``, ``ramp_level``, ``last_action``; of what is in each row, ``[N, 8]``: ``thing_x``
-    (int32), and bool ``is_there``, ``is_gold``, ``to_the_right``.
+    ``move_timer``, ``ramp_timer``, ``ramp_level``, ``last_action``; and four bits for each row, the first one's lowest,
+    of ``things`` (the column, counted from 1, or 0 where nothing is), ``gold`` and ``right`` (1 for yes, 0 for no).
+    A rule for all rows is then a few operations on whole numbers.
 
     Channels: player, enemies, where things come from, treasures.
 
@@ -41,7 +45,6 @@ class Asterix:
 
     def initial(self, key: Tensor) -> State:
         zero = torch.zeros_like(key, dtype=torch.int32)
-        rows = torch.zeros(*key.shape, ROWS, dtype=torch.int32, device=key.device)
         return {
             "x": zero + 5,
             "y": zero + 5,
@@ -52,47 +55,40 @@ class Asterix:
             "ramp_timer": zero + RAMP_INTERVAL,
             "ramp_level": zero,
             "last_action": zero + grid.NOTHING,
-            "thing_x": rows,
-            "is_there": rows.to(torch.bool),
-            "is_gold": rows.to(torch.bool),
-            "to_the_right": rows.to(torch.bool),
+            "things": zero,
+            "gold": zero,
+            "right": zero,
         }
 
     def transition(self, state: State, action: Tensor, key: Tensor) -> tuple[State, Tensor, Tensor]:
         """Draws: whether the last action sticks; of a new thing its direction, whether it is gold, and its row."""
-        draws = random.uniform(key, 4)
-        action = grid.sticky(action, state["last_action"], draws[:, 0], self.sticky_action_probability)
-        things = _spawned(state, draws[:, 1:])
+        sticks, side, kind, place = random.uniforms(key, 4)
+        action = grid.sticky(action, state["last_action"], sticks, self.sticky_action_probability)
+        things, gold, right = _spawned(state, side, kind, place)
         spawn_timer = torch.where(state["spawn_timer"] == 0, state["spawn_interval"], state["spawn_timer"])
         x = grid.moved(state["x"], action, grid.LEFT, grid.RIGHT)
         y = grid.moved(state["y"], action, grid.UP, grid.DOWN, low=1, high=ROWS)
 
-        thing_x, is_there = things["thing_x"], things["is_there"]
-        in_players_row = y.unsqueeze(-1) == torch.arange(1, ROWS + 1, dtype=y.dtype, device=y.device)
-        met_before = is_there & in_players_row & (thing_x == x.unsqueeze(-1))
-        is_there = is_there & ~(met_before & things["is_gold"])
+        met_before = _met(things, x, y)
+        things = _without(things, met_before & gold)
+        move = state["move_timer"] == 0
+        things = torch.where(move, _one_on(things, right), things)
+        met_after = torch.where(move, _met(things, x, y), 0)
+        things = _without(things, met_after & gold)
 
-        move = (state["move_timer"] == 0).unsqueeze(-1)
-        direction = things["to_the_right"].to(torch.int32) * 2 - 1
-        thing_x = torch.where(move, thing_x + direction, thing_x)
-        is_there = is_there & (thing_x >= 0) & (thing_x < grid.SIZE)
-        met_after = is_there & move & in_players_row & (thing_x == x.unsqueeze(-1))
-        is_there = is_there & ~(met_after & things["is_gold"])
-
-        reward = (met_before & things["is_gold"]).sum(-1) + (met_after & things["is_gold"]).sum(-1)
-        terminated = ((met_before | met_after) & ~things["is_gold"]).any(-1)
+        met = met_before | met_after
         following = {
             "x": x,
             "y": y,
             "spawn_timer": spawn_timer - 1,
-            "move_timer": torch.where(move.squeeze(-1), state["move_interval"], state["move_timer"]) - 1,
+            "move_timer": torch.where(move, state["move_interval"], state["move_timer"]) - 1,
             "last_action": action,
             **self._ramped(state),
-            **things,
-            "thing_x": thing_x,
-            "is_there": is_there,
+            "things": things,
+            "gold": gold,
+            "right": right,
         }
-        return following, reward.to(torch.float32), terminated
+        return following, (met & gold != 0).to(torch.float32), met & ~gold != 0
 
     def _ramped(self, state: State) -> State:
         """Shorter intervals now and then, those between moves every second time, until both are 1."""
@@ -107,30 +103,64 @@ class Asterix:
         }
 
     def observe(self, state: State) -> Tensor:
-        x, there, gold = state["thing_x"], state["is_there"], state["is_gold"]
-        row = torch.arange(1, ROWS + 1, dtype=x.dtype, device=x.device)
-        return grid.draw(
-            4,
-            grid.cells(0, state["y"].unsqueeze(-1), state["x"].unsqueeze(-1)),
-            grid.cells(1, row, x, there & ~gold),
-            grid.cells(2, row, torch.where(state["to_the_right"], x - 1, x + 1), there),
-            grid.cells(3, row, x, there & gold),
+        enemies, trails, treasures = {}, {}, {}
+        for row in range(ROWS):
+            column, is_gold, to_the_right = (
+                state[name] >> _BITS * row & _WHOLE_ROW for name in ("things", "gold", "right")
+            )
+            cell = drawing.bit(column - 1)
+            enemies[row + 1] = torch.where(is_gold == 0, cell, 0)
+            treasures[row + 1] = torch.where(is_gold == 0, 0, cell)
+            trails[row + 1] = torch.where(column == 0, 0, drawing.bit(column - 2 * to_the_right))
+        return drawing.observation(
+            drawing.cells(state["y"], drawing.bit(state["x"])),
+            drawing.rows(enemies),
+            drawing.rows(trails),
+            drawing.rows(treasures),
         )
 
     def render(self, state: State) -> np.ndarray:
         return grid.picture(self.observe({name: value.unsqueeze(0) for name, value in state.items()})[0])
 
 
-def _spawned(state: State, draws: Tensor) -> State:
-    """The things in their rows, with a new one in a row drawn from the empty ones where it is time."""
-    empty = ~state["is_there"]
-    place = empty.cumsum(-1)
-    chosen = (draws[:, 2:3] * place[:, -1:]).to(torch.int64) + 1
-    new = empty & (place == chosen) & (state["spawn_timer"] == 0).unsqueeze(-1)
-    right = draws[:, 0:1] < 0.5
-    return {
-        "thing_x": torch.where(new, torch.where(right, 0, grid.SIZE - 1).to(torch.int32), state["thing_x"]),
-        "is_there": state["is_there"] | new,
-        "is_gold": torch.where(new, draws[:, 1:2] < GOLD_PROBABILITY, state["is_gold"]),
-        "to_the_right": torch.where(new, right, state["to_the_right"]),
-    }
+def _spawned(state: State, side: Tensor, kind: Tensor, place: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """``things``, ``gold`` and ``right`` with a new thing in a row drawn from the empty ones where it is time."""
+    things, gold, right = state["things"], state["gold"], state["right"]
+    empty = ~_not_zero(things) & _EACH_ROW
+    numbered = empty * _EACH_ROW  # in each row, how many are empty up to it
+    count = numbered >> _BITS * (ROWS - 1) & _WHOLE_ROW
+    chosen = (place * count).to(torch.int32) + 1
+    new = empty & ~_not_zero(numbered ^ chosen * _EACH_ROW)
+    new = torch.where(state["spawn_timer"] == 0, new, 0)
+    from_the_left = side < 0.5
+    return (
+        things | new * torch.where(from_the_left, 1, grid.SIZE).to(torch.int32),
+        gold & ~new | torch.where(kind < GOLD_PROBABILITY, new, 0),
+        right & ~new | torch.where(from_the_left, new, 0),
+    )
+
+
+def _not_zero(rows: Tensor) -> Tensor:
+    """1 in each row whose number is not 0."""
+    pairs = rows | rows >> 1
+    return (pairs | pairs >> 2) & _EACH_ROW
+
+
+def _without(things: Tensor, gone: Tensor) -> Tensor:
+    """The things but those in rows where ``gone`` is 1."""
+    return things & ~(gone * _WHOLE_ROW)
+
+
+def _met(things: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """1 in the player's row if a thing is where the player is."""
+    first_bit = _BITS * (y - 1)
+    column = things >> first_bit & _WHOLE_ROW
+    return torch.where(column == x + 1, torch.ones_like(things) << first_bit, 0)
+
+
+def _one_on(things: Tensor, right: Tensor) -> Tensor:
+    """All things one column further; those that leave the grid are gone."""
+    in_the_last_column = things >> 3 & things >> 1 & _EACH_ROW  # ten is the only column with both bits
+    things = _without(things, in_the_last_column & right)
+    there = _not_zero(things)
+    return things + (there & right) - (there & ~right)
