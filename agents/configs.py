@@ -152,7 +152,7 @@ class ReplayConfig(AgentConfig):
     replay_capacity: Count = 100_000
     """Transitions kept, per seed."""
     learning_starts_env_steps: Natural = 1_000
-    """Env steps before the first update."""
+    """Env steps before the first update; in a run that ends before, a tenth of the run."""
     train_every_env_steps: Count = 4
     """Env steps between two rounds of updates."""
     updates_per_train: Count = 1

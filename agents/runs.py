@@ -98,6 +98,7 @@ def create(agent: str, config: RunConfig) -> Run:
     folder = Path(config.runs) / name
     if (folder / "config.json").exists():
         raise ValueError(f"{folder} already holds a run: choose another --name, or go on with --resume {folder}")
+    config = _with_updates(config)
     # Decided once: a checkpoint of two workers is resumed by two.
     config = dataclasses.replace(config, workers=_workers(config))
     config = dataclasses.replace(config, tiles=_tiles(config))
@@ -183,6 +184,18 @@ def _is_long(config: RunConfig) -> bool:
     if isinstance(config, ReplayConfig):
         return config.total_updates * config.seeds >= _LONG_UPDATES
     return config.total_env_steps * config.seeds >= _LONG_ENV_STEPS
+
+
+def _with_updates(config: RunConfig) -> RunConfig:
+    """The configuration, for a short run one that learns: presets fill the replay for as long as the papers' runs."""
+    if not isinstance(config, ReplayConfig) or config.learning_starts_env_steps < config.total_env_steps:
+        return config
+    sooner = config.total_env_steps // 10
+    total, starts = config.total_env_steps, config.learning_starts_env_steps
+    log.warning(
+        f"learning would start after {starts:,} env steps, and the run has {total:,}: it starts after {sooner:,}"
+    )
+    return dataclasses.replace(config, learning_starts_env_steps=sooner)
 
 
 def _workers(config: RunConfig) -> int:

@@ -156,6 +156,16 @@ def test_who_asks_for_bfloat16_is_told_where_it_is_slow(tmp_path, monkeypatch, c
         assert len(caplog.records) == lines
 
 
+def test_a_run_shorter_than_its_preset_learns(tmp_path, caplog):
+    config = DQNConfig(
+        env="CartPole-v1", learning_starts_env_steps=80_000, total_env_steps=20_000, runs=str(tmp_path), name="short"
+    )
+    assert create("dqn", config).config.learning_starts_env_steps == 2_000
+    assert "80,000" in caplog.text
+    long = replace(config, total_env_steps=80_001, name="long")
+    assert create("dqn", long).config.learning_starts_env_steps == 80_000
+
+
 def test_tiles_of_compiled_rounds_are_small(tmp_path):
     config = DQNConfig(env="rlsuite/CartPole-v1", seeds=32, workers=2, runs=str(tmp_path), execution="compile")
     found = {
