@@ -135,8 +135,8 @@ class AgentConfig(RunConfig):
     hidden: Annotated[tuple[int, ...], Within(1)] = (256, 256)
     """Widths of the mlp."""
     encoder_precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the encoder's convolutions and products; bfloat16 rounds to three digits, and makes Atari's agents 1.5 times as
-    quick or more on processors that have it (AVX512_BF16, or NVIDIA's since 2020)."""
+    """Of the encoder's convolutions and products; bfloat16 rounds to three digits, and makes Atari's agents half again
+    as quick or more on processors that have it (AVX512_BF16, or NVIDIA's since 2020)."""
     max_gradient_norm: Positive | None = None
     """Gradients are scaled to at most this norm, seed by seed."""
     clip_rewards: bool = False
