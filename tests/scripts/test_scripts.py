@@ -124,3 +124,15 @@ def test_help_answers_without_torch(name, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "usage" in done.stdout.lower() or "python scripts/" in done.stdout
+
+
+@pytest.mark.parametrize(("chosen", "spin_count"), [({}, "20000"), ({"OMP_WAIT_POLICY": "active"}, "None")])
+def test_threads_that_wait_leave_the_cores_to_other_runs_unless_told_otherwise(chosen, spin_count):
+    environment = {name: value for name, value in ENVIRONMENT.items() if name not in ("GOMP_SPINCOUNT", *chosen)}
+    say = "import os, sys, train; print('torch' in sys.modules, os.environ.get('GOMP_SPINCOUNT'))"
+    scripts = ROOT / "scripts"
+    path = {"PYTHONPATH": f"{ROOT}{os.pathsep}{scripts}"}
+    done = subprocess.run(
+        [sys.executable, "-c", say], env=environment | chosen | path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", spin_count]
