@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ from rlsuite.tracking.record import Clock, Writer
 from rlsuite.training.collector import Collector, Replay
 from rlsuite.training.evaluation import evaluate
 from rlsuite.training.on_policy import RolloutSource
+from rlsuite.training.rows import equal_shares
 from rlsuite.training.schedules import per_seed
 from rlsuite.training.tiles import Tiles
 from rlsuite.training.trainer import Crew, Schedule, Trainer
@@ -50,8 +50,7 @@ def build_crew(run: Run) -> Crew:
     number = run.config.tiles or workers
     if number == 1:
         return build_worker(run)
-    bounds = [len(run.seeds) * k // number for k in range(number + 1)]
-    tiles = [tile(run, start, stop) for start, stop in itertools.pairwise(bounds)]
+    tiles = [tile(run, share.start, share.stop) for share in equal_shares(len(run.seeds), number)]
     builders = [functools.partial(build_worker, part) for part in tiles]
     return Tiles(builders, [len(part.seeds) for part in tiles], workers)
 

@@ -38,3 +38,8 @@ def split_rows(state: Any, sizes: Sequence[int]) -> list[Any]:
 
 def _has_rows(entry: Any, seeds: int) -> bool:
     return isinstance(entry, Tensor) and entry.dim() > 0 and len(entry) == seeds
+
+
+def equal_shares(count: int, parts: int) -> list[range]:
+    """The numbers below ``count`` in ``parts`` stretches as equal as can be."""
+    return [range(count * part // parts, count * (part + 1) // parts) for part in range(parts)]

@@ -6,7 +6,6 @@ turn instead of a large one.
 """
 
 import contextlib
-import itertools
 import signal
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlsuite.training.rows import join_rows, split_rows
+from rlsuite.training.rows import equal_shares, join_rows, split_rows
 from rlsuite.training.worker import Measured, TrainingError, Unit, Worker
 
 T = TypeVar("T")
@@ -54,8 +53,7 @@ class Tiles:
 
     def _shares(self, of_tiles: Sequence[T]) -> list[Sequence[T]]:
         """What belongs to the tiles of each process."""
-        bounds = [len(of_tiles) * process // self._processes for process in range(self._processes + 1)]
-        return [of_tiles[start:stop] for start, stop in itertools.pairwise(bounds)]
+        return [of_tiles[share.start : share.stop] for share in equal_shares(len(of_tiles), self._processes)]
 
     @property
     def env_steps(self) -> int:

@@ -24,6 +24,7 @@ from benchmarks.peers import STABLE_BASELINES3, learning_speed, stable_baselines
 from benchmarks.rounds import alternate, row
 
 from agents.configs import DQNConfig
+from rlsuite.training.rows import equal_shares
 from rlsuite.training.tiles import Tiles
 from rlsuite.training.trainer import Crew
 
@@ -82,7 +83,7 @@ def _jax(seeds: int) -> dict[str, list[tuple[int, float, str]]]:
     cores = os.cpu_count() or 1
     ways = {"JAX, one process": [(seeds, _JAX_SECONDS, ",".join(map(str, range(cores))))]}
     if cores > 1:
-        shares = [seeds * (core + 1) // cores - seeds * core // cores for core in range(cores)]
+        shares = [len(share) for share in equal_shares(seeds, cores)]
         ways["JAX, a core a process"] = [(share, _JAX_SECONDS, str(core)) for core, share in enumerate(shares) if share]
     return ways
 
