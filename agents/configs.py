@@ -159,6 +159,10 @@ class ReplayConfig(AgentConfig):
     """Updates of a round."""
     n_step: Count = 1
     """Env steps of reward before the bootstrap."""
+    replay_priority_exponent: Fraction = 0.0
+    """Alpha of prioritised replay: transitions are drawn by their last error to this power; 0 draws all alike."""
+    replay_importance_exponent: Fraction = 0.4
+    """Beta of prioritised replay at the start: how far weights make up for it; it rises to 1 over the run."""
 
     @property
     def total_updates(self) -> int:

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from agents.configs import DDPGConfig
 from rlsuite import random
+from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
 from rlsuite.experience import Batch
 from rlsuite.networks.encoder import encoder, is_pixels
 from rlsuite.networks.heads import ActionValue
 from rlsuite.networks.mlp import mlp
-from rlsuite.training.execution import Execution, compiled
-from rlsuite.training.population import Adam, Population, clip_rows, gradient
+from rlsuite.networks.population import Adam, Population, clip_rows, gradient
 from rlsuite.training.schedules import per_seed
 
 _NOISE_STREAM, _WARMUP_STREAM = 4, 5
@@ -82,12 +82,9 @@ class DDPG:
             self.critic.parameters, per_seed("critic_learning_rate", config.critic_learning_rate, seeds)
         )
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
-        self.noise = torch.zeros(0)  # [S, E, A], the state of the Ornstein-Uhlenbeck process
-        # The host tells when a delayed actor moves, so that its update is not one region but two.
-        self.is_one_region = config.actor_period_updates == 1
-        execution: Execution = "eager" if self.is_one_region else config.execution
-        self._critic_step = compiled(self._improve_critic, execution)
-        self._actor_step = compiled(self._improve_actor, execution)
+        # The host tells when a delayed actor moves, so that only the parts of its update are tensor operations.
+        self.is_delayed = config.actor_period_updates > 1
+        self.compilable = ("_improve_critic", "_improve_actor") if self.is_delayed else ("update",)
         self._waited = 0  # updates of the critic since the delayed actor's last
         self._actor_metrics: dict[str, Tensor] = {}  # of that update: they stand until the next
 
@@ -97,41 +94,46 @@ class DDPG:
     def _to_unit(self, action: Tensor) -> Tensor:
         return (action - self.middle) / self.half_range
 
+    def initial_state(self, num_envs: int) -> ActingState:
+        """The Ornstein-Uhlenbeck process ``[S, E, A]``, where it is the noise."""
+        if self.config.noise == "gaussian":
+            return {}
+        return {"noise": torch.zeros(len(self.seeds), num_envs, self.actions, device=self.seeds.device)}
+
     @torch.no_grad()
-    def act(self, observation: Tensor, env_step: Tensor, began: Tensor, *, explore: bool) -> Tensor:
+    def act(self, observation: Tensor, state: ActingState, began: Tensor, env_step: Tensor, *, explore: bool) -> Acted:
         """Actions ``[S, E, A]``: random in the warm-up, then the policy's plus noise; the bare policy's to evaluate."""
         action = self.actor(observation)
         if not explore:
-            return self._from_unit(action)
+            return Acted(self._from_unit(action), state)
         key = random.key(self.seeds, _NOISE_STREAM, env_step)
-        noisy = (action + self._noise(random.normal(key, *action.shape[1:]), began)).clamp(-1.0, 1.0)
+        noise = self.config.noise_scale * random.normal(key, *action.shape[1:])
+        if self.config.noise == "ornstein-uhlenbeck":  # correlated in time, begun anew with each episode
+            before = state["noise"].masked_fill(began.unsqueeze(-1), 0.0)
+            noise = before - self.config.noise_reversion * before + noise
+            state = {"noise": noise}
+        noisy = (action + noise).clamp(-1.0, 1.0)
         key = random.key(self.seeds, _WARMUP_STREAM, env_step)
-        anything = 2.0 * random.uniform(key, *action.shape[1:]) - 1.0
-        return self._from_unit(torch.where(env_step < self.config.random_env_steps, anything, noisy))
-
-    def _noise(self, white: Tensor, began: Tensor) -> Tensor:
-        """Gaussian noise ``[S, E, A]``, or the paper's Ornstein-Uhlenbeck process, begun anew with each episode."""
-        if self.config.noise == "gaussian":
-            return self.config.noise_scale * white
-        if self.noise.shape != white.shape:
-            self.noise = torch.zeros_like(white)
-        before = self.noise.masked_fill(began.unsqueeze(-1), 0.0)
-        self.noise.copy_(before - self.config.noise_reversion * before + self.config.noise_scale * white)
-        return self.noise
+        random_action = 2.0 * random.uniform(key, *action.shape[1:]) - 1.0
+        chosen = torch.where(env_step < self.config.random_env_steps, random_action, noisy)
+        return Acted(self._from_unit(chosen), state)
 
     @torch.no_grad()
     def values(self, observation: Tensor, action: Tensor) -> Tensor:
         """Q(s, a) ``[S, E]`` of actions ``[S, E, A]`` in the environment's units."""
         return self.critic(observation, self._to_unit(action)).squeeze(-1)
 
+    def diagnose(self, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
+        return Diagnostics("critic's Q(s, a)", self.values(observation, acted.action))
+
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One step of the critic, one of the actor unless it is delayed, the targets' moves; metrics are ``[S]``."""
-        metrics = self._critic_step(batch)
-        if self.is_one_region:
-            return metrics | self._actor_step(batch)
+        metrics = self._improve_critic(batch)
+        if not self.is_delayed:
+            return metrics | self._improve_actor(batch)
         self._waited = (self._waited + 1) % self.config.actor_period_updates
         if self._waited == 0:
-            self._actor_metrics = self._actor_step(batch)
+            self._actor_metrics = self._improve_actor(batch)
         return metrics | self._actor_metrics
 
     def _improve_critic(self, batch: Batch) -> dict[str, Tensor]:
@@ -146,10 +148,10 @@ class DDPG:
             losses = F.mse_loss(value, target, reduction="none").mean(dim=1)
             return losses, {"loss/critic": losses, "value/q": value.mean(dim=1)}
 
-        slope, metrics = gradient(loss, self.critic.parameters)
+        gradients, metrics = gradient(loss, self.critic.parameters)
         if self.config.max_gradient_norm is not None:
-            slope, metrics["gradient/critic_norm"] = clip_rows(slope, self.config.max_gradient_norm)
-        self.critic_optimiser.step(self.critic.parameters, slope)
+            gradients, metrics["gradient/critic_norm"] = clip_rows(gradients, self.config.max_gradient_norm)
+        self.critic_optimiser.step(self.critic.parameters, gradients)
         self.critic_target.lerp_(self.critic.parameters, self.config.target_averaging)
         return metrics
 
@@ -159,10 +161,10 @@ class DDPG:
             losses = -self.critic(batch.observation, action).squeeze(-1).mean(dim=1)
             return losses, {"loss/actor": losses}
 
-        slope, metrics = gradient(loss, self.actor.parameters)
+        gradients, metrics = gradient(loss, self.actor.parameters)
         if self.config.max_gradient_norm is not None:
-            slope, metrics["gradient/actor_norm"] = clip_rows(slope, self.config.max_gradient_norm)
-        self.actor_optimiser.step(self.actor.parameters, slope)
+            gradients, metrics["gradient/actor_norm"] = clip_rows(gradients, self.config.max_gradient_norm)
+        self.actor_optimiser.step(self.actor.parameters, gradients)
         self.actor_target.lerp_(self.actor.parameters, self.config.target_averaging)
         return metrics
 
@@ -174,7 +176,6 @@ class DDPG:
             "critic_target": self.critic_target,
             "actor_optimiser": self.actor_optimiser.state_dict(),
             "critic_optimiser": self.critic_optimiser.state_dict(),
-            "noise": self.noise,
             "waited": self._waited,
         }
 
@@ -185,4 +186,7 @@ class DDPG:
         self.critic_target.copy_(state["critic_target"])
         self.actor_optimiser.load_state_dict(state["actor_optimiser"])
         self.critic_optimiser.load_state_dict(state["critic_optimiser"])
-        self.noise, self._waited = state["noise"].clone(), state["waited"]
+        self._waited = state["waited"]
+
+
+SPEC = AgentSpec("ddpg", DDPGConfig, DDPG, learns_from="replay", headline={"loss/critic": "loss"})

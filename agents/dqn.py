@@ -1,4 +1,4 @@
-"""Deep Q-learning (Mnih et al., 2015), with double, dueling and n-step targets as choices.
+"""Deep Q-learning (Mnih et al., 2015), with double, dueling, n-step targets and prioritised replay as choices.
 
 Shapes: S seeds, E environments or B transitions of each, A actions.
 """
@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from agents.configs import DQNConfig
 from rlsuite import random
+from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
 from rlsuite.compiling import in_memory
 from rlsuite.experience import Batch
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
-from rlsuite.training.population import Adam, Population, clip_rows, gradient
+from rlsuite.networks.population import Adam, Population, clip_rows, gradient
 from rlsuite.training.schedules import linear, per_seed
 
 _EXPLORATION_STREAM, _EVALUATION_STREAM = 2, 3
@@ -38,7 +39,7 @@ class DQN:
     """
 
     acts_in = "Discrete"
-    is_one_region = True
+    compilable = ("update",)
 
     def __init__(
         self,
@@ -73,8 +74,12 @@ class DQN:
         """Q-values ``[S, E, A]`` of observations ``[S, E, ...]``."""
         return self.network(observation, parameters=self.online)
 
-    def act(self, observation: Tensor, env_step: Tensor, began: Tensor, *, explore: bool) -> Tensor:
-        """Epsilon-greedy actions ``[S, E]``, each environment with a draw of its own."""
+    def initial_state(self, num_envs: int) -> ActingState:
+        """Nothing: the next action depends on the observation alone."""
+        return {}
+
+    def act(self, observation: Tensor, state: ActingState, began: Tensor, env_step: Tensor, *, explore: bool) -> Acted:
+        """Epsilon-greedy actions ``[S, E]``, chosen for each environment apart."""
         greedy = self.values(observation).argmax(dim=-1)
         epsilon = (
             self.epsilon(env_step)
@@ -83,15 +88,23 @@ class DQN:
         )
         key = random.key(self.seeds, _EXPLORATION_STREAM if explore else _EVALUATION_STREAM, env_step)
         draw = random.uniform(key, 2, observation.shape[1])
-        anything = (draw[:, 1] * self.actions).long()
-        return torch.where(draw[:, 0] < epsilon.unsqueeze(1), anything, greedy)
+        random_action = (draw[:, 1] * self.actions).long()
+        return Acted(torch.where(draw[:, 0] < epsilon.unsqueeze(1), random_action, greedy), state)
 
     def epsilon(self, env_step: Tensor) -> Tensor:
         """Probability of a random action ``[S]``."""
         return linear(env_step, self.config.epsilon_decay_env_steps, self.config.epsilon_start, self.epsilon_end)
 
-    def update(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of gradient descent on a batch ``[S, B]``, and the target network's move; metrics are ``[S]``."""
+    def diagnose(self, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
+        values = self.values(observation)
+        return Diagnostics("value: max Q(s, a)", values.max(dim=-1).values, "Q(s, a)", values)
+
+    def update(self, batch: Batch) -> dict[str, Tensor] | tuple[dict[str, Tensor], Tensor]:
+        """One step of gradient descent on a batch ``[S, B]``, and the target network's move.
+
+        Returns metrics ``[S]``; from a prioritised batch also the absolute errors ``[S, B]``, its new priorities.
+        """
+        weight = batch.extras.get("weight")
         with torch.no_grad():
             next_values = self.network(batch.next_observation, parameters=self.target)
             choice = self.network(batch.next_observation, parameters=self.online) if self.config.double else next_values
@@ -101,21 +114,24 @@ class DQN:
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             values = self.network(batch.observation, parameters=parameters)
             value = values.gather(-1, batch.action.unsqueeze(-1)).squeeze(-1)
-            distance = F.huber_loss if self.config.loss == "huber" else F.mse_loss
-            losses = distance(value, target, reduction="none").mean(dim=1)
+            loss_function = F.huber_loss if self.config.loss == "huber" else F.mse_loss
+            each = loss_function(value, target, reduction="none")
+            losses = (each if weight is None else weight * each).mean(dim=1)
             # A spread of nothing is a network that sees nothing.
-            return losses, {
+            metrics = {
                 "loss/td": losses,
                 "value/q": value.mean(dim=1),
                 "value/q_std": value.std(dim=1, correction=0),
             }
+            return losses, metrics if weight is None else metrics | {"error": (value - target).abs()}
 
-        slope, metrics = gradient(loss, self.online)
+        gradients, metrics = gradient(loss, self.online)
+        priority = metrics.pop("error", None)
         if self.config.max_gradient_norm is not None:
-            slope, metrics["gradient/norm"] = clip_rows(slope, self.config.max_gradient_norm)
-        self.optimiser.step(self.online, slope, self._learning_rate_scale())
+            gradients, metrics["gradient/norm"] = clip_rows(gradients, self.config.max_gradient_norm)
+        self.optimiser.step(self.online, gradients, self._learning_rate_scale())
         self._move_target()
-        return metrics
+        return metrics if priority is None else (metrics, priority)
 
     def _learning_rate_scale(self) -> Tensor:
         return linear(self.optimiser.updates, self.config.total_updates, 1.0, self.config.final_learning_rate_fraction)
@@ -126,7 +142,7 @@ class DQN:
         else:
             # The host does not ask which update this is, so that a region can hold it.
             due = in_memory(self.optimiser.updates % self.config.target_period_updates == 0)
-            self.target.copy_(torch.where(due, self.online, self.target))
+            self.target.copy_(torch.where(due.unsqueeze(1), self.online, self.target))
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -139,3 +155,6 @@ class DQN:
         self.online.copy_(state["online"])
         self.target.copy_(state["target"])
         self.optimiser.load_state_dict(state["optimiser"])
+
+
+SPEC = AgentSpec("dqn", DQNConfig, DQN, learns_from="replay", headline={"loss/td": "loss"})

@@ -94,7 +94,8 @@ def _policy(model: SingleAgent, folder: Path) -> PolicyFunction:
     def decide(state: Tensor) -> Policy:
         observation = model.features(state).float().unsqueeze(0)
         began = torch.zeros(observation.shape[:2], dtype=torch.bool)
-        share = agent.act(observation, torch.tensor(0), began, explore=False)
+        state = agent.initial_state(observation.shape[1])
+        share = agent.act(observation, state, began, torch.tensor(0), explore=False).action
         return model.save(share[0, :, 0].double().clamp(*model.saving_bounds), state)
 
     return decide

@@ -4,17 +4,18 @@ import itertools
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from gymnasium.spaces import Box
 from torch import Tensor
 
-from agents.insight import Insight, insight
 from agents.runs import Run, is_atari, load_agent
 from envs.action_names import action_names
 from envs.protocols import PROTOCOLS
 from envs.watched import make_watched, picture
+from rlsuite.agent import Acted, ActingState, Diagnostics
 from rlsuite.tracking.text import number_text
 from rlsuite.tracking.watch_panel import PLOT_ENV_STEPS, Bars, Moment, Sliders
 
@@ -73,6 +74,7 @@ class Player:
         real_time = self.environments.vector_env.metadata.get("render_fps") or _DEFAULT_FRAMES_PER_SECOND
         self.frames_per_second = frames_per_second or float(real_time)
         self._env_steps = torch.zeros((), dtype=torch.int64, device=run.device)  # of all episodes
+        self._state = self.agent.initial_state(1)
 
     def close(self) -> None:
         self.environments.close()
@@ -129,8 +131,10 @@ class Player:
         seeds = len(self.run.seeds)
         seen = observation.expand(seeds, *observation.shape[1:])
         began = torch.full((seeds, 1), episode.env_steps == 0, device=observation.device)
-        actions = self.agent.act(seen, self._env_steps, began, explore=False)
-        thoughts = insight(self.agent, seen, actions)
+        before = self._state
+        acted = self.agent.act(seen, before, began, self._env_steps, explore=False)
+        self._state, actions = acted.state, acted.action
+        thoughts = _diagnostics(self.agent, seen, before, acted)
         self._env_steps += 1
         row = self.run.seeds.index(self.seed)
         if thoughts.value is not None:
@@ -144,7 +148,7 @@ class Player:
             shown = self._bars(int(chosen), thoughts, row, episode)
         return _Thought(actions[row : row + 1], shown, thoughts.value_name)
 
-    def _bars(self, chosen: int, thoughts: Insight, row: int, episode: _Episode) -> Bars:
+    def _bars(self, chosen: int, thoughts: Diagnostics, row: int, episode: _Episode) -> Bars:
         if thoughts.scores is None:
             return Bars("action", self.names, np.eye(len(self.names))[chosen], chosen, (0.0, 1.0))
         scores = thoughts.scores[row, 0].cpu().numpy()
@@ -153,3 +157,8 @@ class Player:
         lately = np.stack(episode.scores)
         limits = (0.0, 1.0) if thoughts.scores_are_probabilities else (float(lately.min()), float(lately.max()))
         return Bars(thoughts.score_name, self.names, scores, chosen, limits)
+
+
+def _diagnostics(agent: Any, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
+    """What the agent makes of its situation, if it says; else it is watched by its actions alone."""
+    return agent.diagnose(observation, state, acted) if hasattr(agent, "diagnose") else Diagnostics()

@@ -2,14 +2,17 @@
 
 import difflib
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agents import configs
 
+if TYPE_CHECKING:
+    from rlsuite.agent import AgentSpec
+
 AGENTS: dict[str, tuple[type[configs.RunConfig], str]] = {
-    "dqn": (configs.DQNConfig, "agents.dqn:DQN"),
-    "reinforce": (configs.ReinforceConfig, "agents.reinforce:Reinforce"),
-    "ddpg": (configs.DDPGConfig, "agents.ddpg:DDPG"),
+    "dqn": (configs.DQNConfig, "agents.dqn"),
+    "reinforce": (configs.ReinforceConfig, "agents.reinforce"),
+    "ddpg": (configs.DDPGConfig, "agents.ddpg"),
 }
 
 
@@ -31,7 +34,6 @@ def config_class(agent: str) -> type[configs.RunConfig]:
     return AGENTS[agent][0]
 
 
-def agent_class(agent: str) -> Any:
-    """The agent itself; imports torch."""
-    module, name = AGENTS[agent][1].split(":")
-    return getattr(importlib.import_module(module), name)
+def find_spec(agent: str) -> "AgentSpec":
+    """The spec of an agent; imports torch."""
+    return importlib.import_module(AGENTS[agent][1]).SPEC

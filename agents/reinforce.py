@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from agents.configs import ReinforceConfig
 from rlsuite import random
+from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
 from rlsuite.networks import distributions
 from rlsuite.networks.encoder import encoder
+from rlsuite.networks.population import Adam, Population, clip_rows, gradient
 from rlsuite.replay.rollout import RolloutBatch, reward_to_go
-from rlsuite.training.execution import compiled
-from rlsuite.training.population import Adam, Population, clip_rows, gradient
 from rlsuite.training.schedules import linear, per_seed
 
 _POLICY_STREAM = 6
@@ -40,7 +40,8 @@ class Reinforce:
     """
 
     acts_in = "Discrete or Box"
-    is_one_region = False  # the baseline's many steps would make a region that compiles for minutes
+    # Not the whole update: the baseline's many steps would compile for minutes.
+    compilable = ("_improve_policy", "_improve_baseline")
 
     def __init__(
         self,
@@ -65,6 +66,8 @@ class Reinforce:
         else:
             assert isinstance(action_space, Discrete)
             self.actions = int(action_space.n)
+        # What the policy drew before squashing: the actions alone would not say, where tanh is flat.
+        self.extras = {} if self.discrete else {"sample": TensorSpec((self.actions,))}
 
         def policy() -> nn.Module:
             body, features = encoder(
@@ -86,36 +89,38 @@ class Reinforce:
         self.baseline_optimiser = Adam(self.baseline.parameters, rates)
         self.discount = per_seed("discount", config.discount, seeds).to(device)
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
-        self._policy_step = compiled(self._improve_policy, config.execution)
-        self._baseline_step = compiled(self._improve_baseline, config.execution)
+
+    def initial_state(self, num_envs: int) -> ActingState:
+        """Nothing: the next action depends on the observation alone."""
+        return {}
 
     @torch.no_grad()
-    def draw(self, observation: Tensor, env_step: Tensor) -> Tensor:
-        """What the policy draws: action indices ``[S, E]``, or Gaussian draws ``[S, E, A]`` before squashing."""
-        parameters = self.policy(observation)
+    def act(self, observation: Tensor, state: ActingState, began: Tensor, env_step: Tensor, *, explore: bool) -> Acted:
+        """Actions ``[S, E]`` or ``[S, E, A]``; without ``explore`` the likeliest index, or the mean."""
+        outputs = self.policy(observation)
         key = random.key(self.seeds, _POLICY_STREAM, env_step)
         if self.discrete:
-            return distributions.categorical_draw(parameters, random.uniform(key, *parameters.shape[1:]))
-        return distributions.gaussian_draw(parameters, random.normal(key, observation.shape[1], self.actions))
-
-    def to_action(self, draw: Tensor) -> Tensor:
-        """The action in the environment's units that a draw stands for."""
-        if self.discrete:
-            return draw
-        return self.middle + self.half_range * torch.tanh(draw) if self.bounded else draw
-
-    def act(self, observation: Tensor, env_step: Tensor, began: Tensor, *, explore: bool) -> Tensor:
-        """Actions ``[S, E]`` or ``[S, E, A]``; without ``explore`` the likeliest index, or the mean."""
+            if not explore:
+                return Acted(outputs.argmax(dim=-1), state)
+            return Acted(distributions.categorical_sample(outputs, random.uniform(key, *outputs.shape[1:])), state)
+        sample = outputs.chunk(2, dim=-1)[0]
         if explore:
-            return self.to_action(self.draw(observation, env_step))
-        with torch.no_grad():
-            parameters = self.policy(observation)
-        return self.to_action(parameters.argmax(dim=-1) if self.discrete else parameters.chunk(2, dim=-1)[0])
+            sample = distributions.gaussian_sample(outputs, random.normal(key, observation.shape[1], self.actions))
+        action = self.middle + self.half_range * torch.tanh(sample) if self.bounded else sample
+        return Acted(action, state, {"sample": sample})
 
     @torch.no_grad()
     def values(self, observation: Tensor) -> Tensor:
         """The baseline's values ``[S, N]`` of observations ``[S, N, ...]``."""
         return self.baseline(observation).squeeze(-1)
+
+    @torch.no_grad()
+    def diagnose(self, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
+        value = self.values(observation) if self.config.baseline == "learned" else None
+        if not self.discrete:
+            return Diagnostics("baseline's V(s)", value)
+        probabilities = self.policy(observation).softmax(dim=-1)
+        return Diagnostics("baseline's V(s)", value, "probability", probabilities, scores_are_probabilities=True)
 
     def update(self, batch: RolloutBatch) -> dict[str, Tensor]:
         """One step of the policy on a whole rollout, then a few of the baseline; metrics are ``[S]``.
@@ -125,31 +130,32 @@ class Reinforce:
         """
         steps = batch.reward.shape  # [S, T, E]
         flat = (steps[0], steps[1] * steps[2])
-        observation, draw = batch.observation.flatten(1, 2), batch.action.flatten(1, 2)
+        observation = batch.observation.flatten(1, 2)
+        sample = (batch.action if self.discrete else batch.extras["sample"]).flatten(1, 2)
         learned = self.config.baseline == "learned"
         successor_value = self.values(batch.successor.flatten(1, 2)).view(steps) if learned else None
         returns, weight = (x.view(flat) for x in reward_to_go(batch, self.discount, successor_value))
         advantage = returns - self.values(observation) if learned else returns
         if self.config.standardise:
             advantage = _standardise(advantage, weight)
-        metrics = self._policy_step(observation, draw, advantage, weight)
+        metrics = self._improve_policy(observation, sample, advantage, weight)
         if learned:
             for _ in range(self.config.baseline_updates_per_rollout):
-                fit = self._baseline_step(observation, returns, weight)
+                fit = self._improve_baseline(observation, returns, weight)
             metrics = metrics | fit
         return metrics
 
     def _improve_policy(
-        self, observation: Tensor, draw: Tensor, advantage: Tensor, weight: Tensor
+        self, observation: Tensor, sample: Tensor, advantage: Tensor, weight: Tensor
     ) -> dict[str, Tensor]:
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             outputs = self.policy(observation, parameters=parameters)
             if self.discrete:
-                log_prob = distributions.categorical_log_prob(outputs, draw)
+                log_prob = distributions.categorical_log_prob(outputs, sample)
                 entropy = distributions.categorical_entropy(outputs)
             else:
                 log_prob, entropy = (
-                    distributions.gaussian_log_prob(outputs, draw),
+                    distributions.gaussian_log_prob(outputs, sample),
                     distributions.gaussian_entropy(outputs),
                 )
             gain = _mean(log_prob * advantage, weight)
@@ -157,12 +163,12 @@ class Reinforce:
             losses = -gain - self.config.entropy_weight * entropy
             return losses, {"loss/policy": losses, "value/entropy": entropy}
 
-        slope, metrics = gradient(loss, self.policy.parameters)
+        gradients, metrics = gradient(loss, self.policy.parameters)
         if self.config.max_gradient_norm is not None:
-            slope, metrics["gradient/policy_norm"] = clip_rows(slope, self.config.max_gradient_norm)
+            gradients, metrics["gradient/policy_norm"] = clip_rows(gradients, self.config.max_gradient_norm)
         updates = self.config.total_env_steps // self.config.rollout_env_steps
         scale = linear(self.policy_optimiser.updates, updates, 1.0, self.config.final_learning_rate_fraction)
-        self.policy_optimiser.step(self.policy.parameters, slope, scale)
+        self.policy_optimiser.step(self.policy.parameters, gradients, scale)
         return metrics
 
     def _improve_baseline(self, observation: Tensor, returns: Tensor, weight: Tensor) -> dict[str, Tensor]:
@@ -171,10 +177,10 @@ class Reinforce:
             losses = _mean(F.mse_loss(values, returns, reduction="none"), weight)
             return losses, {"loss/baseline": losses}
 
-        slope, metrics = gradient(loss, self.baseline.parameters)
+        gradients, metrics = gradient(loss, self.baseline.parameters)
         if self.config.max_gradient_norm is not None:
-            slope, metrics["gradient/baseline_norm"] = clip_rows(slope, self.config.max_gradient_norm)
-        self.baseline_optimiser.step(self.baseline.parameters, slope)
+            gradients, metrics["gradient/baseline_norm"] = clip_rows(gradients, self.config.max_gradient_norm)
+        self.baseline_optimiser.step(self.baseline.parameters, gradients)
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
@@ -201,3 +207,6 @@ def _standardise(values: Tensor, weight: Tensor) -> Tensor:
     centred = values - _mean(values, weight).unsqueeze(1)
     spread = _mean(centred.square(), weight).sqrt().unsqueeze(1)
     return centred / (spread + 1e-8)
+
+
+SPEC = AgentSpec("reinforce", ReinforceConfig, Reinforce, learns_from="rollout", headline={"loss/policy": "loss"})

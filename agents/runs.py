@@ -18,7 +18,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 
 from agents.configs import AgentConfig, DQNConfig, ReplayConfig, RunConfig
-from agents.registry import agent_class, config_class
+from agents.registry import config_class, find_spec
 from envs.make import make_environments
 from envs.protocols import PROTOCOLS
 from envs.seeding import Purpose
@@ -164,7 +164,7 @@ def environments(run: Run, purpose: Purpose, num_envs: int) -> Environments:
 def build_agent(run: Run, observation_space: Any, action_space: Any) -> Any:
     """The agent of a run for the spaces of its environment, with fresh parameters."""
     config = resolved(run.config)
-    return agent_class(run.agent)(config, observation_space, action_space, run.seeds, run.device)
+    return find_spec(run.agent).agent(config, observation_space, action_space, run.seeds, run.device)
 
 
 def resolved(config: RunConfig) -> RunConfig:

@@ -7,6 +7,7 @@ from typing import Any
 from agents.configs import RunConfig
 from agents.crews import build_trainer
 from agents.evaluating import evaluate_run
+from agents.registry import find_spec
 from agents.runs import Run, create, is_atari, open_run
 from agents.watching import record
 from envs.watched import RenderError
@@ -18,7 +19,6 @@ from rlsuite.training.checkpoint import load, to_device
 from rlsuite.training.session import Session, session
 
 _HEADLINES = {"train/return": "return", "evaluation/score": "evaluation"}
-_LOSSES = {"dqn": "loss/td", "ddpg": "loss/critic", "reinforce": "loss/policy"}
 _FINAL_EPISODES = 100
 _VIDEO_SECONDS = 20.0
 _FINAL_EPISODES_ATARI = 10  # an Atari episode takes up to half an hour of play
@@ -54,7 +54,7 @@ def _sit(run: Run, state: dict[str, Any] | None) -> int:
         run.folder,
         f"{run.agent} on {config.env}",
         config.total_env_steps,
-        _HEADLINES | {_LOSSES[run.agent]: "loss"},
+        {**_HEADLINES, **find_spec(run.agent).headline},
         run.seeds,
         wandb=config.wandb,
         wandb_project=config.wandb_project,

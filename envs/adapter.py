@@ -157,6 +157,8 @@ class VectorAdapter:
             truncated=self._by_seed(truncated),
             bootstrap=self._by_seed(bootstrap),
             valid=self._by_seed(valid),
+            # Under NEXT_STEP the observation after an end is still the old episode's; the phantom step brings the new.
+            began=self._by_seed(~valid if self._autoreset_mode is AutoresetMode.NEXT_STEP else ended),
         )
 
     def step(self, action: Tensor) -> Step:

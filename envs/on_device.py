@@ -61,7 +61,8 @@ class OnDevice:
         observation, successor, reward, terminated, truncated = map(
             self._by_seed, self.vector_env.step_tensors(self._action)
         )
-        return Step(observation, successor, reward, terminated, truncated, ~terminated, self._valid)
+        began = terminated | truncated
+        return Step(observation, successor, reward, terminated, truncated, ~terminated, self._valid, began)
 
     def step(self, action: Tensor) -> Step:
         """``send`` and ``receive``."""

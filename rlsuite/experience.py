@@ -3,7 +3,7 @@
 Every tensor carries the leading axes ``[S, E, ...]`` (seeds, environments of a seed) or ``[S, B, ...]`` (seeds, batch).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import gymnasium
@@ -36,17 +36,12 @@ class Step:
     truncated: Tensor  # bool: the episode was cut here, its future still had value
     bootstrap: Tensor  # bool: the successor's value counts; False at termination (and at a lost life, if so asked)
     valid: Tensor  # bool: False at a phantom reset step
+    began: Tensor  # bool: ``observation`` is the first of its episode
 
     @property
     def ended(self) -> Tensor:
         """Where an episode is over, for either reason. No return may be summed across it."""
         return self.terminated | self.truncated
-
-    @property
-    def began(self) -> Tensor:
-        """Where ``observation`` is the first of its episode."""
-        # Under NEXT_STEP the observation after an end is still the old episode's last; the phantom step brings the new.
-        return ~self.valid if self.successor is self.observation else self.ended
 
     def with_clipped_reward(self) -> "Step":
         """The step with its reward clipped to [-1, 1], as agents learn Atari games from (Mnih et al., 2015)."""
@@ -60,6 +55,8 @@ class Batch:
     ``reward`` is the n-step return r_0 + g r_1 + ... + g^(m-1) r_(m-1), m <= n, cut at the end of the episode;
     ``discount`` is g^m where the value of ``next_observation`` counts and 0 where it does not, so that every one-step
     or n-step target reads ``reward + discount * value(next_observation)`` (the convention of dm_env).
+    ``extras`` holds by name what the agent's acting declared (a log-probability, a memory), of the transition's first
+    step, and what a sampler adds: ``weight`` ``[S, B]`` and ``index`` ``[S, B]``.
     """
 
     observation: Tensor
@@ -67,9 +64,12 @@ class Batch:
     reward: Tensor  # float32 [S, B]
     discount: Tensor  # float32 [S, B]
     next_observation: Tensor
+    extras: dict[str, Tensor] = field(default_factory=dict)
 
 
-torch.export.register_dataclass(Batch)  # so that a region may return it
+# So that compiled code may take and return them.
+torch.export.register_dataclass(Batch)
+torch.export.register_dataclass(Step)
 
 
 class Environments(Protocol):

@@ -59,8 +59,10 @@ class EconomyPath:
         self.restarts = torch.zeros(len(seeds), dtype=torch.int64, device=device)
         self._cloud = self._held_out = self.state[:, :0]
 
-    def collect(self) -> int:
-        """Move the paths on; always pays for one update."""
+    updates_due = 1
+
+    def collect(self) -> None:
+        """Move the paths on."""
         polished = self.collected - self.config.adam_updates
         self.collected += 1
         if polished < 0:
@@ -68,7 +70,12 @@ class EconomyPath:
         elif polished % self.config.polish_refresh_updates == 0:
             self._advance(_SETTLING_PERIODS)
             self._held_out, self._cloud = self._draw_cloud(), self._draw_cloud()
-        return 1
+
+    def finish_round(self) -> None:
+        """The path keeps count by itself."""
+
+    def feedback(self, batch: PathBatch, priority: Tensor) -> None:
+        """States have no priorities."""
 
     def sample(self) -> PathBatch:
         if self.collected > self.config.adam_updates:

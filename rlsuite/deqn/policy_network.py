@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rlsuite.deqn.model import Model, Policy, PolicyFunction
 from rlsuite.networks.mlp import mlp
-from rlsuite.training.population import Population
+from rlsuite.networks.population import Population
 
 
 class PolicyNetwork:

@@ -150,7 +150,7 @@ def _train(folder: Path, document: dict[str, Any], economy: Model, *, resume: bo
     )
     with reports as sitting:
         schedule = Schedule(total, "updates", log_every=_LOG_EVERY_UPDATES)
-        worker: Worker[PathBatch] = Worker(learner, source, seeds=document["seeds"])
+        worker: Worker[PathBatch] = Worker(learner, source, seeds=document["seeds"], same_metrics=False)
         trainer = Trainer(worker, schedule, sitting.tracker, checkpoints, sitting.console.tick)
         if state is not None:
             trainer.load_state_dict(state)

@@ -18,7 +18,7 @@ from rlsuite.deqn.levenberg_marquardt import LevenbergMarquardt
 from rlsuite.deqn.model import Model, PolicyFunction, residuals, stack_residuals
 from rlsuite.deqn.path import PathBatch
 from rlsuite.deqn.policy_network import PolicyNetwork
-from rlsuite.training.population import Adam, clip_rows, gradient
+from rlsuite.networks.population import Adam, clip_rows, gradient
 
 log = logging.getLogger("rlsuite")
 

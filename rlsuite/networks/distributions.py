@@ -1,4 +1,4 @@
-"""Policies as distributions over actions: draws, log-probabilities and entropies as plain tensor functions.
+"""Policies as distributions over actions: samples, log-probabilities and entropies as plain tensor functions.
 
 They take the random numbers as an argument and check nothing on the host, so that they compile and capture.
 """
@@ -26,8 +26,8 @@ class GaussianHead(nn.Module):
         return torch.cat([mean, self.log_std.expand_as(mean)], dim=-1)
 
 
-def categorical_draw(logits: Tensor, uniform: Tensor) -> Tensor:
-    """Indices ``[...]`` drawn from softmax(logits ``[..., A]``) by the Gumbel trick; ``uniform`` ``[..., A]``."""
+def categorical_sample(logits: Tensor, uniform: Tensor) -> Tensor:
+    """Indices ``[...]`` sampled from softmax(logits ``[..., A]``) by the Gumbel trick; ``uniform`` ``[..., A]``."""
     tiny = torch.finfo(uniform.dtype).tiny
     exponential = -torch.log(uniform.clamp(min=tiny))
     return (logits - torch.log(exponential.clamp(min=tiny))).argmax(dim=-1)
@@ -44,24 +44,24 @@ def categorical_entropy(logits: Tensor) -> Tensor:
     return -(log_probs.exp() * log_probs).sum(dim=-1)
 
 
-def gaussian_draw(parameters: Tensor, normal: Tensor) -> Tensor:
-    """Draws ``[..., A]`` from means and log standard deviations ``[..., 2 A]``; ``normal`` ``[..., A]``."""
+def gaussian_sample(parameters: Tensor, normal: Tensor) -> Tensor:
+    """Samples ``[..., A]`` from means and log standard deviations ``[..., 2 A]``; ``normal`` ``[..., A]``."""
     mean, log_std = parameters.chunk(2, dim=-1)
     return mean + log_std.exp() * normal
 
 
-def gaussian_log_prob(parameters: Tensor, draw: Tensor) -> Tensor:
-    """Log-density ``[...]`` of draws ``[..., A]``.
+def gaussian_log_prob(parameters: Tensor, sample: Tensor) -> Tensor:
+    """Log-density ``[...]`` of samples ``[..., A]``.
 
-    For a squashed action tanh(draw) the density differs by the slope of tanh, which does not depend on the parameters:
-    the score function, all that a policy gradient needs, is that of the draw.
+    For a squashed action tanh(sample) the density differs by the derivative of tanh, which does not depend on the
+    parameters: the score function, all that a policy gradient needs, is that of the sample.
     """
     mean, log_std = parameters.chunk(2, dim=-1)
-    standard = (draw - mean) * torch.exp(-log_std)
+    standard = (sample - mean) * torch.exp(-log_std)
     return (-0.5 * standard.square() - log_std - 0.5 * math.log(2.0 * math.pi)).sum(dim=-1)
 
 
 def gaussian_entropy(parameters: Tensor) -> Tensor:
-    """Entropy ``[...]`` in nats, of the draw before any squashing."""
+    """Entropy ``[...]`` in nats, of the sample before any squashing."""
     _, log_std = parameters.chunk(2, dim=-1)
     return (log_std + 0.5 * math.log(2.0 * math.pi * math.e)).sum(dim=-1)

@@ -3,12 +3,13 @@
 The idea is Dopamine's accumulator (Castro et al., 2018), here for S x E streams at once and without a branch on data.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from rlsuite.agent import TensorSpec
 from rlsuite.experience import Batch, Step
 
 
@@ -24,6 +25,7 @@ class NStepAccumulator:
         discount: g, one number or ``[S]``.
         seeds, num_envs: S and E.
         observation_shape, observation_dtype, action_shape, action_dtype: of one environment.
+        extras: of one environment, by name: what else the agent stores of each step.
         device: where the windows live.
 
     Raises:
@@ -41,6 +43,7 @@ class NStepAccumulator:
         observation_dtype: torch.dtype,
         action_shape: Sequence[int],
         action_dtype: torch.dtype,
+        extras: Mapping[str, TensorSpec] | None = None,
         device: torch.device | str,
     ) -> None:
         if n_step < 1:
@@ -65,8 +68,14 @@ class NStepAccumulator:
             "successor": torch.zeros(seeds, num_envs, *observation_shape, dtype=observation_dtype, device=device),
             "open": torch.zeros(seeds, num_envs, dtype=torch.int64, device=device),
         }
+        self._extras = {
+            name: torch.zeros(*open_windows, *shape, dtype=dtype, device=device)
+            for name, (shape, dtype) in (extras or {}).items()
+        }
 
-    def push(self, observation: Tensor, action: Tensor, step: Step) -> tuple[Batch, Tensor]:
+    def push(
+        self, observation: Tensor, action: Tensor, step: Step, extras: Mapping[str, Tensor] | None = None
+    ) -> tuple[Batch, Tensor]:
         """Take one vector step; returns the n windows of each environment and which of them are complete.
 
         Both have axes ``[S, E, n, ...]``, the oldest window first; where ``complete`` (bool) is False the numbers
@@ -78,6 +87,10 @@ class NStepAccumulator:
         actions = torch.cat([state["action"], action.unsqueeze(2)], dim=2)
         rewards = torch.cat([state["reward"], torch.zeros_like(reward)], dim=2) + self._newest_weight * reward
 
+        extra = {
+            name: torch.cat([kept, (extras or {})[name].unsqueeze(2)], dim=2) for name, kept in self._extras.items()
+        }
+
         closes = step.ended | ~step.bootstrap
         is_open = self._length <= (state["open"] + 1).unsqueeze(-1)
         complete = valid.unsqueeze(-1) & is_open & (closes.unsqueeze(-1) | (self._length == self.n_step))
@@ -87,13 +100,16 @@ class NStepAccumulator:
             reward=rewards,
             discount=self._discount * step.bootstrap.unsqueeze(-1),
             next_observation=step.successor.unsqueeze(2).expand_as(observations),
+            extras=extra,
         )
         if self.n_step > 1:
-            self._keep("observation", observations[:, :, 1:], valid)
-            self._keep("action", actions[:, :, 1:], valid)
-            self._keep("reward", rewards[:, :, 1:], valid)
-            self._keep("successor", step.successor, valid)
-            self._keep("open", (state["open"] + 1).clamp(max=self.n_step - 1) * ~closes, valid)
+            _keep(state["observation"], observations[:, :, 1:], valid)
+            _keep(state["action"], actions[:, :, 1:], valid)
+            _keep(state["reward"], rewards[:, :, 1:], valid)
+            _keep(state["successor"], step.successor, valid)
+            _keep(state["open"], (state["open"] + 1).clamp(max=self.n_step - 1) * ~closes, valid)
+            for name, kept in self._extras.items():
+                _keep(kept, extra[name][:, :, 1:], valid)
         return transitions, complete
 
     def flush(self) -> tuple[Batch, Tensor]:
@@ -106,23 +122,27 @@ class NStepAccumulator:
             reward=state["reward"],
             discount=self._discount[:, :, 1:].expand_as(state["reward"]),
             next_observation=state["successor"].unsqueeze(2).expand_as(state["observation"]),
+            extras=dict(self._extras),
         )
         state["open"].zero_()
         return transitions, complete
 
-    def _keep(self, name: str, new: Tensor, valid: Tensor) -> None:
-        # A phantom step leaves everything as it is.
-        kept = self._state[name]
-        kept.copy_(torch.where(valid.view(*valid.shape, *[1] * (new.dim() - 2)), new, kept))
+    def _saved(self) -> dict[str, Tensor]:
+        return self._state | {f"extra.{name}": kept for name, kept in self._extras.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: value.clone() for name, value in self._state.items()}
+        return {name: value.clone() for name, value in self._saved().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name, value in self._state.items():
+        for name, value in self._saved().items():
             if state[name].shape != value.shape:
                 raise ValueError(
                     f"the saved replay's {name} has shape {tuple(state[name].shape)}, this one's {tuple(value.shape)}: "
                     "n_step, seeds, environments and spaces must be those it was saved with"
                 )
             value.copy_(state[name])
+
+
+def _keep(kept: Tensor, new: Tensor, valid: Tensor) -> None:
+    # A phantom step leaves everything as it is.
+    kept.copy_(torch.where(valid.view(*valid.shape, *[1] * (new.dim() - 2)), new, kept))

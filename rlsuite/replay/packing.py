@@ -1,12 +1,12 @@
 """Transitions as rows of numbers: the fields of one dtype lie side by side, so that a batch is gathered at once."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from rlsuite.agent import TensorSpec
 from rlsuite.experience import Batch
 
 
@@ -24,29 +24,30 @@ class Packing:
         observation_dtype: torch.dtype,
         action_shape: Sequence[int],
         action_dtype: torch.dtype,
+        extras: Mapping[str, TensorSpec] | None = None,
     ) -> None:
-        observation = (tuple(observation_shape), observation_dtype)
-        number: tuple[tuple[int, ...], torch.dtype] = ((), torch.float32)
+        observation = TensorSpec(tuple(observation_shape), observation_dtype)
+        self._extras = tuple(extras or ())
         kinds = {
             "observation": observation,
-            "action": (tuple(action_shape), action_dtype),
-            "reward": number,
-            "discount": number,
+            "action": TensorSpec(tuple(action_shape), action_dtype),
+            "reward": TensorSpec(()),
+            "discount": TensorSpec(()),
             "next_observation": observation,
+            **(extras or {}),
         }
         self.widths: dict[torch.dtype, int] = {}
         self._places: dict[str, tuple[torch.dtype, slice, tuple[int, ...]]] = {}
-        for field in fields(Batch):
-            shape, dtype = kinds[field.name]
+        for name, (shape, dtype) in kinds.items():
             begin = self.widths.get(dtype, 0)
             self.widths[dtype] = begin + math.prod(shape)
-            self._places[field.name] = (dtype, slice(begin, self.widths[dtype]), shape)
+            self._places[name] = (dtype, slice(begin, self.widths[dtype]), shape)
 
     def pack(self, batch: Batch) -> list[Tensor]:
         """Rows ``[..., width]``, one tensor for each of ``widths``, of transitions with any leading axes."""
         parts: dict[torch.dtype, list[Tensor]] = {dtype: [] for dtype in self.widths}
         for name, (dtype, _, shape) in self._places.items():
-            value = getattr(batch, name)
+            value = batch.extras[name] if name in self._extras else getattr(batch, name)
             parts[dtype].append(value.flatten(value.dim() - len(shape)) if shape else value.unsqueeze(-1))
         return [torch.cat(part, dim=-1) for part in parts.values()]
 
@@ -57,4 +58,5 @@ class Packing:
         for name, (dtype, place, shape) in self._places.items():
             value = row[dtype][..., place] if shape else row[dtype][..., place.start]
             values[name] = value.unflatten(-1, shape) if len(shape) > 1 else value
-        return Batch(**values)
+        extras = {name: values.pop(name) for name in self._extras}
+        return Batch(**values, extras=extras)

@@ -1,17 +1,23 @@
 """On-policy experience: the last T vector steps, and the returns that followed each of them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from rlsuite.experience import Step
+from rlsuite.agent import TensorSpec
+from rlsuite.experience import Batch, Step
 
 
 @dataclass(frozen=True)
 class RolloutBatch:
-    """T vector steps in order, axes ``[S, T, E, ...]``; the fields mean what they mean in ``Step``."""
+    """T vector steps in order, axes ``[S, T, E, ...]``; the fields mean what they mean in ``Step``.
+
+    ``began`` says where ``observation`` is the first of its episode, and ``extras`` holds by name what the agent's
+    acting declared.
+    """
 
     observation: Tensor  # acted on
     action: Tensor
@@ -20,10 +26,11 @@ class RolloutBatch:
     ended: Tensor  # bool
     bootstrap: Tensor  # bool
     valid: Tensor  # bool
+    began: Tensor  # bool
+    extras: dict[str, Tensor] = field(default_factory=dict)
 
 
-# Listed once: torch.compile cannot trace ``dataclasses.fields``.
-_FIELDS = tuple(field.name for field in fields(RolloutBatch))
+_FIELDS = ("observation", "action", "reward", "successor", "ended", "bootstrap", "valid", "began")
 
 
 class Rollout:
@@ -33,6 +40,7 @@ class Rollout:
         length: T.
         seeds, num_envs: S and E.
         observation_shape, observation_dtype, action_shape, action_dtype: of one environment.
+        extras: of one environment, by name: what else the agent stores of each step.
         device: where the steps live.
 
     Raises:
@@ -49,6 +57,7 @@ class Rollout:
         observation_dtype: torch.dtype = torch.float32,
         action_shape: Sequence[int] = (),
         action_dtype: torch.dtype = torch.int64,
+        extras: Mapping[str, TensorSpec] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         if min(length, seeds, num_envs) < 1:
@@ -66,15 +75,30 @@ class Rollout:
             ended=table((), torch.bool),
             bootstrap=table((), torch.bool),
             valid=table((), torch.bool),
+            began=table((), torch.bool),
+            extras={name: table(shape, dtype) for name, (shape, dtype) in (extras or {}).items()},
         )
+        self._began = torch.ones(seeds, num_envs, dtype=torch.bool, device=device)  # the observation to act on
         self._added = torch.zeros(1, dtype=torch.int64, device=device)
 
-    def add(self, observation: Tensor, action: Tensor, step: Step) -> None:
+    def add(self, observation: Tensor, action: Tensor, step: Step, extras: Mapping[str, Tensor] | None = None) -> None:
         """Store what came of acting on ``observation`` ``[S, E, ...]`` with ``action`` ``[S, E, ...]``."""
-        added = RolloutBatch(observation, action, step.reward, step.successor, step.ended, step.bootstrap, step.valid)
+        values = (
+            observation,
+            action,
+            step.reward,
+            step.successor,
+            step.ended,
+            step.bootstrap,
+            step.valid,
+            self._began,
+        )
         slot = self._added % self.length
-        for name in _FIELDS:
-            getattr(self._steps, name).index_copy_(1, slot, getattr(added, name).unsqueeze(1))
+        for name, value in zip(_FIELDS, values, strict=True):
+            getattr(self._steps, name).index_copy_(1, slot, value.unsqueeze(1))
+        for name, table in self._steps.extras.items():
+            table.index_copy_(1, slot, (extras or {})[name].unsqueeze(1))
+        self._began.copy_(step.began)
         self._added.add_(1)
 
     @property
@@ -82,9 +106,23 @@ class Rollout:
         """True (bool on the device, no axes) from the T-th step until the next."""
         return ((self._added > 0) & (self._added % self.length == 0)).squeeze(0)
 
-    def batch(self) -> RolloutBatch:
-        """The steps of a full rollout; they share memory with it and are overwritten by the next ``add``."""
+    def sample(self, key: Tensor) -> RolloutBatch:
+        """The steps of a full rollout, all and in order: they share memory with it until the next ``add``."""
         return self._steps
+
+    def feedback(self, batch: Batch, priority: Tensor) -> None:
+        """Steps that are learned from once have no priorities."""
+
+    def cut(self) -> None:
+        """The environments start new episodes."""
+        self._began.fill_(True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Between two rollouts nothing is kept but where episodes began."""
+        return {"began": self._began}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._began.copy_(state["began"])
 
 
 def reward_to_go(batch: RolloutBatch, discount: Tensor, successor_value: Tensor | None = None) -> tuple[Tensor, Tensor]:

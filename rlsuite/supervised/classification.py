@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rlsuite import random
-from rlsuite.training.population import Adam, Population, gradient
+from rlsuite.networks.population import Adam, Population, gradient
 
 _SHUFFLE_STREAM = 11
 
@@ -31,6 +31,7 @@ class Minibatches:
     """
 
     env_steps = 0
+    updates_due = 1
 
     def __init__(self, inputs: Tensor, labels: Tensor, batch_size: int, seeds: Sequence[int]) -> None:
         self.inputs, self.labels, self.batch_size = inputs, labels, batch_size
@@ -39,8 +40,14 @@ class Minibatches:
         self.drawn = 0
         self._order = torch.empty(0)
 
-    def collect(self) -> int:
-        return 1
+    def collect(self) -> None:
+        """The data are all there."""
+
+    def finish_round(self) -> None:
+        """Batches are counted when they are drawn."""
+
+    def feedback(self, batch: Examples, priority: Tensor) -> None:
+        """Examples have no priorities."""
 
     def sample(self) -> Examples:
         epoch, batch = divmod(self.drawn, self.batches_an_epoch)

@@ -1,7 +1,7 @@
-"""The source of off-policy agents: steps environments, fills a replay, samples it."""
+"""The one source of experience: steps environments with an agent, and fills what the agent learns from."""
 
 import math
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,40 +9,22 @@ import torch
 from torch import Tensor
 
 from rlsuite import random
-from rlsuite.experience import Batch, Environments, Step
+from rlsuite.agent import Acted, ActingState, Actor, check_acted
+from rlsuite.experience import Environments, Step
 from rlsuite.training.episodes import EpisodeStatistics
-from rlsuite.training.execution import Execution, compiled
 from rlsuite.training.stopwatch import Stopwatch
 
 _SAMPLE_STREAM = 1
-_SHORT_ROUND = 2  # vector steps, and updates: a region's compiling takes time in proportion
 
 
-class Actor(Protocol):
-    """An agent as the collector sees it.
+class Experience(Protocol):
+    """What steps are put into and batches come from: a ``Replay``, or a ``Rollout``."""
 
-    Attributes:
-        is_one_region: its update is tensor operations only, to be compiled as a whole; else it compiles parts itself.
-    """
+    def add(self, observation: Tensor, action: Tensor, step: Step, extras: dict[str, Tensor]) -> None: ...
 
-    @property
-    def is_one_region(self) -> bool: ...
+    def sample(self, key: Tensor) -> Any: ...
 
-    def act(self, observation: Tensor, env_step: Tensor, began: Tensor, *, explore: bool) -> Tensor:
-        """Actions for observations ``[S, E, ...]``.
-
-        ``env_step`` (int64, no axes) counts the steps taken so far and keys the random numbers; ``began`` ``[S, E]``
-        is True where an observation is the first of its episode.
-        """
-        ...
-
-
-class Replay(Protocol):
-    """What stores transitions; see ``rlsuite.replay``."""
-
-    def add(self, observation: Tensor, action: Tensor, step: Step) -> None: ...
-
-    def sample(self, batch_size: int, key: Tensor) -> Batch: ...
+    def feedback(self, batch: Any, priority: Tensor) -> None: ...
 
     def cut(self) -> None: ...
 
@@ -52,23 +34,20 @@ class Replay(Protocol):
 
 
 class Collector:
-    """K vector steps, then G updates: ``train_every_env_steps`` and ``updates_per_train`` of the configuration.
+    """Rounds of K vector steps, each of which pays for G updates.
 
-    One vector step is always under way while the learner works: environments that step in threads or processes of
-    their own then cost no time. What is learned does not depend on it, since the order of everything is fixed.
-
-    What is not the environments' own work on the host is compiled as ``execution`` says. Where they are on the device,
-    a round that is short enough joins its updates in one region: the worker's matter (``round_is_one_region``).
+    Off-policy agents act ahead: one vector step is always under way while the learner works, so that environments
+    which step in threads or processes of their own cost no time. What is learned does not depend on it, since the order
+    of everything is fixed. On-policy agents act with the parameters that the last update left.
 
     Args:
         agent: chooses the actions.
-        environments, replay: where transitions come from and go to.
-        batch_size: transitions an update, per seed.
+        environments, experience: where steps come from and go to.
+        vector_steps: K.
+        updates_a_round: G.
+        acts_ahead: choose the next action as soon as a step has come.
         learning_starts_env_steps: no updates before; exploration is the agent's own matter.
-        train_every_env_steps: env steps (per seed) between two rounds of updates; where ``num_envs`` does not divide
-            it, rounds are stretched to the least common multiple at the same ratio of updates to env steps.
-        updates_per_train: updates of one round.
-        save_replay: keep the replay in the state; without it a resumed run fills a new one before it learns on.
+        save_experience: keep it in the state; without it a resumed run fills it anew before it learns on.
         clip_rewards: store the sign-preserving clip of rewards to [-1, 1]; episode statistics keep the raw ones.
     """
 
@@ -76,119 +55,122 @@ class Collector:
         self,
         agent: Actor,
         environments: Environments,
-        replay: Replay,
+        experience: Experience,
         *,
-        batch_size: int,
-        learning_starts_env_steps: int,
-        train_every_env_steps: int,
-        updates_per_train: int,
+        vector_steps: int,
+        updates_a_round: int = 1,
+        acts_ahead: bool = True,
+        learning_starts_env_steps: int = 0,
         clip_rewards: bool = False,
-        save_replay: bool = True,
-        execution: Execution = "eager",
+        save_experience: bool = True,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.agent, self.environments, self.replay = agent, environments, replay
-        self.batch_size, self.clip_rewards, self.save_replay = batch_size, clip_rewards, save_replay
+        self.agent, self.environments, self.experience = agent, environments, experience
+        self.vector_steps, self.updates_a_round, self.acts_ahead = vector_steps, updates_a_round, acts_ahead
         self.learning_starts_env_steps = learning_starts_env_steps
-        round_env_steps = math.lcm(train_every_env_steps, environments.num_envs)
-        self._round_env_steps = round_env_steps
-        self._vector_steps = round_env_steps // environments.num_envs
-        self.updates_a_round = updates_per_train * (round_env_steps // train_every_env_steps)
-        self.env_steps = 0
+        self.clip_rewards, self.save_experience = clip_rewards, save_experience
+        self.env_steps = 0  # of each seed, in rounds that are over
+        shape = (len(environments.seeds), environments.num_envs)
+        self.episodes = EpisodeStatistics(*shape, device)
         self._sampled = torch.zeros((), dtype=torch.int64, device=device)
         self._env_step = torch.zeros((), dtype=torch.int64, device=device)
         self._seeds = torch.tensor(environments.seeds, dtype=torch.int64, device=device)
-        shape = (len(environments.seeds), environments.num_envs)
-        self.episodes = EpisodeStatistics(*shape, device)
-        # Buffers that keep their addresses once experience has begun, so that what reads them can be captured.
+        # From the first step on these keep their addresses, so that compiled code may rely on them.
         self._observation: Tensor | None = None
-        self._action = torch.empty(0)
         self._began = torch.ones(shape, dtype=torch.bool, device=device)
-        self._arrived: Step | None = None  # a step received early, to be saved
+        self._acted = Acted(torch.empty(0), {}, {})
+        self._pending: Step | None = None  # received early, to be saved
         self._watch = Stopwatch()
-        short = max(self._vector_steps, self.updates_a_round) <= _SHORT_ROUND
-        on_device, is_compiled = environments.on_device, execution != "eager"
-        self.round_is_one_region = on_device and is_compiled and agent.is_one_region and short
-        # On the device a vector step is a region, unless a round is one: the rounds before learning starts are few. On
-        # the host, what is done with a step.
-        self._take_step = compiled(self._step, execution if on_device and not self.round_is_one_region else "eager")
-        self._what_came: Step | None = None
-        self._answer_region = compiled(self._answer_what_came, execution)
-        self._answer = self._answer_from_memory if is_compiled and not on_device else self._store_and_act
-        # A step is received early only to be saved, which environments on the device do themselves.
-        self._receive = environments.receive if environments.on_device else self._receive_or_arrived
-
-    def collect(self) -> int:
-        if self._observation is None:
-            self._begin(self.environments.reset())
-        for _ in range(self._vector_steps):
-            with self._watch("collect"):
-                self._take_step()
-        return self.count()
 
     @property
-    def is_warm(self) -> bool:
-        has_begun = self._observation is not None
-        return has_begun and self.env_steps + self._round_env_steps >= self.learning_starts_env_steps
+    def updates_due(self) -> int:
+        """Updates that the round under way, or else the next one, pays for."""
+        warm = self.env_steps + self._round_env_steps >= self.learning_starts_env_steps
+        return self.updates_a_round if warm else 0
 
-    def gather(self) -> None:
-        for _ in range(self._vector_steps):
-            self._step()
+    @property
+    def _round_env_steps(self) -> int:
+        return self.vector_steps * self.environments.num_envs
 
-    def count(self) -> int:
-        self.env_steps += self._round_env_steps
-        return self.updates_a_round if self.env_steps >= self.learning_starts_env_steps else 0
-
-    def _begin(self, observation: Tensor) -> None:
-        self._hold(observation, self.agent.act(observation, self._env_step, self._began, explore=True))
-        self.environments.send(self._action)
-
-    def _hold(self, observation: Tensor, action: Tensor) -> None:
+    def collect(self) -> None:
+        """Take the K vector steps of a round."""
         if self._observation is None:
-            self._observation, self._action = observation.clone(), action.clone()
-        else:
-            self._observation.copy_(observation)
-            self._action.copy_(action)
+            self._start(self.environments.reset())
+        for _ in range(self.vector_steps):
+            with self._watch("collect"):
+                self.step()
 
-    def _step(self) -> None:
-        step = self._receive()
-        self._began.copy_(step.began)
-        self._answer(step)
-        with self._watch("environment"):
-            self.environments.send(self._action)
+    def finish_round(self) -> None:
+        self.env_steps += self._round_env_steps
 
-    def _answer_from_memory(self, step: Step) -> None:
-        # A region works on the same tensors each time, whereas in a step some may be new and two may be one.
-        if self._what_came is None:
-            self._what_came = Step(**{field.name: getattr(step, field.name).clone() for field in fields(Step)})
-        for field in fields(Step):
-            getattr(self._what_came, field.name).copy_(getattr(step, field.name))
-        self._answer_region()
+    def step(self) -> None:
+        """One vector step."""
+        if not self.acts_ahead:
+            self._act()
+            self.environments.send(self._acted.action)
+        self.take(self._receive())
+        if self.acts_ahead:
+            with self._watch("environment"):
+                self.environments.send(self._acted.action)
 
-    def _answer_what_came(self) -> None:
-        assert self._what_came is not None
-        self._store_and_act(self._what_came)
-
-    def _store_and_act(self, step: Step) -> None:
+    def take(self, step: Step) -> None:
+        """Store a step and, for those who act ahead, choose the next action."""
         assert self._observation is not None
         with self._watch("store"):
-            self.replay.add(self._observation, self._action, step.with_clipped_reward() if self.clip_rewards else step)
+            stored = step.with_clipped_reward() if self.clip_rewards else step
+            self.experience.add(self._observation, self._acted.action, stored, self._acted.extras)
             self.episodes.add(step)
         self._observation.copy_(step.observation)
+        self._began.copy_(step.began)
         self._env_step.add_(self.environments.num_envs)
-        with self._watch("act"):
-            self._action.copy_(self.agent.act(self._observation, self._env_step, self._began, explore=True))
+        if self.acts_ahead:
+            self._act()
 
-    def _receive_or_arrived(self) -> Step:
-        if self._arrived is not None:
-            step, self._arrived = self._arrived, None
+    def _act(self) -> None:
+        with self._watch("act"):
+            assert self._observation is not None
+            self._keep(self.agent.act(self._observation, self._acted.state, self._began, self._env_step, explore=True))
+
+    def _receive(self) -> Step:
+        if not self.environments.on_device and self._pending is not None:
+            step, self._pending = self._pending, None
             return step
         with self._watch("environment"):
             return self.environments.receive()
 
-    def sample(self) -> Batch:
+    def _start(self, observation: Tensor) -> None:
+        """Begin with the environments' first observations; what they were in before is over."""
+        num_envs = self.environments.num_envs
+        state = self.agent.initial_state(num_envs)
+        acted = self.agent.act(observation, state, self._began, self._env_step, explore=True)
+        check_acted(self.agent, state, acted, num_envs)
+        # On-policy agents act once more, with the same random numbers, when the step is taken.
+        self._hold(observation, acted if self.acts_ahead else acted._replace(state=state))
+        if self.acts_ahead:
+            self.environments.send(self._acted.action)
+
+    def _hold(self, observation: Tensor, acted: Acted) -> None:
+        if self._observation is None:
+            self._observation = observation.clone()
+            self._acted = Acted(acted.action.clone(), _cloned(acted.state), _cloned(acted.extras))
+            return
+        self._observation.copy_(observation)
+        self._keep(acted)
+
+    def _keep(self, acted: Acted) -> None:
+        self._acted.action.copy_(acted.action)
+        for kept, new in ((self._acted.state, acted.state), (self._acted.extras, acted.extras)):
+            for name, tensor in kept.items():
+                tensor.copy_(new[name])
+
+    def sample(self) -> Any:
+        """What the learner learns from next."""
         self._sampled.add_(1)
-        return self.replay.sample(self.batch_size, random.key(self._seeds, _SAMPLE_STREAM, self._sampled))
+        return self.experience.sample(random.key(self._seeds, _SAMPLE_STREAM, self._sampled))
+
+    def feedback(self, batch: Any, priority: Tensor) -> None:
+        """Hand on how much ``[S, B]`` there was to learn from a batch."""
+        self.experience.feedback(batch, priority)
 
     def statistics(self) -> dict[str, np.ndarray | float]:
         return self.episodes.drain() | self._watch.fractions()
@@ -197,19 +179,21 @@ class Collector:
         state: dict[str, Any] = {
             "env_steps": self.env_steps,
             "sampled": self._sampled,
-            "replay": self.replay.state_dict() if self.save_replay else {},
+            "experience": self.experience.state_dict() if self.save_experience else {},
             "episodes": self.episodes.state_dict(),
             "started": self._observation is not None,
             "learning_starts_env_steps": self.learning_starts_env_steps,
         }
         if self._observation is not None:
-            if not self.environments.on_device and self._arrived is None:
-                self._arrived = self._receive()
+            if self.acts_ahead and not self.environments.on_device and self._pending is None:
+                self._pending = self._receive()
             state["environments"] = self.environments.state_dict()
-            state["observation"], state["action"], state["began"] = self._observation, self._action, self._began
-            # Nothing has arrived where the environments failed; they will start new episodes.
-            if self._arrived is not None:
-                state["arrived"] = {field.name: getattr(self._arrived, field.name) for field in fields(Step)}
+            state["observation"], state["began"] = self._observation, self._began
+            state["action"], state["acting"] = self._acted.action, self._acted.state
+            state["extras"] = self._acted.extras
+            # Nothing is pending where the environments failed; they will start new episodes.
+            if self._pending is not None:
+                state["pending"] = {each.name: getattr(self._pending, each.name) for each in fields(Step)}
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -217,27 +201,38 @@ class Collector:
         self.learning_starts_env_steps = state["learning_starts_env_steps"]
         self._env_step.fill_(self.env_steps)
         self._sampled.copy_(state["sampled"])
-        if state["replay"]:
-            self.replay.load_state_dict(state["replay"])
+        if state["experience"]:
+            self.experience.load_state_dict(state["experience"])
         else:
-            self.learning_starts_env_steps += self.env_steps  # the replay was not kept: fill a new one first
+            self.learning_starts_env_steps += self.env_steps  # it was not kept: fill it anew first
         self.episodes.load_state_dict(state["episodes"])
         if not state["started"]:
             return
         fresh = self.environments.load_state_dict(state["environments"])
         if self.environments.exact_resume:
-            self._hold(state["observation"], state["action"])
+            self._hold(state["observation"], Acted(state["action"], state["acting"], state["extras"]))
             self._began.copy_(state["began"])
-            if "arrived" in state:
-                self._arrived = Step(**state["arrived"])
-                if torch.equal(self._arrived.observation, self._arrived.successor):
-                    self._arrived = replace(self._arrived, successor=self._arrived.observation)
+            if "pending" in state:
+                self._pending = Step(**state["pending"])
             return
         # The environments could not go back to where they were: their episodes are cut here and new ones begin.
-        self.replay.cut()
+        self.experience.cut()
         self.episodes.abandon()
         self._began.fill_(True)
-        self._begin(fresh)
+        self._start(fresh)
 
     def close(self) -> None:
         self.environments.close()
+
+
+def rounds_of(train_every_env_steps: int, updates_per_train: int, num_envs: int) -> tuple[int, int]:
+    """Vector steps and updates of a round that keeps the ratio of updates to env steps.
+
+    Where ``num_envs`` does not divide ``train_every_env_steps``, a round takes their least common multiple.
+    """
+    env_steps = math.lcm(train_every_env_steps, num_envs)
+    return env_steps // num_envs, updates_per_train * (env_steps // train_every_env_steps)
+
+
+def _cloned(tensors: ActingState) -> ActingState:
+    return {name: tensor.clone() for name, tensor in tensors.items()}

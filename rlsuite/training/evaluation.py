@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from rlsuite.agent import Actor
 from rlsuite.experience import Environments
-from rlsuite.training.collector import Actor
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,12 @@ def evaluate(agent: Actor, environments: Environments, episodes: int, device: to
     lengths = torch.zeros_like(returns)
     finished = torch.zeros(seeds, num_envs, 1, dtype=torch.int64)
     observation = environments.reset()
+    state = agent.initial_state(num_envs)
     began = torch.ones(seeds, num_envs, dtype=torch.bool, device=device)
     env_step = torch.zeros((), dtype=torch.int64, device=device)
     while bool((finished < rounds).any()):
-        action = agent.act(observation, env_step, began, explore=False)
-        step = environments.step(action)
+        acted = agent.act(observation, state, began, env_step, explore=False)
+        state, step = acted.state, environments.step(acted.action)
         returns.scatter_add_(2, finished, step.reward.double().cpu().unsqueeze(-1))
         lengths.scatter_add_(2, finished, step.valid.double().cpu().unsqueeze(-1))
         finished = (finished + step.ended.cpu().unsqueeze(-1)).clamp(max=rounds)

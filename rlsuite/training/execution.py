@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 import torch
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from rlsuite.training.shortcut import Shortcut
 
@@ -30,7 +31,7 @@ _WARM_UP_CALLS = 3
 _regions = itertools.count()
 
 
-def compiled(function: Function, execution: Execution) -> Function:
+def compiled(function: Function, execution: Execution, *, once: Callable[[], bool] | None = None) -> Function:
     """``function`` as it is ("eager"), through ``torch.compile``, or compiled and captured in a CUDA graph.
 
     What is compiled must be called with tensors of the same shapes each time, have no Python branch on data, and
@@ -40,24 +41,65 @@ def compiled(function: Function, execution: Execution) -> Function:
 
     The first call compiles, which takes seconds to a minute; where that fails (no C++ compiler, say) one line says so
     and the run goes on eager.
+
+    Args:
+        once: if given, the plain function is called until this is True. State that only a first call allocates is then
+            there when the function is compiled.
     """
     if execution in ("eager", "auto"):
         return function
     optimised = torch.compile(_region(function), fullgraph=True, dynamic=False, options=_OPTIONS)
-    return _Fallback(optimised, function, capture=execution == "graph")  # type: ignore[return-value]
+    return _Fallback(optimised, function, capture=execution == "graph", once=once)  # type: ignore[return-value]
+
+
+def compiled_on_copies(function: Callable[..., None], execution: Execution) -> Callable[..., None]:
+    """``compiled`` for a function of tensors that are others at each call: it works on copies that stay in place.
+
+    Without arguments of its own the region can be captured and called directly.
+    """
+    if execution in ("eager", "auto"):
+        return function
+    kept: list[Any] = []
+    arguments: list[Any] = []
+
+    def region() -> None:
+        function(*arguments)
+
+    optimised = compiled(region, execution)
+
+    def call(*given: Any) -> None:
+        leaves, layout = tree_flatten(given)
+        if not kept:
+            kept.extend(leaf.clone() for leaf in leaves)
+            arguments.extend(tree_unflatten(kept, layout))
+        for copy, leaf in zip(kept, leaves, strict=True):
+            copy.copy_(leaf)
+        optimised()
+
+    return call
 
 
 class _Fallback:
     """Calls the optimised function, or the plain one if the first call shows that it cannot be had."""
 
-    def __init__(self, optimised: Callable[..., Any], plain: Callable[..., Any], capture: bool) -> None:
-        self._chosen, self._plain, self._capture = optimised, plain, capture
+    def __init__(
+        self,
+        optimised: Callable[..., Any],
+        plain: Callable[..., Any],
+        capture: bool,
+        once: Callable[[], bool] | None,
+    ) -> None:
+        self._chosen, self._plain, self._capture, self._once = optimised, plain, capture, once
         self._is_compiled = True
         self._calls = 0
 
     def __call__(self, *arguments: Any) -> Any:
         if self._calls > _WARM_UP_CALLS:
             return self._chosen(*arguments)
+        if self._once is not None:
+            if not self._once():
+                return self._plain(*arguments)
+            self._once = None
         self._calls += 1
         if self._calls == 1:
             return self._first(*arguments)

@@ -1,7 +1,4 @@
-"""Learner states by seed: every tensor of a nested state whose leading axis is that of the S seeds has a row a seed.
-
-Everything else, counters say, belongs to all seeds.
-"""
+"""Learner states by seed: every tensor of a learner's state has a row a seed; plain numbers belong to all seeds."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,34 +7,43 @@ import torch
 from torch import Tensor
 
 
+def check_rows(state: Any, seeds: int, name: str = "state") -> None:
+    """Hold a learner's state to the rule.
+
+    Raises:
+        ValueError: a tensor without a row a seed, by name.
+    """
+    if isinstance(state, dict):
+        for key, entry in state.items():
+            check_rows(entry, seeds, f"{name}/{key}")
+    elif isinstance(state, Tensor) and state.shape[:1] != (seeds,):
+        raise ValueError(f"{name} has shape {tuple(state.shape)}: its first axis must be that of the {seeds} seeds")
+
+
 def select_rows(take_new: Tensor, new: Any, old: Any) -> Any:
     """A state whose row k is ``new``'s where ``take_new[k]`` (bool ``[S]``), else ``old``'s; the rest is ``new``'s."""
     if isinstance(new, dict):
         return {name: select_rows(take_new, entry, old[name]) for name, entry in new.items()}
-    if not _has_rows(new, len(take_new)):
-        return new.clone() if isinstance(new, Tensor) else new
+    if not isinstance(new, Tensor):
+        return new
     mask = take_new.to(new.device).view(-1, *[1] * (new.dim() - 1))
     return torch.where(mask, new, old.to(new.device))
 
 
-def join_rows(states: Sequence[Any], sizes: Sequence[int]) -> Any:
-    """One state of all seeds from those of tiles with ``sizes`` seeds; the rest is the first one's."""
+def join_rows(states: Sequence[Any]) -> Any:
+    """One state of all seeds from those of groups of seeds; plain numbers are the first one's."""
     first = states[0]
     if isinstance(first, dict):
-        return {name: join_rows([state[name] for state in states], sizes) for name in first}
-    return torch.cat(list(states)) if _has_rows(first, sizes[0]) else first
+        return {name: join_rows([state[name] for state in states]) for name in first}
+    return torch.cat(list(states)) if isinstance(first, Tensor) else first
 
 
 def split_rows(state: Any, sizes: Sequence[int]) -> list[Any]:
-    """The opposite of ``join_rows``: a state for each tile."""
+    """The opposite of ``join_rows``: a state for each group of ``sizes`` seeds."""
     if isinstance(state, dict):
         pieces = {name: split_rows(entry, sizes) for name, entry in state.items()}
         return [{name: piece[k] for name, piece in pieces.items()} for k in range(len(sizes))]
-    return list(state.split(list(sizes))) if _has_rows(state, sum(sizes)) else [state] * len(sizes)
-
-
-def _has_rows(entry: Any, seeds: int) -> bool:
-    return isinstance(entry, Tensor) and entry.dim() > 0 and len(entry) == seeds
+    return list(state.split(list(sizes))) if isinstance(state, Tensor) else [state] * len(sizes)
 
 
 def equal_shares(count: int, parts: int) -> list[range]:

@@ -96,12 +96,12 @@ class Tiles:
 
     def learner_state(self) -> dict[str, Any]:
         self._draw_level()
-        return join_rows(_tensors(self._all("learner_state")), self.sizes)
+        return join_rows(_tensors(self._all("learner_state")))
 
     def state_dict(self) -> dict[str, Any]:
         self._draw_level()
         states = _tensors(self._all("state_dict"))
-        learner = join_rows([state.pop("learner") for state in states], self.sizes)
+        learner = join_rows([state.pop("learner") for state in states])
         return {"learner": learner, "tiles": {f"tile_{k}": state for k, state in enumerate(states)}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlsuite.training.execution import Execution, compiled
 from rlsuite.training.memory import keep_freed_memory
 from rlsuite.training.stopwatch import Stopwatch
 
@@ -25,8 +24,13 @@ _STRETCH_SECONDS = 0.25  # how long ``advance`` works before it lets the caller 
 class Learner(Protocol[B_contra]):
     """Parameters and optimisers, and how one batch changes them."""
 
-    def update(self, batch: B_contra) -> Metrics:
-        """Learn from one batch; returns per-seed numbers ``[S]`` to log, still on the device."""
+    def update(self, batch: B_contra) -> Metrics | tuple[Metrics, Tensor]:
+        """Learn from one batch.
+
+        Returns:
+            Per-seed numbers ``[S]`` to log, still on the device; and, from learners that prefer what surprises them,
+            the priority ``[S, B]`` of each element of the batch.
+        """
         ...
 
     def state_dict(self) -> dict[str, Any]: ...
@@ -39,12 +43,25 @@ class Source(Protocol[B_co]):
 
     env_steps: int  # taken so far, per seed; 0 for sources without environments
 
-    def collect(self) -> int:
-        """Gather experience; returns how many updates it pays for (0 while warming up)."""
+    @property
+    def updates_due(self) -> int:
+        """Updates that the next round pays for, or the one under way; 0 while warming up."""
+        ...
+
+    def collect(self) -> None:
+        """Gather the experience of a round."""
+        ...
+
+    def finish_round(self) -> None:
+        """Count the round: its experience has been gathered and learned from."""
         ...
 
     def sample(self) -> B_co:
         """A batch of what was gathered."""
+        ...
+
+    def feedback(self, batch: Any, priority: Tensor) -> None:
+        """Take note of the priorities ``[S, B]`` that an update gave its batch."""
         ...
 
     def statistics(self) -> Measured:
@@ -58,25 +75,6 @@ class Source(Protocol[B_co]):
     def close(self) -> None: ...
 
 
-class RoundSource(Source[B_co], Protocol[B_co]):
-    """A source whose rounds are short, and tensor operations only: one region can hold a round and its updates."""
-
-    updates_a_round: int
-
-    @property
-    def is_warm(self) -> bool:
-        """Whether the next round pays for updates."""
-        ...
-
-    def gather(self) -> None:
-        """``collect`` without what the host keeps count of."""
-        ...
-
-    def count(self) -> int:
-        """What ``collect`` counts on the host; returns what it returns."""
-        ...
-
-
 class TrainingError(Exception):
     """Training cannot go on; the message says where and why, for people."""
 
@@ -88,8 +86,7 @@ class Worker(Generic[B]):
         learner, source: see the protocols.
         evaluation: called with nothing, returns per-seed numbers ``[S]``.
         seeds: their names, for messages.
-        execution: of sampling and updating; they must be tensor operations only where this is not "eager".
-        rounds: the source again, where all of a round is to be one region.
+        same_metrics: whether every update returns the same metrics.
     """
 
     def __init__(
@@ -98,20 +95,15 @@ class Worker(Generic[B]):
         source: Source[B],
         evaluation: Callable[[], dict[str, np.ndarray]] | None = None,
         seeds: Sequence[int] | None = None,
-        execution: Execution = "eager",
-        rounds: RoundSource[B] | None = None,
+        same_metrics: bool = True,
     ) -> None:
         keep_freed_memory()
         self.learner, self.source, self.evaluation, self.seeds = learner, source, evaluation, seeds
         self.updates = 0
-        self._sums: dict[str, Tensor] = {}
-        self._keeps_sums = execution != "eager"  # regions add to the same tensors each time
+        self._same_metrics = same_metrics
+        self._sums: dict[str, Tensor] = {}  # of what updates returned since the last log
         self._summed = 0
         self._watch = Stopwatch()
-        # Where rounds are regions, only the few before the source is warm are not.
-        self._rounds = rounds
-        self._whole_round = compiled(self._gather_and_learn, execution)
-        self._learn = compiled(self._sample_and_update, execution if rounds is None else "eager")
 
     @property
     def env_steps(self) -> int:
@@ -129,28 +121,32 @@ class Worker(Generic[B]):
                 break
 
     def _round(self) -> None:
-        # The first updates run as they are: what regions add to must be there before.
-        if self._rounds is not None and self._rounds.is_warm:
-            with self._watch("round"):
-                self._whole_round() if self._sums else self._gather_and_learn()
-                self._count(self._rounds.count())
-            return
-        for _ in range(self.source.collect()):
+        updates = self.source.updates_due
+        with self._watch("round"):
+            if updates:
+                self.collect_and_learn()
+            else:
+                self.source.collect()
+        self.source.finish_round()
+        self.updates += updates
+        self._summed += updates
+
+    def collect_and_learn(self) -> None:
+        """Gather experience, and take the updates that it pays for."""
+        self.source.collect()
+        for _ in range(self.source.updates_due):
             with self._watch("learn"):
-                self._learn() if self._sums else self._sample_and_update()
-                self._count(1)
+                self.learn()
 
-    def _gather_and_learn(self) -> None:
-        assert self._rounds is not None
-        self._rounds.gather()
-        for _ in range(self._rounds.updates_a_round):
-            self._sample_and_update()
-
-    def _sample_and_update(self) -> None:
+    def learn(self) -> None:
+        """One update on a batch of the source."""
         with self._watch("sample"):
             batch = self.source.sample()
         with self._watch("learn"):
-            metrics = self.learner.update(batch)
+            result = self.learner.update(batch)
+        metrics, priority = result if isinstance(result, tuple) else (result, None)
+        if priority is not None:
+            self.source.feedback(batch, priority)
         # Sums stay on the device; they are fetched once per log interval.
         for name, value in metrics.items():
             if name in self._sums:
@@ -158,9 +154,10 @@ class Worker(Generic[B]):
             else:
                 self._sums[name] = value.clone()
 
-    def _count(self, updates: int) -> None:
-        self._summed += updates
-        self.updates += updates
+    @property
+    def has_sums(self) -> bool:
+        """Whether an update has been taken, which allocates the sums that later ones add to."""
+        return bool(self._sums)
 
     def measurements(self) -> Measured:
         """Means since the last call of what updates returned, and the source's statistics; starts over.
@@ -177,8 +174,8 @@ class Worker(Generic[B]):
 
     def _start_sums_over(self) -> None:
         self._summed = 0
-        if not self._keeps_sums:
-            self._sums = {}  # the updates to come may have other metrics
+        if not self._same_metrics:
+            self._sums = {}
         for total in self._sums.values():
             total.zero_()
 

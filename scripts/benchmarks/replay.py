@@ -18,8 +18,9 @@ from gymnasium.spaces import Box, Discrete
 
 from rlsuite import random
 from rlsuite.experience import Batch, Step
-from rlsuite.replay.frames import FrameReplay
-from rlsuite.replay.uniform import UniformReplay
+from rlsuite.replay.frame_store import FrameStore
+from rlsuite.replay.replay import Replay, Store
+from rlsuite.replay.transition_store import TransitionStore
 from rlsuite.training.execution import Execution, compiled
 from rlsuite.training.memory import keep_freed_memory
 
@@ -38,21 +39,21 @@ def rows() -> list[dict[str, Any]]:
     atari = Box(0, 255, (4, 84, 84), np.uint8)
     vectors = Box(-np.inf, np.inf, (4,), np.float32)
     shared: dict[str, Any] = {"seeds": 1, "num_envs": _NUM_ENVS, "discount": 0.99}
-    frames = FrameReplay(_TRANSITIONS, stack=4, frame_shape=(84, 84), **shared)
-    whole = UniformReplay(_TRANSITIONS, observation_shape=(4,), **shared)
+    frames = FrameStore(_TRANSITIONS, stack=4, frame_shape=(84, 84), **shared)
+    whole = TransitionStore(_TRANSITIONS, observation_shape=(4,), **shared)
     found = _memory(atari, shared)
-    for name, space, replay in (("Atari", atari, frames), ("vectors of 4", vectors, whole)):
+    for name, space, store in (("Atari", atari, frames), ("vectors of 4", vectors, whole)):
         peer = _peer(space)
-        _fill(space, replay, peer)
+        _fill(space, store, peer)
         for batch_size in _BATCH_SIZES:
             for how, execution in _WAYS.items():
-                figures = alternate(_ours(replay, batch_size, execution), _theirs(peer, batch_size))
+                figures = alternate(_ours(store, batch_size, execution), _theirs(peer, batch_size))
                 found.append(row(f"sample({batch_size}), {name}, {how}", "batches/s", STABLE_BASELINES3, figures))
     return found
 
 
 def _memory(space: Box, shared: dict[str, Any]) -> list[dict[str, Any]]:
-    ours = FrameReplay(_MEMORY_TRANSITIONS, stack=4, frame_shape=(84, 84), **shared).nbytes
+    ours = FrameStore(_MEMORY_TRANSITIONS, stack=4, frame_shape=(84, 84), **shared).nbytes
     found = []
     for layout, options in (
         (STABLE_BASELINES3, {}),
@@ -73,7 +74,7 @@ def _peer(space: gymnasium.Space[Any], capacity: int = _TRANSITIONS, **options: 
     return buffer(capacity, space, Discrete(_ACTIONS), device="cpu", n_envs=_NUM_ENVS, **options)
 
 
-def _fill(space: Box, replay: Any, peer: Any) -> None:
+def _fill(space: Box, store: Store, peer: Any) -> None:
     """The same episodes into both, all truncated after ``_EPISODE_STEPS``."""
     generator = np.random.default_rng(0)
     variety = 16
@@ -85,18 +86,18 @@ def _fill(space: Box, replay: Any, peer: Any) -> None:
         truncated = valid & (vector_step % _EPISODE_STEPS == _EPISODE_STEPS - 1)
         infos = [{"TimeLimit.truncated": bool(cut)} for cut in truncated]
         peer.add(observation, successor, action, reward, truncated, infos)
-        arrays = (successor, successor, reward, ~valid, truncated, valid, valid)
+        arrays = (successor, successor, reward, ~valid, truncated, valid, valid, truncated)
         step = Step(*(torch.from_numpy(array).unsqueeze(0) for array in arrays))
-        replay.add(torch.from_numpy(observation).unsqueeze(0), torch.from_numpy(action).unsqueeze(0), step)
+        store.add(torch.from_numpy(observation).unsqueeze(0), torch.from_numpy(action).unsqueeze(0), step)
 
 
-def _ours(replay: Any, batch_size: int, execution: Execution) -> Callable[[], float]:
-    seeds = torch.tensor([0])
+def _ours(store: Store, batch_size: int, execution: Execution) -> Callable[[], float]:
+    replay, seeds = Replay(store, batch_size), torch.tensor([0])
     drawn = torch.zeros((), dtype=torch.int64)
 
     def sample() -> Batch:
         drawn.add_(1)
-        return replay.sample(batch_size, random.key(seeds, drawn))
+        return replay.sample(random.key(seeds, drawn))
 
     chosen = compiled(sample, execution)
     return lambda: _rate(chosen, _SAMPLES[batch_size])

@@ -68,12 +68,12 @@ def test_every_environment_explores_by_a_draw_of_its_own():
     linear_inputs = torch.zeros(2, 1000, 2)
     began = torch.zeros(2, 1000, dtype=torch.bool)
     greedy = dqn.values(linear_inputs).argmax(-1)
-    acted = dqn.act(linear_inputs, torch.tensor(7), began, explore=True)
+    acted = dqn.act(linear_inputs, {}, began, torch.tensor(7), explore=True).action
     differs = (acted != greedy).float()
     assert differs.mean(dim=1).tolist() == pytest.approx([0.25, 0.25], abs=0.05)  # half explore, half of them agree
     assert not torch.equal(differs[0], differs[1])
-    assert torch.equal(acted, dqn.act(linear_inputs, torch.tensor(7), began, explore=True))
-    assert not torch.equal(acted, dqn.act(linear_inputs, torch.tensor(8), began, explore=True))
+    assert torch.equal(acted, dqn.act(linear_inputs, {}, began, torch.tensor(7), explore=True).action)
+    assert not torch.equal(acted, dqn.act(linear_inputs, {}, began, torch.tensor(8), explore=True).action)
 
 
 def test_epsilon_falls_linearly_and_may_differ_by_seed():

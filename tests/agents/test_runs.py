@@ -17,7 +17,6 @@ from rlsuite.tracking.record import Clock
 from rlsuite.training import worker
 from rlsuite.training.checkpoint import CheckpointError, load
 from rlsuite.training.collector import Collector
-from rlsuite.training.on_policy import RolloutSource
 from rlsuite.training.trainer import TrainingError
 
 SMALL = {
@@ -67,8 +66,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(agent, runs, tmp_path, monkeypat
     whole.run()
     writer.close("finished")
 
-    source = RolloutSource if agent == "reinforce" else Collector
-    collect = source.collect
+    collect = Collector.collect
 
     def interrupted(self):
         if self.env_steps >= 333 and not getattr(self, "stopped", False):
@@ -76,11 +74,11 @@ def test_an_interrupted_run_goes_on_bit_for_bit(agent, runs, tmp_path, monkeypat
             os.kill(os.getpid(), signal.SIGTERM)
         return collect(self)
 
-    monkeypatch.setattr(source, "collect", interrupted)
+    monkeypatch.setattr(Collector, "collect", interrupted)
     first, writer = trainer_of(agent, config, tmp_path / "cut")
     assert first.run().status == "interrupted"
     writer.close("interrupted")
-    monkeypatch.setattr(source, "collect", collect)
+    monkeypatch.setattr(Collector, "collect", collect)
 
     state = load(tmp_path / "cut" / "checkpoint" / "last")
     second, writer = trainer_of(agent, config, tmp_path / "cut", Clock(**state["clock"]))

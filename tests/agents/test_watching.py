@@ -12,9 +12,9 @@ import numpy as np
 import pygame
 import pytest
 import torch
+from agents.insight import insight
 from gymnasium.spaces import Box, Discrete
 
-from agents.insight import insight
 from agents.player import Player
 from agents.registry import config_class
 from agents.runs import Run, build_agent, create, environments, load_agent

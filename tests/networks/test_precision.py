@@ -6,8 +6,8 @@ from torch import nn
 
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
+from rlsuite.networks.population import Population, gradient
 from rlsuite.networks.precision import has_bfloat16
-from rlsuite.training.population import Population, gradient
 
 SPACES = {
     "pixels": (Box(0, 255, (4, 10, 10), np.uint8), lambda *axes: torch.randint(0, 256, (*axes, 4, 10, 10)).byte()),

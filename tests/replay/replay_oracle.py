@@ -130,6 +130,7 @@ class Stream:
             truncated=ended & bootstrap,
             bootstrap=bootstrap,
             valid=torch.tensor([[r[2] is not None for r in rs] for rs in results]),
+            began=torch.tensor([[player.time == 0 for player in of_seed] for of_seed in players]),
         )
         return before, numbers("action", torch.int64), step
 

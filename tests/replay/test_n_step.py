@@ -31,12 +31,13 @@ FLAGS = ("terminated", "truncated", "bootstrap", "valid")
 
 
 def _step(successor: Tensor, reward: float, flags: dict[str, Tensor]) -> Step:
-    return Step(observation=successor, successor=successor, reward=torch.tensor([[reward]]), **flags)
+    began = torch.zeros_like(flags["valid"])
+    return Step(observation=successor, successor=successor, reward=torch.tensor([[reward]]), began=began, **flags)
 
 
 def complete(transitions: Batch, marked: Tensor) -> list[tuple[float, ...]]:
     """(observation, action, reward, discount, next observation) of the complete ones, in order."""
-    columns = (value[marked].tolist() for value in vars(transitions).values())
+    columns = (value[marked].tolist() for value in vars(transitions).values() if isinstance(value, Tensor))
     return list(zip(*columns, strict=True))
 
 

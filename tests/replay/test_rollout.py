@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rlsuite.replay.rollout import Rollout, RolloutBatch, reward_to_go
 
+KEY = torch.zeros(2, dtype=torch.int64)
 DISCOUNTS = torch.tensor([0.5, 0.25])
 
 
@@ -45,7 +46,7 @@ def test_returns_are_the_sums_of_the_oracle(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 2), "rollouts") * length):
         rollout.add(*stream.step())
     assert rollout.full
-    batch = rollout.batch()
+    batch = rollout.sample(KEY)
     for with_values in (False, True):
         returns, weight = reward_to_go(batch, DISCOUNTS, value(batch.successor) if with_values else None)
         assert returns.shape == weight.shape == (2, length, num_envs)
@@ -68,8 +69,8 @@ def test_steps_are_kept_in_order_and_the_next_rollout_begins_anew() -> None:
         rollout.add(*stream.step())
         filled.append(bool(rollout.full))
     assert filled == [False, False, True, False, False, True, False]
-    assert rollout.batch().observation[0, :, 0, 2:].tolist() == [[1, 2], [1, 0], [1, 1]]
-    assert rollout.batch().successor[0, :, 0, 2:].tolist() == [[1, 3], [1, 1], [1, 2]]
+    assert rollout.sample(KEY).observation[0, :, 0, 2:].tolist() == [[1, 2], [1, 0], [1, 1]]
+    assert rollout.sample(KEY).successor[0, :, 0, 2:].tolist() == [[1, 3], [1, 1], [1, 2]]
 
 
 def test_without_a_baseline_cut_episodes_are_kept_out() -> None:
@@ -79,9 +80,9 @@ def test_without_a_baseline_cut_episodes_are_kept_out() -> None:
     for _ in range(7):
         rollout.add(*stream.step())
     # Two steps truncated, a phantom, two steps terminated, a phantom, one step cut by the rollout's end.
-    _, weight = reward_to_go(rollout.batch(), torch.ones(1))
+    _, weight = reward_to_go(rollout.sample(KEY), torch.ones(1))
     assert weight.flatten().tolist() == [0, 0, 0, 1, 1, 0, 0]
-    _, weight = reward_to_go(rollout.batch(), torch.ones(1), torch.zeros(1, 7, 1))
+    _, weight = reward_to_go(rollout.sample(KEY), torch.ones(1), torch.zeros(1, 7, 1))
     assert weight.flatten().tolist() == [1, 1, 0, 1, 1, 0, 1]
 
 

@@ -35,9 +35,15 @@ class Counting:
     def __init__(self, bad_at=None):
         self.env_steps, self.drawn, self.bad_at = 0, 0, bad_at
 
+    @property
+    def updates_due(self):
+        return 2 if self.env_steps >= 8 else 0
+
     def collect(self):
+        pass
+
+    def finish_round(self):
         self.env_steps += 4
-        return 2 if self.env_steps > 8 else 0
 
     def sample(self):
         self.drawn += 1

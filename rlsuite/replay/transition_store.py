@@ -1,29 +1,30 @@
-"""A replay of whole transitions, for vectors and small images, sampled uniformly."""
+"""A store of whole transitions, for vectors and small images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from rlsuite import random
+from rlsuite.agent import TensorSpec
 from rlsuite.experience import Batch, Step
 from rlsuite.replay.n_step import NStepAccumulator
 from rlsuite.replay.packing import Packing
-from rlsuite.replay.transitions import TransitionRings
+from rlsuite.replay.replay import Changes
+from rlsuite.replay.transition_rings import TransitionRings
 
 
-class UniformReplay:
-    """The newest ``capacity`` transitions of each of S seeds (Lin, 1992), with n-step returns.
+class TransitionStore:
+    """The newest ``capacity`` transitions of each of S seeds, with n-step returns.
 
     Only complete transitions are stored: phantom steps never are, and no window crosses the end of an episode, so
-    any stored transition may be sampled. Everything is a fixed-shape tensor operation on state that is updated in
-    place: ``add`` and ``sample`` can be compiled and captured, and never wait for the device.
+    any stored transition may be sampled.
 
     Args:
         capacity: transitions kept of each seed.
         seeds, num_envs: S and E.
         observation_shape, observation_dtype, action_shape, action_dtype: of one environment.
+        extras: of one environment, by name: what else the agent stores of each step.
         discount: g, one number or one for each seed ``[S]``.
         n_step: n, the steps of a transition.
         device: where the transitions live.
@@ -42,6 +43,7 @@ class UniformReplay:
         observation_dtype: torch.dtype = torch.float32,
         action_shape: Sequence[int] = (),
         action_dtype: torch.dtype = torch.int64,
+        extras: Mapping[str, TensorSpec] | None = None,
         discount: Tensor | float,
         n_step: int = 1,
         device: torch.device | str = "cpu",
@@ -52,7 +54,7 @@ class UniformReplay:
             raise ValueError(
                 f"capacity must be at least num_envs * n_step = {num_envs * n_step} transitions, not {capacity}"
             )
-        self.capacity = capacity
+        self.capacity = self.slots = capacity
         self._accumulator = NStepAccumulator(
             n_step,
             discount,
@@ -62,9 +64,10 @@ class UniformReplay:
             observation_dtype=observation_dtype,
             action_shape=action_shape,
             action_dtype=action_dtype,
+            extras=extras,
             device=device,
         )
-        packing = Packing(observation_shape, observation_dtype, action_shape, action_dtype)
+        packing = Packing(observation_shape, observation_dtype, action_shape, action_dtype, extras)
         self._transitions = TransitionRings(seeds, capacity, packing, device)
         self._seed = torch.arange(seeds, device=device).unsqueeze(1)
 
@@ -78,30 +81,37 @@ class UniformReplay:
         """Bytes that the transitions of all seeds take once the replay is full."""
         return self._transitions.nbytes
 
-    def add(self, observation: Tensor, action: Tensor, step: Step) -> None:
+    def add(
+        self, observation: Tensor, action: Tensor, step: Step, extras: Mapping[str, Tensor] | None = None
+    ) -> Changes:
         """Store what came of acting on ``observation`` ``[S, E, ...]`` with ``action`` ``[S, E, ...]``."""
-        self._transitions.append(*self._accumulator.push(observation, action, step))
+        return self._append(*self._accumulator.push(observation, action, step, extras))
 
-    def sample(self, batch_size: int, key: Tensor) -> Batch:
-        """Transitions ``[S, batch_size, ...]`` drawn uniformly with replacement; ``key`` ``[S]`` is a random key.
-
-        Every seed must hold at least one: this is not checked, since looking would wait for the device.
-        """
-        return self._transitions.gather(self._seed, random.integers(key, self.size.unsqueeze(1), batch_size))
-
-    def cut(self) -> None:
+    def cut(self) -> Changes:
         """End every environment's episode at its last stored step, as a truncation would; for gaps in the stream."""
-        self._transitions.append(*self._accumulator.flush())
+        return self._append(*self._accumulator.flush())
+
+    def _append(self, transitions: Batch, complete: Tensor) -> Changes:
+        position, appended = self._transitions.append(transitions, complete)
+        return Changes(position % self.slots, appended)
+
+    def slot(self, number: Tensor) -> Tensor:
+        """Slots of the transitions number ``[S, B]``, counted from 0 below ``size``."""
+        return number
+
+    def read(self, slot: Tensor) -> Batch:
+        """The transitions in slots ``[S, B]``."""
+        return self._transitions.gather(self._seed, slot)
 
     def state_dict(self) -> dict[str, Any]:
-        """What is filled, and the open windows. May share memory with the replay: save it before the next ``add``."""
+        """What is filled, and the open windows. May share memory with the store: save it before the next ``add``."""
         return {"transitions": self._transitions.state_dict(), "accumulator": self._accumulator.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to a saved state.
 
         Raises:
-            ValueError: it was saved by a replay of another shape.
+            ValueError: it was saved by a store of another shape.
         """
         self._accumulator.load_state_dict(state["accumulator"])
         self._transitions.load_state_dict(state["transitions"])

@@ -1,31 +1,30 @@
-"""A replay for stacked pixels that stores each frame once."""
+"""A store for stacked pixels that keeps each frame once."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from rlsuite import random
+from rlsuite.agent import TensorSpec
 from rlsuite.experience import Batch, Step
 from rlsuite.replay.n_step import NStepAccumulator
 from rlsuite.replay.packing import Packing
+from rlsuite.replay.replay import Changes
 from rlsuite.replay.rings import Rings
-from rlsuite.replay.transitions import TransitionRings
+from rlsuite.replay.transition_rings import TransitionRings
 
 
-class FrameReplay:
+class FrameStore:
     """The newest steps of S seeds for observations ``[S, E, stack, *frame]`` uint8, one stored frame a step.
 
     Each environment has a ring of frames. An episode of T steps lies in it as T + 1 frames side by side, its last
     observation included; the next episode's first frame follows. Beside it lies a ring of transitions, in which an
-    observation is a list of frames; stacks are put together at sampling.
+    observation is a list of frames; stacks are put together when they are read.
 
-    Of each ring, exactly the transitions whose frames are all still there may be sampled. They are its newest ones
-    without a gap, so a draw is one random number and two look-ups: uniform over all of a seed, with no retries.
-    Everything is a fixed-shape tensor operation on state that is updated in place: ``add`` and ``sample`` can be
-    compiled and captured, and never wait for the device.
+    Of each ring, exactly the transitions whose frames are all still there may be read. They are its newest ones
+    without a gap, so that a uniform draw over all of a seed is one random number and two look-ups, with no retries.
 
     Args:
         capacity: env steps kept of each seed, over all its environments; the last observation of an episode takes
@@ -34,6 +33,7 @@ class FrameReplay:
         stack: frames of an observation, the oldest first.
         frame_shape: of one frame, (84, 84) say.
         action_shape, action_dtype: of one environment.
+        extras: of one environment, by name: what else the agent stores of each step.
         discount: g, one number or one for each seed ``[S]``.
         n_step: n, the steps of a transition.
         padding: what an observation shows before the first frame of its episode: "zero" for black frames as ALE's
@@ -54,6 +54,7 @@ class FrameReplay:
         frame_shape: Sequence[int],
         action_shape: Sequence[int] = (),
         action_dtype: torch.dtype = torch.int64,
+        extras: Mapping[str, TensorSpec] | None = None,
         discount: Tensor | float,
         n_step: int = 1,
         padding: Literal["zero", "first"] = "zero",
@@ -72,11 +73,12 @@ class FrameReplay:
         slots = -(-capacity // num_envs) + stack + n_step
         # An observation is the position of the oldest frame it needs, then the table row of each frame of its stack.
         pointers: dict[str, Any] = {"observation_shape": (1 + stack,), "observation_dtype": torch.int64}
-        actions: dict[str, Any] = {"action_shape": action_shape, "action_dtype": action_dtype}
+        actions: dict[str, Any] = {"action_shape": action_shape, "action_dtype": action_dtype, "extras": extras}
         self._accumulator = NStepAccumulator(
             n_step, discount, seeds=seeds, num_envs=num_envs, **pointers, **actions, device=device
         )
         rings = seeds * num_envs
+        self.slots = num_envs * slots  # of a seed: environment e's ring has the slots from e * slots on
         self._frames = Rings(rings, slots, [(frame_shape, torch.uint8)], device)
         self._transitions = TransitionRings(rings, slots, Packing(**pointers, **actions), device)
         self._ring = torch.arange(rings, device=device)
@@ -102,7 +104,9 @@ class FrameReplay:
         """Bytes that the frames and transitions of all seeds take once the replay is full."""
         return self._frames.nbytes + self._transitions.nbytes
 
-    def add(self, observation: Tensor, action: Tensor, step: Step) -> None:
+    def add(
+        self, observation: Tensor, action: Tensor, step: Step, extras: Mapping[str, Tensor] | None = None
+    ) -> Changes:
         """Store what came of acting on ``observation`` ``[S, E, stack, *frame]`` with ``action`` ``[S, E, ...]``.
 
         At the first step of an episode only the newest frame of ``observation`` counts; see ``padding``.
@@ -112,27 +116,32 @@ class FrameReplay:
         self._write(position, observation, valid)
         # An observation that is acted on next will be written again, by the next step, with the same content.
         self._write(position + 1, step.successor, valid)
-        self._transitions.append(
+        filled = self._transitions.append(
             *self._accumulator.push(
                 self._pointers(position, first),
                 action,
                 dataclasses.replace(step, successor=self._pointers(position + 1, first)),
+                extras,
             )
         )
         position.add_(valid.long() + ended.long())
         first.copy_(torch.where(ended, position, first))
-        self._forget()
+        return Changes(*self._numbered(*filled), *self._numbered(*self._forget()))
 
-    def sample(self, batch_size: int, key: Tensor) -> Batch:
-        """Transitions ``[S, batch_size, ...]`` drawn uniformly with replacement; ``key`` ``[S]`` is a random key.
+    def slot(self, number: Tensor) -> Tensor:
+        """Slots of the transitions number ``[S, B]``, counted from 0 below ``size``."""
+        number = number.contiguous()  # as searchsorted wants it
+        environment = torch.searchsorted(self._end, number, right=True).clamp(max=self._shape[1] - 1)
+        position = number + self._shift.gather(1, environment)
+        return environment * self._frames.slots + position % self._frames.slots
 
-        ``observation`` and ``next_observation`` ``[S, batch_size, stack, *frame]`` may share memory: do not write to
-        them. Every seed must hold a transition: this is not checked, since looking would wait for the device.
+    def read(self, slot: Tensor) -> Batch:
+        """The transitions in slots ``[S, B]``.
+
+        ``observation`` and ``next_observation`` ``[S, B, stack, *frame]`` may share memory: do not write to them.
         """
-        draw = random.integers(key, self._end[:, -1:], batch_size).contiguous()  # as searchsorted wants it
-        environment = torch.searchsorted(self._end, draw, right=True).clamp(max=self._shape[1] - 1)
-        ring = self._ring.view(self._shape).gather(1, environment)
-        drawn = self._transitions.gather(ring, draw + self._shift.gather(1, environment))
+        environment, position = slot // self._frames.slots, slot % self._frames.slots
+        drawn = self._transitions.gather(self._ring.view(self._shape).gather(1, environment), position)
         rows = torch.cat([drawn.observation[..., 1:], drawn.next_observation[..., self._next_rows]], dim=-1)
         frames = self._frames.read(rows)[0]
         return Batch(
@@ -141,16 +150,22 @@ class FrameReplay:
             reward=drawn.reward,
             discount=drawn.discount,
             next_observation=frames[:, :, -self.stack :],
+            extras=drawn.extras,
         )
 
-    def cut(self) -> None:
+    def _numbered(self, position: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Positions in rings and which of them count, ``[R, C]``, as slots of seeds ``[S, E * C]``."""
+        slot = position % self._frames.slots + (self._ring % self._shape[1] * self._frames.slots).unsqueeze(1)
+        return slot.view(self._shape[0], -1), chosen.reshape(self._shape[0], -1)
+
+    def cut(self) -> Changes:
         """End every environment's episode at its last stored step, as a truncation would; for gaps in the stream."""
-        self._transitions.append(*self._accumulator.flush())
+        filled = self._transitions.append(*self._accumulator.flush())
         position, first = self._state["position"], self._state["first"]
         # Where the episode has a step, the frame to act on becomes its last observation.
         position.add_((position > first).long())
         first.copy_(position)
-        self._forget()
+        return Changes(*self._numbered(*filled), *self._numbered(*self._forget()))
 
     def _write(self, position: Tensor, observation: Tensor, valid: Tensor) -> None:
         newest_frame = observation[:, :, -1]
@@ -166,8 +181,11 @@ class FrameReplay:
         oldest = torch.maximum(stack[:, :1], first)
         return torch.cat([oldest, row], dim=1).view(*self._shape, -1)
 
-    def _forget(self) -> None:
-        """Pass over the transitions whose oldest frame has been overwritten, or will be by the next observation."""
+    def _forget(self) -> tuple[Tensor, Tensor]:
+        """Pass over the transitions whose oldest frame has been overwritten, or will be by the next observation.
+
+        Returns the positions of candidates and which of them were passed over, ``[R, stack + 1]``.
+        """
         oldest_kept = self._state["position"] + 1 - self._frames.slots
         # At most two slots were taken since the last call. Losing an episode's first frame ends as many transitions
         # as the stack has frames, losing any other frame ends at most one.
@@ -176,6 +194,7 @@ class FrameReplay:
         lost = (oldest_needed < oldest_kept.unsqueeze(1)) & (number < self._transitions.written.unsqueeze(1))
         self._state["forgotten"].add_(lost.sum(dim=1))
         self._count()
+        return number, lost
 
     def _count(self) -> None:
         oldest = self._state["forgotten"].view(self._shape)
@@ -184,7 +203,7 @@ class FrameReplay:
         self._shift.copy_(oldest + live - self._end)
 
     def state_dict(self) -> dict[str, Any]:
-        """What is filled, and the open windows. May share memory with the replay: save it before the next ``add``."""
+        """What is filled, and the open windows. May share memory with the store: save it before the next ``add``."""
         return {
             **{name: value.clone() for name, value in self._state.items()},
             "frames": self._frames.state_dict(self._state["position"] + 1),
@@ -196,7 +215,7 @@ class FrameReplay:
         """Go back to a saved state.
 
         Raises:
-            ValueError: it was saved by a replay of another shape.
+            ValueError: it was saved by a store of another shape.
         """
         self._accumulator.load_state_dict(state["accumulator"])
         self._transitions.load_state_dict(state["transitions"])

@@ -10,8 +10,9 @@ from replay_oracle import DISCOUNT, Episode, Stream, assert_uniform, keys, scrip
 from torch import Tensor
 
 from rlsuite import random
-from rlsuite.experience import Step
-from rlsuite.replay.uniform import UniformReplay
+from rlsuite.experience import Batch, Step
+from rlsuite.replay.replay import Replay
+from rlsuite.replay.transition_store import TransitionStore
 
 SHORT = [Episode((False, False, False), True), Episode((False, True, False, False), False), Episode((False,), False)]
 
@@ -21,13 +22,21 @@ def observe(seed: int, environment: int, episode: int, time: int) -> Tensor:
     return torch.tensor([seed, environment, episode, time], dtype=torch.float32)
 
 
-def replay(capacity: int, seeds: int = 1, num_envs: int = 1, n_step: int = 1, **options: object) -> UniformReplay:
+def replay(capacity: int, seeds: int = 1, num_envs: int = 1, n_step: int = 1, **options: object) -> TransitionStore:
     settings = {"observation_shape": (4,), "discount": DISCOUNT} | options
-    return UniformReplay(capacity, seeds=seeds, num_envs=num_envs, n_step=n_step, **settings)  # type: ignore[arg-type]
+    return TransitionStore(capacity, seeds=seeds, num_envs=num_envs, n_step=n_step, **settings)  # type: ignore[arg-type]
 
 
-def drawn(memory: UniformReplay, seed: int, seeds: int, batch_size: int = 1200) -> list[tuple[object, ...]]:
-    return keys(memory.sample(batch_size, random.key(torch.arange(seeds), 5)), seed)
+def sample(memory: TransitionStore, key: Tensor, batch_size: int) -> Batch:
+    return Replay(memory, batch_size).sample(key)
+
+
+def tensors(batch: Batch) -> list[Tensor]:
+    return [value for value in vars(batch).values() if isinstance(value, Tensor)]
+
+
+def drawn(memory: TransitionStore, seed: int, seeds: int, batch_size: int = 1200) -> list[tuple[object, ...]]:
+    return keys(sample(memory, random.key(torch.arange(seeds), 5), batch_size), seed)
 
 
 @settings(deadline=None, max_examples=40)
@@ -81,9 +90,9 @@ def test_a_seed_among_others_is_what_it_is_alone(n_step: int) -> None:
         all_three.add(*together.step())
         one.add(*alone.step())
     sample_keys = random.key(torch.arange(3), 9)
-    batch, single = all_three.sample(64, sample_keys), one.sample(64, sample_keys[1:2])
-    for name, value in vars(batch).items():
-        assert torch.equal(value[1:2], getattr(single, name)), name
+    batch, single = sample(all_three, sample_keys, 64), sample(one, sample_keys[1:2], 64)
+    for value, expected in zip(tensors(batch), tensors(single), strict=True):
+        assert torch.equal(value[1:2], expected)
 
 
 @pytest.mark.parametrize(("n_step", "steps"), [(1, 5), (1, 50), (3, 5), (3, 50)])
@@ -99,8 +108,8 @@ def test_a_restored_replay_goes_on_identically(n_step: int, steps: int) -> None:
         restored.add(*step)
     sample_keys = random.key(torch.arange(2), 1)
     for left, right in zip(
-        vars(memory.sample(100, sample_keys)).values(),
-        vars(restored.sample(100, sample_keys)).values(),
+        tensors(sample(memory, sample_keys, 100)),
+        tensors(sample(restored, sample_keys, 100)),
         strict=True,
     ):
         assert torch.equal(left, right)
@@ -130,15 +139,15 @@ def test_a_state_of_another_shape_is_refused() -> None:
 
 
 def test_images_stay_bytes_and_actions_come_back_exactly() -> None:
-    images = UniformReplay(
+    images = TransitionStore(
         1000, seeds=1, num_envs=2, observation_shape=(4, 10, 10), observation_dtype=torch.uint8, discount=0.9
     )
     assert images.nbytes <= 1002 * (2 * 400 + 4 + 4 + 8)
     seen = torch.randint(0, 256, (1, 2, 4, 10, 10), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     actions = torch.tensor([[2**53 + 1, -7]])
     no = torch.zeros(1, 2, dtype=torch.bool)
-    images.add(seen, actions, Step(255 - seen, 255 - seen, torch.tensor([[0.1, 0.2]]), no, no, ~no, ~no))
-    batch = images.sample(50, random.key(torch.tensor([1])))
+    images.add(seen, actions, Step(255 - seen, 255 - seen, torch.tensor([[0.1, 0.2]]), no, no, ~no, ~no, no))
+    batch = sample(images, random.key(torch.tensor([1])), 50)
     which = (batch.action[0] == -7).long()
     assert batch.observation.dtype == torch.uint8
     assert batch.action.dtype == torch.int64
@@ -155,8 +164,8 @@ def test_vectors_of_actions_come_back_exactly() -> None:
     action = torch.tensor([[[0.1, -0.2, 1e-30]]])
     no = torch.zeros(1, 1, dtype=torch.bool)
     observation = torch.zeros(1, 1, 4)
-    memory.add(observation, action, Step(observation, observation, torch.ones(1, 1), no, no, ~no, ~no))
-    assert torch.equal(memory.sample(2, random.key(torch.tensor([1]))).action, action.expand(1, 2, 3))
+    memory.add(observation, action, Step(observation, observation, torch.ones(1, 1), no, no, ~no, ~no, no))
+    assert torch.equal(sample(memory, random.key(torch.tensor([1])), 2).action, action.expand(1, 2, 3))
 
 
 @pytest.mark.parametrize("n_step", [1, 3])
@@ -165,15 +174,13 @@ def test_add_and_sample_trace_without_graph_breaks(n_step: int) -> None:
     stream = Stream([[SHORT, SHORT[1:]]], "next_step", observe)
     eager, traced = replay(15, num_envs=2, n_step=n_step), replay(15, num_envs=2, n_step=n_step)
     add = torch.compile(traced.add, fullgraph=True, backend="eager", dynamic=False)
-    sample = torch.compile(traced.sample, fullgraph=True, backend="eager", dynamic=False)
+    draw = torch.compile(Replay(traced, 32).sample, fullgraph=True, backend="eager", dynamic=False)
     for _ in range(30):
         step = stream.step()
         eager.add(*step)
         add(*step)
     sample_key = random.key(torch.tensor([3]))
-    for left, right in zip(
-        vars(eager.sample(32, sample_key)).values(), vars(sample(32, sample_key)).values(), strict=True
-    ):
+    for left, right in zip(tensors(sample(eager, sample_key, 32)), tensors(draw(sample_key)), strict=True):
         assert torch.equal(left, right)
 
 

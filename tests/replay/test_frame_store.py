@@ -11,7 +11,9 @@ from replay_oracle import DISCOUNT, Episode, Stream, Transition, assert_uniform,
 from torch import Tensor
 
 from rlsuite import random
-from rlsuite.replay.frames import FrameReplay
+from rlsuite.experience import Batch
+from rlsuite.replay.frame_store import FrameStore
+from rlsuite.replay.replay import Replay
 
 FRAME = (2, 3)
 SHORT = [Episode((False, False, False), True), Episode((False, True, False, False), False), Episode((False,), False)]
@@ -34,13 +36,21 @@ def stacked(stack: int, padding: str = "zero") -> Callable[[int, int, int, int],
 
 def replay(
     capacity: int, seeds: int = 1, num_envs: int = 1, stack: int = 2, n_step: int = 1, **options: object
-) -> FrameReplay:
+) -> FrameStore:
     settings = {"frame_shape": FRAME, "discount": DISCOUNT} | options
-    return FrameReplay(capacity, seeds=seeds, num_envs=num_envs, stack=stack, n_step=n_step, **settings)  # type: ignore[arg-type]
+    return FrameStore(capacity, seeds=seeds, num_envs=num_envs, stack=stack, n_step=n_step, **settings)  # type: ignore[arg-type]
 
 
-def drawn(memory: FrameReplay, seed: int, seeds: int, batch_size: int = 1200) -> list[tuple[object, ...]]:
-    return keys(memory.sample(batch_size, random.key(torch.arange(seeds), 5)), seed)
+def sample(memory: FrameStore, key: Tensor, batch_size: int) -> Batch:
+    return Replay(memory, batch_size).sample(key)
+
+
+def tensors(batch: Batch) -> list[Tensor]:
+    return [value for value in vars(batch).values() if isinstance(value, Tensor)]
+
+
+def drawn(memory: FrameStore, seed: int, seeds: int, batch_size: int = 1200) -> list[tuple[object, ...]]:
+    return keys(sample(memory, random.key(torch.arange(seeds), 5), batch_size), seed)
 
 
 def live(stream: Stream, seed: int, capacity: int, stack: int, n_step: int) -> list[Transition]:
@@ -118,9 +128,9 @@ def test_a_seed_among_others_is_what_it_is_alone() -> None:
         all_three.add(*together.step())
         one.add(*alone.step())
     sample_keys = random.key(torch.arange(3), 9)
-    batch, single = all_three.sample(64, sample_keys), one.sample(64, sample_keys[1:2])
-    for name, value in vars(batch).items():
-        assert torch.equal(value[1:2], getattr(single, name)), name
+    batch, single = sample(all_three, sample_keys, 64), sample(one, sample_keys[1:2], 64)
+    for value, expected in zip(tensors(batch), tensors(single), strict=True):
+        assert torch.equal(value[1:2], expected)
 
 
 @pytest.mark.parametrize(("n_step", "steps"), [(1, 7), (1, 70), (3, 7), (3, 70)])
@@ -133,8 +143,8 @@ def test_a_restored_replay_goes_on_identically(n_step: int, steps: int) -> None:
     sample_keys = random.key(torch.arange(2), 1)
     for _ in range(12):
         for left, right in zip(
-            vars(memory.sample(100, sample_keys)).values(),
-            vars(restored.sample(100, sample_keys)).values(),
+            tensors(sample(memory, sample_keys, 100)),
+            tensors(sample(restored, sample_keys, 100)),
             strict=True,
         ):
             assert torch.equal(left, right)
@@ -179,15 +189,13 @@ def test_add_and_sample_trace_without_graph_breaks(padding: str, n_step: int) ->
     stream = Stream([[SHORT, SHORT[1:]]], "next_step", stacked(2, padding))
     eager, traced = (replay(14, num_envs=2, n_step=n_step, padding=padding) for _ in range(2))
     add = torch.compile(traced.add, fullgraph=True, backend="eager", dynamic=False)
-    sample = torch.compile(traced.sample, fullgraph=True, backend="eager", dynamic=False)
+    draw = torch.compile(Replay(traced, 32).sample, fullgraph=True, backend="eager", dynamic=False)
     for _ in range(30):
         step = stream.step()
         eager.add(*step)
         add(*step)
     sample_key = random.key(torch.tensor([3]))
-    for left, right in zip(
-        vars(eager.sample(32, sample_key)).values(), vars(sample(32, sample_key)).values(), strict=True
-    ):
+    for left, right in zip(tensors(sample(eager, sample_key, 32)), tensors(draw(sample_key)), strict=True):
         assert torch.equal(left, right)
 
 

@@ -166,7 +166,7 @@ class Adam:
         self.betas, self.eps = betas, eps
         self.first_moment = torch.zeros_like(parameters)
         self.second_moment = torch.zeros_like(parameters)
-        self.updates = torch.zeros((), dtype=torch.float32, device=parameters.device)
+        self.updates = torch.zeros(len(parameters), device=parameters.device)  # [S], the same for all
 
     def step(self, parameters: Tensor, gradient: Tensor, scale: Tensor | float = 1.0) -> None:
         """Move ``parameters`` ``[S, P]`` in place; ``scale`` multiplies the learning rate (a schedule)."""
@@ -175,7 +175,7 @@ class Adam:
         self.first_moment.lerp_(gradient, 1 - beta_1)
         self.second_moment.mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
         # Bias corrections as in the efficient form of the paper's section 2, with eps on the corrected scale.
-        size = (self.second_moment * in_memory(1 / (1 - beta_2**self.updates))).sqrt_().add_(self.eps)
+        size = (self.second_moment * in_memory(1 / (1 - beta_2**self.updates)).unsqueeze(1)).sqrt_().add_(self.eps)
         rate = in_memory(scale * self.learning_rate / (1 - beta_1**self.updates)).unsqueeze(1)
         parameters.sub_(rate * self.first_moment / size)
 

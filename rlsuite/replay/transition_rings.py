@@ -30,15 +30,18 @@ class TransitionRings:
     def nbytes(self) -> int:
         return self._rings.nbytes
 
-    def append(self, transitions: Batch, complete: Tensor) -> None:
+    def append(self, transitions: Batch, complete: Tensor) -> tuple[Tensor, Tensor]:
         """Append, in order, the transitions marked in ``complete`` (bool).
 
-        The leading axes of both multiply to ``[R, C]``: C candidates a ring, at most ``slots``.
+        The leading axes of both multiply to ``[R, C]``: C candidates a ring, at most ``slots``. Returns their positions
+        and which of them were appended, ``[R, C]``.
         """
         complete = complete.reshape(self._rings.rings, complete.numel() // self._rings.rings)
         number = complete.cumsum(dim=1)
-        self._rings.write(self.written.unsqueeze(1) + number - 1, complete, self._packing.pack(transitions))
+        position = self.written.unsqueeze(1) + number - 1
+        self._rings.write(position, complete, self._packing.pack(transitions))
         self.written.add_(complete.sum(dim=1))
+        return position, complete
 
     def gather(self, ring: Tensor, position: Tensor) -> Batch:
         """Transitions number ``position`` (int64) of rings ``ring``, which broadcast to the batch's leading axes."""

@@ -1,0 +1,157 @@
+"""A replay memory (Lin, 1992): a store that says what is kept, and a sampler that says what is drawn."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor
+
+from rlsuite import random
+from rlsuite.experience import Batch, Step
+
+
+class Changes(NamedTuple):
+    """Slots of a store that one ``add`` or ``cut`` filled or emptied, with masks: all ``[S, C]``, int64 and bool."""
+
+    filled_slot: Tensor
+    filled: Tensor
+    emptied_slot: Tensor | None = None  # besides those that were filled anew
+    emptied: Tensor | None = None
+
+
+class Store(Protocol):
+    """Transitions of S seeds, in ``slots`` numbered slots of each."""
+
+    slots: int
+
+    @property
+    def size(self) -> Tensor:
+        """Transitions that can be read, ``[S]`` int64 on the device."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all seeds once the store is full."""
+        ...
+
+    def add(
+        self, observation: Tensor, action: Tensor, step: Step, extras: Mapping[str, Tensor] | None = None
+    ) -> Changes:
+        """Store what came of acting on ``observation`` ``[S, E, ...]`` with ``action`` ``[S, E, ...]``."""
+        ...
+
+    def cut(self) -> Changes:
+        """End every environment's episode at its last stored step, as a truncation would; for gaps in the stream."""
+        ...
+
+    def slot(self, number: Tensor) -> Tensor:
+        """Slots of the transitions number ``[S, B]``, counted from 0 below ``size``."""
+        ...
+
+    def read(self, slot: Tensor) -> Batch:
+        """The transitions in slots ``[S, B]``."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Sampler(Protocol):
+    """Chooses which slots of a store are learned from."""
+
+    def note(self, changes: Changes) -> None:
+        """Take note of what the store holds now."""
+        ...
+
+    def draw(self, store: Store, batch_size: int, key: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Slots ``[S, batch_size]``, and what the batch says of the draw (``index``, ``weight``)."""
+        ...
+
+    def feedback(self, batch: Batch, priority: Tensor) -> None:
+        """Take note of how much ``[S, B]`` there was to learn from a batch that was drawn."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Uniform:
+    """Draws all transitions of a seed alike, with replacement."""
+
+    def note(self, changes: Changes) -> None:
+        """Nothing depends on which slots are filled."""
+
+    def draw(self, store: Store, batch_size: int, key: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        return store.slot(random.integers(key, store.size.unsqueeze(1), batch_size)), {}
+
+    def feedback(self, batch: Batch, priority: Tensor) -> None:
+        """Priorities change nothing."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """There is none."""
+
+
+class Replay:
+    """Stores steps and samples transitions.
+
+    Everything is a fixed-shape tensor operation on state that is updated in place: ``add``, ``sample`` and
+    ``feedback`` can be compiled and captured, and never wait for the device.
+
+    Args:
+        batch_size: transitions of a batch, for each seed.
+        sampler: by default ``Uniform``.
+    """
+
+    def __init__(self, store: Store, batch_size: int, sampler: Sampler | None = None) -> None:
+        self.store, self.batch_size = store, batch_size
+        self.sampler: Sampler = Uniform() if sampler is None else sampler
+
+    @property
+    def size(self) -> Tensor:
+        """Transitions that can be sampled, ``[S]`` int64 on the device."""
+        return self.store.size
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the transitions of all seeds take once the replay is full."""
+        return self.store.nbytes
+
+    def add(self, observation: Tensor, action: Tensor, step: Step, extras: Mapping[str, Tensor] | None = None) -> None:
+        """Store what came of acting on ``observation`` ``[S, E, ...]`` with ``action`` ``[S, E, ...]``."""
+        self.sampler.note(self.store.add(observation, action, step, extras))
+
+    def sample(self, key: Tensor) -> Batch:
+        """Transitions ``[S, batch_size, ...]``; ``key`` ``[S]`` is a random key.
+
+        Observations may share memory with each other: do not write to them. Every seed must hold a transition: this
+        is not checked, since looking would wait for the device.
+        """
+        slot, extras = self.sampler.draw(self.store, self.batch_size, key)
+        batch = self.store.read(slot)
+        return replace(batch, extras=batch.extras | extras) if extras else batch
+
+    def feedback(self, batch: Batch, priority: Tensor) -> None:
+        """Tell the sampler how much there was to learn from each transition of a batch: ``priority`` ``[S, B]``."""
+        self.sampler.feedback(batch, priority)
+
+    def cut(self) -> None:
+        """End every environment's episode at its last stored step, as a truncation would; for gaps in the stream."""
+        self.sampler.note(self.store.cut())
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is filled, open windows and priorities; may share memory with the replay: save it before ``add``."""
+        return {**self.store.state_dict(), "sampler": self.sampler.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to a saved state.
+
+        Raises:
+            ValueError: it was saved by a replay of another shape.
+        """
+        self.store.load_state_dict(state)
+        self.sampler.load_state_dict(state["sampler"])

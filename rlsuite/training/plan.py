@@ -1,0 +1,49 @@
+"""Which functions of a run are compiled or captured: the only place that decides it.
+
+Nothing else knows about execution. Methods that may be compiled are tensor operations on state that is updated in
+place; here the outermost of them that a run allows is replaced by its compiled form, and what it calls is inlined.
+"""
+
+from typing import Any
+
+from rlsuite.training.collector import Collector
+from rlsuite.training.execution import Execution, compiled, compiled_on_copies
+from rlsuite.training.worker import Worker
+
+_SHORT_ROUND = 2  # vector steps, and updates: compiling takes time in proportion
+
+
+def compile_worker(worker: Worker[Any], execution: Execution) -> None:
+    """Compile what may be compiled of a worker, in place.
+
+    - Environments on the device, and a round of at most two vector steps and two updates: the whole round.
+    - Else an update with its sampling where the learner allows (``compilable`` names ``update``), or the parts of it
+      that the learner names; and of collecting, a vector step on the device, or what is done with a step of the host.
+    """
+    learner, source = worker.learner, worker.source
+    parts: tuple[str, ...] = getattr(learner, "compilable", ())
+    if "update" in parts and isinstance(source, Collector) and _is_short(source):
+        _replace(worker, "collect_and_learn", compiled(worker.collect_and_learn, execution, once=lambda: _warm(worker)))
+        return
+    if isinstance(source, Collector) and source.environments.on_device:
+        _replace(source, "step", compiled(source.step, execution))
+    elif isinstance(source, Collector) and source.acts_ahead:
+        _replace(source, "take", compiled_on_copies(source.take, execution))
+    if "update" in parts:
+        _replace(worker, "learn", compiled(worker.learn, execution, once=lambda: _warm(worker)))
+        return
+    for part in parts:
+        _replace(learner, part, compiled(getattr(learner, part), execution))
+
+
+def _is_short(source: Collector) -> bool:
+    return source.environments.on_device and max(source.vector_steps, source.updates_a_round) <= _SHORT_ROUND
+
+
+def _warm(worker: Worker[Any]) -> bool:
+    """Whether an update has allocated what the others add to."""
+    return worker.has_sums
+
+
+def _replace(holder: Any, name: str, function: Any) -> None:
+    setattr(holder, name, function)
