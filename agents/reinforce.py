@@ -3,19 +3,19 @@
 Shapes: S seeds, N = T x E steps of a rollout (T vector steps of E environments), A actions or action components.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from gymnasium.spaces import Box, Discrete, Space
+from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
 from agents.configs import ReinforceConfig
 from rlsuite import random
-from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
-from rlsuite.networks import distributions
+from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
 from rlsuite.networks.encoder import encoder
+from rlsuite.networks.policy import Categorical, policy_for
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
 from rlsuite.replay.rollout import RolloutBatch, reward_to_go
 from rlsuite.training.schedules import linear, per_seed
@@ -31,7 +31,7 @@ class Reinforce:
     Args:
         config: see ``ReinforceConfig``.
         observation_space: vectors or uint8 images.
-        action_space: ``Discrete``, or ``Box`` of one axis.
+        action_space: ``Discrete``, ``MultiDiscrete``, ``MultiBinary`` or ``Box``.
         seeds: one integer a seed.
         device: where the parameters live.
 
@@ -39,7 +39,7 @@ class Reinforce:
         ValueError: the action space is of another kind.
     """
 
-    acts_in = "Discrete or Box"
+    acts_in = "Discrete, MultiDiscrete, MultiBinary or Box"
     # Not the whole update: the baseline's many steps would compile for minutes.
     compilable = ("_improve_policy", "_improve_baseline")
 
@@ -51,37 +51,22 @@ class Reinforce:
         seeds: Sequence[int],
         device: torch.device | str = "cpu",
     ) -> None:
-        if not isinstance(action_space, Discrete) and not (
-            isinstance(action_space, Box) and len(action_space.shape) == 1
-        ):
-            raise ValueError(f"reinforce needs a Discrete or one-axis Box action space, but this one is {action_space}")
         assert isinstance(observation_space, Box)
         self.config = config
-        self.discrete = isinstance(action_space, Discrete)
-        if isinstance(action_space, Box):
-            self.actions = action_space.shape[0]
-            low, high = torch.tensor(action_space.low, device=device), torch.tensor(action_space.high, device=device)
-            self.bounded = bool(action_space.is_bounded())
-            self.middle, self.half_range = (low + high) / 2, (high - low) / 2
-        else:
-            assert isinstance(action_space, Discrete)
-            self.actions = int(action_space.n)
-        # What the policy drew before squashing: the actions alone would not say, where tanh is flat.
-        self.extras = {} if self.discrete else {"sample": TensorSpec((self.actions,))}
+        self.distribution = policy_for("reinforce", action_space, config.initial_log_std, device)
+        self.extras = self.distribution.extras
+
+        def network(head: Callable[[int], nn.Module]) -> nn.Module:
+            body, features = encoder(
+                observation_space, config.encoder, config.hidden, config.activation, config.encoder_precision
+            )
+            return nn.Sequential(body, head(features))
 
         def policy() -> nn.Module:
-            body, features = encoder(
-                observation_space, config.encoder, config.hidden, config.activation, config.encoder_precision
-            )
-            if self.discrete:
-                return nn.Sequential(body, nn.Linear(features, self.actions))
-            return nn.Sequential(body, distributions.GaussianHead(features, self.actions, config.initial_log_std))
+            return network(self.distribution.head)
 
         def baseline() -> nn.Module:
-            body, features = encoder(
-                observation_space, config.encoder, config.hidden, config.activation, config.encoder_precision
-            )
-            return nn.Sequential(body, nn.Linear(features, 1))
+            return network(lambda features: nn.Linear(features, 1))
 
         self.policy, self.baseline = Population(policy, seeds, device), Population(baseline, seeds, device)
         self.policy_optimiser = Adam(self.policy.parameters, per_seed("learning_rate", config.learning_rate, seeds))
@@ -98,16 +83,11 @@ class Reinforce:
     def act(self, observation: Tensor, state: ActingState, began: Tensor, env_step: Tensor, *, explore: bool) -> Acted:
         """Actions ``[S, E]`` or ``[S, E, A]``; without ``explore`` the likeliest index, or the mean."""
         outputs = self.policy(observation)
-        key = random.key(self.seeds, _POLICY_STREAM, env_step)
-        if self.discrete:
-            if not explore:
-                return Acted(outputs.argmax(dim=-1), state)
-            return Acted(distributions.categorical_sample(outputs, random.uniform(key, *outputs.shape[1:])), state)
-        sample = outputs.chunk(2, dim=-1)[0]
         if explore:
-            sample = distributions.gaussian_sample(outputs, random.normal(key, observation.shape[1], self.actions))
-        action = self.middle + self.half_range * torch.tanh(sample) if self.bounded else sample
-        return Acted(action, state, {"sample": sample})
+            sample = self.distribution.sample(outputs, random.key(self.seeds, _POLICY_STREAM, env_step))
+        else:
+            sample = self.distribution.mode(outputs)
+        return Acted(self.distribution.action(sample), state, self.distribution.stored(sample))
 
     @torch.no_grad()
     def values(self, observation: Tensor) -> Tensor:
@@ -117,7 +97,7 @@ class Reinforce:
     @torch.no_grad()
     def diagnose(self, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
         value = self.values(observation) if self.config.baseline == "learned" else None
-        if not self.discrete:
+        if not isinstance(self.distribution, Categorical):
             return Diagnostics("baseline's V(s)", value)
         probabilities = self.policy(observation).softmax(dim=-1)
         return Diagnostics("baseline's V(s)", value, "probability", probabilities, scores_are_probabilities=True)
@@ -131,7 +111,7 @@ class Reinforce:
         steps = batch.reward.shape  # [S, T, E]
         flat = (steps[0], steps[1] * steps[2])
         observation = batch.observation.flatten(1, 2)
-        sample = (batch.action if self.discrete else batch.extras["sample"]).flatten(1, 2)
+        sample = self.distribution.restored(batch.action, batch.extras).flatten(1, 2)
         learned = self.config.baseline == "learned"
         successor_value = self.values(batch.successor.flatten(1, 2)).view(steps) if learned else None
         returns, weight = (x.view(flat) for x in reward_to_go(batch, self.discount, successor_value))
@@ -150,16 +130,9 @@ class Reinforce:
     ) -> dict[str, Tensor]:
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             outputs = self.policy(observation, parameters=parameters)
-            if self.discrete:
-                log_prob = distributions.categorical_log_prob(outputs, sample)
-                entropy = distributions.categorical_entropy(outputs)
-            else:
-                log_prob, entropy = (
-                    distributions.gaussian_log_prob(outputs, sample),
-                    distributions.gaussian_entropy(outputs),
-                )
+            log_prob = self.distribution.log_prob(outputs, sample)
             gain = _mean(log_prob * advantage, weight)
-            entropy = _mean(entropy, weight)
+            entropy = _mean(self.distribution.entropy(outputs), weight)
             losses = -gain - self.config.entropy_weight * entropy
             return losses, {"loss/policy": losses, "value/entropy": entropy}
 

@@ -4,6 +4,7 @@ They take the random numbers as an argument and check nothing on the host, so th
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,11 @@ class GaussianHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         mean = self.mean(features)
         return torch.cat([mean, self.log_std.expand_as(mean)], dim=-1)
+
+    def stacked(self, child: Callable[..., Tensor], named: dict[str, Tensor], features: Tensor) -> Tensor:
+        """The same for S of them, features ``[S, B, F]``."""
+        mean = child("mean", features)
+        return torch.cat([mean, named["log_std"].unsqueeze(1).expand_as(mean)], dim=-1)
 
 
 def categorical_sample(logits: Tensor, uniform: Tensor) -> Tensor:

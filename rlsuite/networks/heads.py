@@ -1,5 +1,7 @@
 """What turns an encoder's features into the quantity an agent needs."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -13,8 +15,14 @@ class Dueling(nn.Module):
         self.advantage = nn.Linear(features, actions)
 
     def forward(self, features: Tensor) -> Tensor:
-        advantage = self.advantage(features)
-        return self.value(features) + advantage - advantage.mean(dim=-1, keepdim=True)
+        return self._combined(self.value(features), self.advantage(features))
+
+    def stacked(self, child: Callable[..., Tensor], named: dict[str, Tensor], features: Tensor) -> Tensor:
+        """The same for S of them, features ``[S, B, F]``."""
+        return self._combined(child("value", features), child("advantage", features))
+
+    def _combined(self, value: Tensor, advantage: Tensor) -> Tensor:
+        return value + advantage - advantage.mean(dim=-1, keepdim=True)
 
 
 class ActionValue(nn.Module):
@@ -29,3 +37,9 @@ class ActionValue(nn.Module):
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
         return self.head(torch.cat([self.encoder(observation), action], dim=-1))
+
+    def stacked(
+        self, child: Callable[..., Tensor], named: dict[str, Tensor], observation: Tensor, action: Tensor
+    ) -> Tensor:
+        """The same for S of them."""
+        return child("head", torch.cat([child("encoder", observation), action], dim=-1))

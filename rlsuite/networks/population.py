@@ -5,18 +5,21 @@ parameters of a seed, so that what is done per seed is done per row: a gradient 
 network is a copy of the matrix, and a checkpoint is one tensor. Losses average over a seed's batch and are summed over
 the seeds, so that each row's gradient is the one the seed would have had alone.
 
+A module may say itself how S of it run as one: ``stacked(child, named, *inputs)``, where ``named`` are its parameters
+``[S, ...]``, inputs are ``[S, B, ...]`` and ``child(name, *inputs)`` runs S of the submodule of that name.
+
 Weights of two axes are stored as the products of updates take and give them: inputs by outputs, or outputs by inputs
 where outputs are few, since products with a thin right side take up to twelve times as long.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from rlsuite.compiling import in_memory
-from rlsuite.networks.heads import ActionValue
 from rlsuite.networks.precision import Bfloat16, rounding
 
 # Outputs of which each is quicker as a sum, joined to what comes before and after it, than all as a product. One output
@@ -59,7 +62,7 @@ class Population:
             for name, piece, shape in zip(self._names, pieces, self._shapes, strict=True)
         }
 
-    def __call__(self, *inputs: Tensor, parameters: Tensor | None = None) -> Tensor:
+    def __call__(self, *inputs: Tensor, parameters: Tensor | None = None) -> Any:
         """Each seed's network on its own inputs ``[S, B, ...]``; with other ``parameters`` ``[S, P]`` if given."""
         named = self.named(self.parameters if parameters is None else parameters)
         return _stacked(self.module, named, *inputs)
@@ -82,7 +85,7 @@ def _turned_back(stored: Tensor, shape: Sequence[int]) -> Tensor:
 _ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.SiLU, nn.SELU, nn.Sigmoid, nn.Softplus, nn.Identity)
 
 
-def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Tensor) -> Tensor:
+def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Tensor) -> Any:
     """S copies of a module, parameters ``[S, ...]`` by name, on inputs ``[S, B, ...]``, by the quickest way known."""
     if isinstance(module, nn.Sequential):
         (output,) = inputs
@@ -92,10 +95,8 @@ def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Tensor) -> Te
     if isinstance(module, Bfloat16):
         with rounding(inputs[0].device):
             return _stacked(module.module, _below("module", named), *inputs).float()
-    if isinstance(module, ActionValue):
-        observation, action = inputs
-        features = _stacked(module.encoder, _below("encoder", named), observation)
-        return _stacked(module.head, _below("head", named), torch.cat([features, action], dim=-1))
+    if hasattr(module, "stacked"):
+        return module.stacked(lambda name, *own: _child(module, name, named, *own), named, *inputs)
     if isinstance(module, nn.Linear) and inputs[0].dim() == 3:
         # One batched product; vmap reaches it by a detour that costs a third more.
         weight, bias, x = named["weight"], named["bias"], inputs[0]
@@ -119,6 +120,10 @@ def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Tensor) -> Te
         outputs = [functional_call(module, row, tuple(own)) for row, *own in zip(rows, *inputs, strict=True)]
         return torch.stack(outputs)
     return vmap(lambda own, *x: functional_call(module, own, x))(named, *inputs)
+
+
+def _child(module: nn.Module, name: str, named: dict[str, Tensor], *inputs: Tensor) -> Any:
+    return _stacked(getattr(module, name), _below(name, named), *inputs)
 
 
 def _below(child: str, named: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,239 @@
+"""Proximal policy optimisation (Schulman et al., 2017) with the clipped objective and generalised advantages.
+
+Shapes: S seeds, N = T x E steps of a rollout (T vector steps of E environments), M steps of a minibatch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from gymnasium.spaces import Box, Space
+from torch import Tensor, nn
+
+from agents.configs import AgentConfig, Count, Fraction, Positive, RatePerSeed, Within
+from rlsuite import random
+from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
+from rlsuite.networks.encoder import encoder
+from rlsuite.networks.policy import Categorical, policy_for
+from rlsuite.networks.population import Adam, Population, clip_rows, gradient
+from rlsuite.replay.rollout import RolloutBatch, advantages
+from rlsuite.training.schedules import linear, per_seed
+
+_POLICY_STREAM, _SHUFFLE_STREAM = 21, 22
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPOConfig(AgentConfig):
+    """Proximal policy optimisation (Schulman et al., 2017)."""
+
+    num_envs: Count = 8
+    """Environments of each seed."""
+    learning_rate: RatePerSeed = (3e-4,)
+    """Of Adam, at the start."""
+    final_learning_rate_fraction: Fraction = 0.0
+    """The learning rate falls linearly to this fraction of itself at the last env step."""
+    adam_eps: Positive = 1e-5
+    """Of Adam: added to the root of the second moment."""
+    max_gradient_norm: Positive | None = 0.5
+    """Gradients are scaled to at most this norm, seed by seed."""
+    rollout_env_steps: Count = 1_024
+    """Env steps, over all environments of a seed, between two updates."""
+    epochs: Count = 10
+    """Times that an update goes through its rollout."""
+    minibatches: Count = 4
+    """Parts of a rollout, each a step of gradient descent in every epoch."""
+    trace: Fraction = 0.95
+    """Lambda of the generalised advantages: 0 for one-step errors, 1 for whole returns."""
+    clip: Positive = 0.2
+    """The ratio of new to old probability counts up to this far from 1."""
+    value_weight: Annotated[float, Within(0)] = 0.5
+    """Of the value's loss beside the policy's."""
+    entropy_weight: Annotated[float, Within(0)] = 0.0
+    """Bonus on the entropy of the policy."""
+    activation: Literal["relu", "tanh"] = "tanh"
+    """Of the mlp."""
+    hidden: Annotated[tuple[int, ...], Within(1)] = (64, 64)
+    """Widths of the mlp."""
+    initial_log_std: float = 0.0
+    """Logarithm of the Gaussian policy's standard deviation at the start, before it is squashed into the bounds."""
+
+
+class ActorCritic(nn.Module):
+    """A policy's outputs and a value side by side: observations ``[B, ...]`` to ``[B, O + 1]``."""
+
+    def __init__(self, policy: nn.Module, value: nn.Module) -> None:
+        super().__init__()
+        self.policy, self.value = policy, value
+
+    def forward(self, observation: Tensor) -> Tensor:
+        return torch.cat([self.policy(observation), self.value(observation)], dim=-1)
+
+    def stacked(self, child: Any, named: dict[str, Tensor], observation: Tensor) -> Tensor:
+        """The same for S of them."""
+        return torch.cat([child("policy", observation), child("value", observation)], dim=-1)
+
+
+class PPO:
+    """Several epochs of gradient ascent on each rollout, as long as the policy stays near the one that collected it.
+
+    Args:
+        config: see ``PPOConfig``.
+        observation_space: vectors or images.
+        action_space: ``Discrete``, ``MultiDiscrete``, ``MultiBinary`` or ``Box``.
+        seeds: one integer a seed.
+        device: where the parameters live.
+
+    Raises:
+        ValueError: the action space is of another kind, or minibatches do not divide a rollout.
+    """
+
+    acts_in = "Discrete, MultiDiscrete, MultiBinary or Box"
+    compilable = ("_improve",)
+
+    def __init__(
+        self,
+        config: PPOConfig,
+        observation_space: Space,
+        action_space: Space,
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        assert isinstance(observation_space, Box)
+        steps = config.rollout_env_steps // config.num_envs * config.num_envs
+        if steps % config.minibatches:
+            raise ValueError(f"--minibatches {config.minibatches} does not divide the {steps} env steps of a rollout")
+        self.config = config
+        self.distribution = policy_for("ppo", action_space, config.initial_log_std, device)
+        self.extras = self.distribution.extras | {"log_prob": TensorSpec(()), "value": TensorSpec(())}
+
+        def network() -> nn.Module:
+            (policy, features), (value, _) = (
+                encoder(observation_space, config.encoder, config.hidden, config.activation, config.encoder_precision)
+                for _ in range(2)
+            )
+            return ActorCritic(
+                nn.Sequential(policy, _near_zero(self.distribution.head(features))),
+                nn.Sequential(value, nn.Linear(features, 1)),
+            )
+
+        self.network = Population(network, seeds, device)
+        rates = per_seed("learning_rate", config.learning_rate, seeds)
+        self.optimiser = Adam(self.network.parameters, rates, eps=config.adam_eps)
+        self.discount = per_seed("discount", config.discount, seeds).to(device)
+        self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
+
+    def initial_state(self, num_envs: int) -> ActingState:
+        """Nothing: the next action depends on the observation alone."""
+        return {}
+
+    @torch.no_grad()
+    def act(self, observation: Tensor, state: ActingState, began: Tensor, env_step: Tensor, *, explore: bool) -> Acted:
+        """Actions sampled from the policy; without ``explore`` the likeliest."""
+        outputs, value = self._outputs(observation)
+        if explore:
+            sample = self.distribution.sample(outputs, random.key(self.seeds, _POLICY_STREAM, env_step))
+        else:
+            sample = self.distribution.mode(outputs)
+        extras = {"log_prob": self.distribution.log_prob(outputs, sample), "value": value}
+        return Acted(self.distribution.action(sample), state, extras | self.distribution.stored(sample))
+
+    def _outputs(self, observation: Tensor, parameters: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        outputs = self.network(observation, parameters=parameters)
+        return outputs[..., :-1], outputs[..., -1]
+
+    @torch.no_grad()
+    def diagnose(self, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
+        outputs, value = self._outputs(observation)
+        if not isinstance(self.distribution, Categorical):
+            return Diagnostics("critic's V(s)", value)
+        return Diagnostics("critic's V(s)", value, "probability", outputs.softmax(-1), scores_are_probabilities=True)
+
+    def update(self, batch: RolloutBatch) -> dict[str, Tensor]:
+        """``epochs`` times through the rollout in shuffled minibatches; metrics are ``[S]``, of the last of them."""
+        with torch.no_grad():
+            _, successor_value = self._outputs(batch.successor.flatten(1, 2))
+        value = batch.extras["value"]
+        advantage = advantages(batch, value, successor_value.view_as(value), self.discount, self.config.trace)
+        steps = {
+            "observation": batch.observation.flatten(1, 2),
+            "sample": self.distribution.restored(batch.action, batch.extras).flatten(1, 2),
+            "log_prob": batch.extras["log_prob"].flatten(1, 2),
+            "advantage": advantage.flatten(1, 2),
+            "returns": (advantage + value).flatten(1, 2),
+            "weight": batch.valid.flatten(1, 2).float(),
+        }
+        metrics: dict[str, Tensor] = {}
+        for epoch in range(self.config.epochs):
+            key = random.key(self.seeds, _SHUFFLE_STREAM, self.optimiser.updates.long(), epoch)
+            order = random.uniform(key, steps["weight"].shape[1]).argsort(dim=1)
+            for chosen in order.chunk(self.config.minibatches, dim=1):
+                metrics = self._improve(*(_rows(tensor, chosen) for tensor in steps.values()))
+        return metrics
+
+    def _improve(
+        self,
+        observation: Tensor,
+        sample: Tensor,
+        old_log_prob: Tensor,
+        advantage: Tensor,
+        returns: Tensor,
+        weight: Tensor,
+    ) -> dict[str, Tensor]:
+        centred = advantage - _mean(advantage, weight).unsqueeze(1)
+        advantage = centred / (_mean(centred.square(), weight).sqrt().unsqueeze(1) + 1e-8)
+
+        def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+            outputs, value = self._outputs(observation, parameters)
+            ratio = (self.distribution.log_prob(outputs, sample) - old_log_prob).exp()
+            near = ratio.clamp(1.0 - self.config.clip, 1.0 + self.config.clip)
+            gain = _mean(torch.minimum(ratio * advantage, near * advantage), weight)
+            error = _mean(F.mse_loss(value, returns, reduction="none"), weight)
+            entropy = _mean(self.distribution.entropy(outputs), weight)
+            losses = -gain + self.config.value_weight * error - self.config.entropy_weight * entropy
+            return losses, {
+                "loss/policy": -gain,
+                "loss/value": error,
+                "value/entropy": entropy,
+                "policy/kl": _mean(ratio - 1.0 - ratio.log(), weight),
+                "policy/clipped_fraction": _mean((ratio != near).float(), weight),
+            }
+
+        gradients, metrics = gradient(loss, self.network.parameters)
+        if self.config.max_gradient_norm is not None:
+            gradients, metrics["gradient/norm"] = clip_rows(gradients, self.config.max_gradient_norm)
+        rollouts = self.config.total_env_steps // self.config.rollout_env_steps
+        total = rollouts * self.config.epochs * self.config.minibatches
+        scale = linear(self.optimiser.updates, total, 1.0, self.config.final_learning_rate_fraction)
+        self.optimiser.step(self.network.parameters, gradients, scale)
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"network": self.network.parameters, "optimiser": self.optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.parameters.copy_(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+def _near_zero(head: nn.Module) -> nn.Module:
+    """The head with weights a hundredth of the usual, so that all actions are about equally likely at first."""
+    for module in head.modules():
+        if isinstance(module, nn.Linear):
+            module.weight.data.mul_(0.01)
+    return head
+
+
+def _rows(values: Tensor, chosen: Tensor) -> Tensor:
+    """The elements ``[S, M, ...]`` of ``values`` ``[S, N, ...]`` at each seed's indices ``[S, M]``."""
+    seeds = torch.arange(len(values), device=values.device).unsqueeze(1)
+    return values[seeds, chosen]
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Per-seed mean ``[S]`` of ``values`` ``[S, M]`` over the steps that count; 0 where none does."""
+    return (values * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
+
+
+SPEC = AgentSpec("ppo", PPOConfig, PPO, learns_from="rollout", headline={"loss/policy": "loss"})
