@@ -96,7 +96,8 @@ def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Tensor) -> An
         with rounding(inputs[0].device):
             return _stacked(module.module, _below("module", named), *inputs).float()
     if hasattr(module, "stacked"):
-        return module.stacked(lambda name, *own: _child(module, name, named, *own), named, *inputs)
+        as_one: Callable[..., Any] = module.stacked  # type: ignore[assignment]
+        return as_one(lambda name, *own: _child(module, name, named, *own), named, *inputs)
     if isinstance(module, nn.Linear) and inputs[0].dim() == 3:
         # One batched product; vmap reaches it by a detour that costs a third more.
         weight, bias, x = named["weight"], named["bias"], inputs[0]

@@ -152,6 +152,24 @@ def reward_to_go(batch: RolloutBatch, discount: Tensor, successor_value: Tensor 
     return returns, is_known * batch.valid
 
 
+def advantages(batch: RolloutBatch, value: Tensor, successor_value: Tensor, discount: Tensor, trace: float) -> Tensor:
+    """Generalised advantage estimates (Schulman et al., 2016), ``[S, T, E]``.
+
+    Sums of the errors delta_t = r_t + g V(s_t+1) - V(s_t) from each step on, each later one weighed by g times
+    ``trace`` more. They end with the episode and with the rollout; there a cut episode goes on with the value of its
+    last observation. Those of phantom steps mean nothing.
+
+    Args:
+        value, successor_value: of ``batch.observation`` and ``batch.successor``, ``[S, T, E]``.
+        discount: g of each seed, ``[S]``.
+        trace: lambda, 0 for one-step errors, 1 for the return minus the value.
+    """
+    discount = discount.view(-1, 1, 1)
+    error = batch.reward + discount * batch.bootstrap * successor_value - value
+    # A lost life that stops the bootstrap ends the sum as an episode's end does.
+    return _suffix_sums(discount * trace * (batch.bootstrap & ~batch.ended), error)
+
+
 def _suffix_sums(factor: Tensor, term: Tensor) -> Tensor:
     """x of the recursion x_t = term_t + factor_t x_(t+1) along axis 1, with nothing after the last.
 
