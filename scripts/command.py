@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rlsuite.tracking.output import tolerate_closed_output
+
 # Errors whose message is meant for people. They are named, not imported: importing them would load torch.
 _KIND = {"ValueError", "TrainingError", "CheckpointError", "ExperienceError", "OSError", "FileNotFoundError"}
 
@@ -19,6 +21,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
 @contextmanager
 def fail_kindly() -> Iterator[None]:
     """Print errors meant for people as a line or two and exit with status 1; RLSUITE_TRACE=1 shows the trace."""
+    tolerate_closed_output()
     try:
         yield
     except KeyboardInterrupt:
