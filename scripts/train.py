@@ -8,8 +8,8 @@ import dataclasses
 import sys
 from pathlib import Path
 
+import command
 import tyro
-from command import fail_kindly, usage
 
 from agents.presets import preset
 from agents.registry import AGENTS, config_class
@@ -39,7 +39,7 @@ def _named(options: list[str]) -> list[tuple[str, str]]:
 
 def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
-        return usage(__doc__, f"Agents: {', '.join(AGENTS)}")
+        return command.usage(__doc__, f"Agents: {', '.join(AGENTS)}")
     if arguments[0] == "--resume":
         return resume(arguments[1:])
     agent, config = parse(arguments)
@@ -67,5 +67,5 @@ def resume(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    with fail_kindly():
+    with command.fail_kindly():
         sys.exit(main(sys.argv[1:]))
