@@ -3,35 +3,25 @@
 Values that may differ by seed (``...PerSeed``) are written ``1e-3`` or ``1e-3,3e-4``: one for all seeds, or one each.
 """
 
-import math
-from dataclasses import dataclass
-from typing import Annotated, Literal, get_args, get_origin, get_type_hints
+import json
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 
+from rlsuite.configuration import (
+    Count,
+    Fraction,
+    Natural,
+    Positive,
+    Seed,
+    Widths,
+    Within,
+    check,
+    check_seeds,
+)
+
 Encoder = Literal["auto", "mlp", "nature", "impala", "small"]
-
-
-@dataclass(frozen=True)
-class Within:
-    """The numbers that an option may take: from ``low`` (itself only where ``inclusive``) to ``high``."""
-
-    low: float
-    high: float = math.inf
-    inclusive: bool = True
-
-    def check(self, option: str, number: float) -> None:
-        """Raises ``ValueError``, naming the option, where the number is outside."""
-        if not (self.low < number or (self.inclusive and number == self.low)) or number > self.high:
-            least = f"{'at least' if self.inclusive else 'more than'} {self.low:g}"
-            most = "" if math.isinf(self.high) else f" and at most {self.high:g}"
-            raise ValueError(f"{option} must be {least}{most}, not {number:g}")
-
-
-Count = Annotated[int, Within(1)]
-Natural = Annotated[int, Within(0)]
-Positive = Annotated[float, Within(0, inclusive=False)]
-Fraction = Annotated[float, Within(0, 1)]
 
 
 def _parse_per_seed(words: list[str]) -> tuple[float, ...]:
@@ -49,28 +39,62 @@ RatePerSeed = Annotated[tuple[float, ...], _PER_SEED, Within(0, inclusive=False)
 FractionPerSeed = Annotated[tuple[float, ...], _PER_SEED, Within(0, 1)]
 
 
+def _parse_keywords(words: list[str]) -> dict[str, Any]:
+    """``{"size": 3}`` of ``size=3``: values are JSON where they can be, else texts."""
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name.isidentifier():
+            raise ValueError(f"{word!r} is not NAME=VALUE")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+_KEYWORDS = tyro.constructors.PrimitiveConstructorSpec(
+    nargs="*",
+    metavar="[NAME=VALUE ...]",
+    instance_from_str=_parse_keywords,
+    is_instance=lambda value: isinstance(value, dict),
+    str_from_instance=lambda value: [f"{name}={json.dumps(entry)}" for name, entry in value.items()],
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """What every training run has, whatever the agent."""
 
     env: str
     """Environment id: any of Gymnasium's, ALE/*, or rlsuite/*."""
+    env_kwargs: Annotated[dict[str, Any], _KEYWORDS] = field(default_factory=dict)
+    """Arguments of the environment's maker, such as size=3 name=left; values are read as JSON where they can be."""
     preset: str = "auto"
     """Tuned values to start from; auto takes those of the environment's family, none the plain defaults."""
     seeds: Count = 1
     """How many seeds to train as one program."""
-    seed: Natural = 0
+    seed: Seed = 0
     """The first seed; the others count up from it."""
     num_envs: Count = 1
     """Environments of each seed."""
     total_env_steps: Count = 100_000
-    """Env steps to train for, per seed (one Atari env step is four frames)."""
+    """Env steps to train for, per seed (one Atari env step is four frames); what changes over a run, such as a falling
+    learning rate, is spread over all of them, and anew where a run is extended."""
     log_every_env_steps: Count = 1_000
     """Env steps between two lines of metrics."""
     evaluate_every_env_steps: Count = 10_000
     """Env steps between two evaluations, which run in environments of their own."""
     evaluation_episodes: Count = 10
     """Episodes of an evaluation, per seed."""
+    evaluation_envs: Count | None = None
+    """Environments of each seed in an evaluation; by default as many as --num-envs, or up to 10 (25 in the final one)
+    of Atari's and rlsuite's own, which cost little. Never more than there are episodes."""
+    evaluation_max_env_steps: Count | None = None
+    """Env steps, per seed, after which an evaluation is cut, and open episodes count as they stand; by default as many
+    as the run has, at least 100,000, and enough for the episodes of environments that limit them."""
+    final_episodes: Natural | None = None
+    """Episodes of the evaluation when the run is over, per seed; by default 100, or 10 of Atari; 0 for none."""
     target_return: float | None = None
     """Stop once every seed has reached this mean return in an evaluation; the best checkpoint holds it there."""
     checkpoint_every_seconds: Positive = 600.0
@@ -114,14 +138,9 @@ class RunConfig:
         return frozenset(name for name, hint in hints.items() if _PER_SEED in getattr(hint, "__metadata__", ()))
 
     def __post_init__(self) -> None:
-        """Refuse numbers no run can have, wherever they come from: the command line, a preset or a file."""
-        for name, hint in get_type_hints(type(self), include_extras=True).items():
-            kinds = [hint, *get_args(hint)] if get_origin(hint) is not Annotated else [hint]
-            bounds = [part for kind in kinds for part in getattr(kind, "__metadata__", ()) if isinstance(part, Within)]
-            value = getattr(self, name)
-            for number in value if isinstance(value, tuple) else (value,):
-                for bound in bounds if isinstance(number, int | float) else ():
-                    bound.check("--" + name.replace("_", "-"), number)
+        """Refuse values no run can have, wherever they come from: the command line, a preset or a file."""
+        check(self)
+        check_seeds(self.seed, self.seeds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +151,7 @@ class AgentConfig(RunConfig):
     """Weight of the next env step's value."""
     encoder: Encoder = "auto"
     """Network from observation to features: auto takes mlp for vectors, nature or small for images."""
-    hidden: Annotated[tuple[int, ...], Within(1)] = (256, 256)
+    hidden: Widths = (256, 256)
     """Widths of the mlp."""
     encoder_precision: Literal["float32", "bfloat16"] = "float32"
     """Of the encoder's convolutions and products; bfloat16 rounds to three digits, and makes Atari's agents half again
@@ -171,21 +190,9 @@ class ReplayConfig(AgentConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DQNConfig(ReplayConfig):
-    """Deep Q-network (Mnih et al., 2015) with double, dueling and n-step targets as choices."""
+class EpsilonGreedyConfig(RunConfig):
+    """What agents that explore by random actions have in common."""
 
-    learning_rate: RatePerSeed = (1e-4,)
-    """Of Adam, at the start."""
-    final_learning_rate_fraction: Fraction = 1.0
-    """The learning rate falls linearly to this fraction of itself at the last env step."""
-    adam_eps: Positive = 1e-8
-    """Of Adam: added to the root of the second moment."""
-    max_gradient_norm: Positive | None = 10.0
-    """Gradients are scaled to at most this norm, seed by seed."""
-    target_period_updates: Count = 250
-    """Updates between two copies into the target network; ignored where target_averaging is set."""
-    target_averaging: Fraction | None = None
-    """Move the target network by this fraction towards the online one at each update, instead of copying."""
     epsilon_start: Fraction = 1.0
     """Probability of a random action at the first env step."""
     epsilon_end: FractionPerSeed = (0.05,)
@@ -194,68 +201,3 @@ class DQNConfig(ReplayConfig):
     """Env steps over which epsilon falls linearly."""
     evaluation_epsilon: Fraction | None = None
     """Probability of a random action in evaluations; by default 0, or what the Atari protocol says."""
-    double: bool = True
-    """Choose the next action by the online network, value it by the target network (van Hasselt et al., 2016)."""
-    dueling: bool = False
-    """State value and action advantages as two heads (Wang et al., 2016)."""
-    loss: Literal["huber", "mse"] = "huber"
-    """Of the temporal-difference error."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DDPGConfig(ReplayConfig):
-    """Deep deterministic policy gradient (Lillicrap et al., 2016)."""
-
-    actor_learning_rate: RatePerSeed = (1e-3,)
-    """Of the actor's Adam."""
-    critic_learning_rate: RatePerSeed = (1e-3,)
-    """Of the critic's Adam."""
-    batch_size: Count = 256
-    """Transitions an update."""
-    replay_capacity: Count = 1_000_000
-    """Transitions kept, per seed."""
-    train_every_env_steps: Count = 1
-    """Env steps between two rounds of updates."""
-    target_averaging: Fraction = 0.005
-    """The targets move by this fraction towards the networks at each update."""
-    actor_period_updates: Count = 1
-    """Updates of the critic for each update of the actor; 2 is the delay of TD3 (Fujimoto et al., 2018)."""
-    random_env_steps: Natural = 10_000
-    """Env steps of uniformly random actions at the start."""
-    noise: Literal["gaussian", "ornstein-uhlenbeck"] = "gaussian"
-    """Exploration noise; the second is the paper's, correlated in time."""
-    noise_scale: Annotated[float, Within(0)] = 0.1
-    """Standard deviation of the noise an env step, for actions scaled to [-1, 1]."""
-    noise_reversion: Fraction = 0.15
-    """Pull of the Ornstein-Uhlenbeck process towards 0 an env step."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReinforceConfig(AgentConfig):
-    """REINFORCE (Williams, 1992) with reward-to-go, and a learned baseline if wanted."""
-
-    num_envs: Count = 8
-    """Environments of each seed."""
-    learning_rate: RatePerSeed = (1e-3,)
-    """Of the policy's Adam."""
-    final_learning_rate_fraction: Fraction = 1.0
-    """The learning rate falls linearly to this fraction of itself at the last env step."""
-    rollout_env_steps: Count = 2_048
-    """Env steps, over all environments of a seed, between two updates."""
-    baseline: Literal["none", "learned"] = "learned"
-    """Subtract a learned state value from the returns; it also values episodes that were cut. With none, the steps of
-    episodes that are truncated or unfinished when the rollout ends are kept out of the update."""
-    baseline_learning_rate: RatePerSeed = (1e-3,)
-    """Of the baseline's Adam."""
-    baseline_updates_per_rollout: Count = 10
-    """Steps of gradient descent on the baseline for each one on the policy."""
-    standardise: bool = True
-    """Scale what multiplies the score function to mean 0 and standard deviation 1 over each rollout."""
-    entropy_weight: Annotated[float, Within(0)] = 0.0
-    """Bonus on the entropy of the policy."""
-    activation: Literal["relu", "tanh"] = "tanh"
-    """Of the mlp."""
-    hidden: Annotated[tuple[int, ...], Within(1)] = (64, 64)
-    """Widths of the mlp."""
-    initial_log_std: float = -0.5
-    """Logarithm of the Gaussian policy's standard deviation at the start, for actions scaled to [-1, 1]."""

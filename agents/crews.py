@@ -35,8 +35,10 @@ _EVALUATION_ENVS = 10  # per seed, at most, so that populations do not open thou
 _PRODUCTS_WORTH_THREADS = 8_000_000
 
 
-def build_trainer(run: Run, writer: Writer, tick: Callable[[Clock], None] | None = None) -> Trainer:
-    """Everything a run needs, from its configuration alone."""
+def build_trainer(
+    run: Run, writer: Writer, tick: Callable[[Clock], None] | None = None, crew: Crew | None = None
+) -> Trainer:
+    """Everything a run needs, from its configuration alone; ``crew`` where it is there already."""
     config = run.config
     schedule = Schedule(
         total=config.total_env_steps,
@@ -45,7 +47,7 @@ def build_trainer(run: Run, writer: Writer, tick: Callable[[Clock], None] | None
         checkpoint_every_seconds=config.checkpoint_every_seconds,
         target_score=config.target_return,
     )
-    return Trainer(build_crew(run), schedule, writer, run.checkpoints, tick)
+    return Trainer(crew or build_crew(run), schedule, writer, run.checkpoints, tick)
 
 
 def build_crew(run: Run) -> Crew:

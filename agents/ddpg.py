@@ -4,7 +4,8 @@ Shapes: S seeds, E environments or B transitions of each, A action components.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,9 +13,10 @@ import torch.nn.functional as F
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
-from agents.configs import DDPGConfig
+from agents.configs import RatePerSeed, ReplayConfig
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
+from rlsuite.configuration import Count, Fraction, Natural, NotNegative
 from rlsuite.experience import Batch
 from rlsuite.networks.encoder import encoder, is_pixels
 from rlsuite.networks.heads import ActionValue
@@ -23,6 +25,34 @@ from rlsuite.networks.population import Adam, Population, clip_rows, gradient
 from rlsuite.training.schedules import per_seed
 
 _NOISE_STREAM, _WARMUP_STREAM = 4, 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class DDPGConfig(ReplayConfig):
+    """Deep deterministic policy gradient (Lillicrap et al., 2016)."""
+
+    actor_learning_rate: RatePerSeed = (1e-3,)
+    """Of the actor's Adam."""
+    critic_learning_rate: RatePerSeed = (1e-3,)
+    """Of the critic's Adam."""
+    batch_size: Count = 256
+    """Transitions an update."""
+    replay_capacity: Count = 1_000_000
+    """Transitions kept, per seed."""
+    train_every_env_steps: Count = 1
+    """Env steps between two rounds of updates."""
+    target_averaging: Fraction = 0.005
+    """The targets move by this fraction towards the networks at each update."""
+    actor_period_updates: Count = 1
+    """Updates of the critic for each update of the actor; 2 is the delay of TD3 (Fujimoto et al., 2018)."""
+    random_env_steps: Natural = 10_000
+    """Env steps of uniformly random actions at the start."""
+    noise: Literal["gaussian", "ornstein-uhlenbeck"] = "gaussian"
+    """Exploration noise; the second is the paper's, correlated in time."""
+    noise_scale: NotNegative = 0.1
+    """Standard deviation of the noise an env step, for actions scaled to [-1, 1]."""
+    noise_reversion: Fraction = 0.15
+    """Pull of the Ornstein-Uhlenbeck process towards 0 an env step."""
 
 
 class DDPG:

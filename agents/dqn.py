@@ -4,17 +4,19 @@ Shapes: S seeds, E environments or B transitions of each, A actions.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from gymnasium.spaces import Box, Discrete, Space
 from torch import Tensor, nn
 
-from agents.configs import DQNConfig
+from agents.configs import EpsilonGreedyConfig, RatePerSeed, ReplayConfig
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
 from rlsuite.compiling import in_memory
+from rlsuite.configuration import Count, Fraction, Positive
 from rlsuite.experience import Batch
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
@@ -22,6 +24,30 @@ from rlsuite.networks.population import Adam, Population, clip_rows, gradient
 from rlsuite.training.schedules import linear, per_seed
 
 _EXPLORATION_STREAM, _EVALUATION_STREAM = 2, 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class DQNConfig(EpsilonGreedyConfig, ReplayConfig):
+    """Deep Q-network (Mnih et al., 2015) with double, dueling and n-step targets as choices."""
+
+    learning_rate: RatePerSeed = (1e-4,)
+    """Of Adam, at the start."""
+    final_learning_rate_fraction: Fraction = 1.0
+    """The learning rate falls linearly to this fraction of itself at the last env step."""
+    adam_eps: Positive = 1e-8
+    """Of Adam: added to the root of the second moment."""
+    max_gradient_norm: Positive | None = 10.0
+    """Gradients are scaled to at most this norm, seed by seed."""
+    target_period_updates: Count = 250
+    """Updates between two copies into the target network; ignored where target_averaging is set."""
+    target_averaging: Fraction | None = None
+    """Move the target network by this fraction towards the online one at each update, instead of copying."""
+    double: bool = True
+    """Choose the next action by the online network, value it by the target network (van Hasselt et al., 2016)."""
+    dueling: bool = False
+    """State value and action advantages as two heads (Wang et al., 2016)."""
+    loss: Literal["huber", "mse"] = "huber"
+    """Of the temporal-difference error."""
 
 
 class DQN:

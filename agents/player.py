@@ -111,7 +111,7 @@ class Player:
         env_id = self.run.config.env
         return Moment(
             picture=picture(self.environments, env_id),
-            heading=f"{self.run.agent} on {env_id}",
+            heading=f"{self.run.agent_name} on {env_id}",
             subheading=self.run.folder.name,
             facts={
                 "return": number_text(episode.score),

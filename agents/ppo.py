@@ -5,16 +5,17 @@ Shapes: S seeds, N = T x E steps of a rollout (T vector steps of E environments)
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
-from agents.configs import AgentConfig, Count, Fraction, Positive, RatePerSeed, Within
+from agents.configs import AgentConfig, RatePerSeed
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
+from rlsuite.configuration import Count, Fraction, NotNegative, Positive, Widths
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.policy import Categorical, policy_for
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
@@ -48,13 +49,13 @@ class PPOConfig(AgentConfig):
     """Lambda of the generalised advantages: 0 for one-step errors, 1 for whole returns."""
     clip: Positive = 0.2
     """The ratio of new to old probability counts up to this far from 1."""
-    value_weight: Annotated[float, Within(0)] = 0.5
+    value_weight: NotNegative = 0.5
     """Of the value's loss beside the policy's."""
-    entropy_weight: Annotated[float, Within(0)] = 0.0
+    entropy_weight: NotNegative = 0.0
     """Bonus on the entropy of the policy."""
     activation: Literal["relu", "tanh"] = "tanh"
     """Of the mlp."""
-    hidden: Annotated[tuple[int, ...], Within(1)] = (64, 64)
+    hidden: Widths = (64, 64)
     """Widths of the mlp."""
     initial_log_std: float = 0.0
     """Logarithm of the Gaussian policy's standard deviation at the start, before it is squashed into the bounds."""

@@ -1,19 +1,143 @@
-"""The agents by name. A new method is one new file beside this one, its configuration, and a line here."""
+"""The agents: every file beside this one that defines a ``SPEC``, and any file of a person's own.
 
+Naming and listing agents, and their options, takes no import of torch: of an agent's file only the configuration is
+executed for that.
+"""
+
+import ast
 import difflib
 import importlib
-from typing import TYPE_CHECKING
-
-from agents import configs
+import importlib.util
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rlsuite.agent import AgentSpec
 
-AGENTS: dict[str, tuple[type[configs.RunConfig], str]] = {
-    "dqn": (configs.DQNConfig, "agents.dqn"),
-    "reinforce": (configs.ReinforceConfig, "agents.reinforce"),
-    "ddpg": (configs.DDPGConfig, "agents.ddpg"),
-}
+_HEAVY = {"torch", "gymnasium", "numpy", "rlsuite", "envs"}
+
+
+class AgentFile:
+    """A file that defines an agent.
+
+    Args:
+        path: of the file.
+        spec: the call of ``AgentSpec`` in it.
+    """
+
+    def __init__(self, path: Path, tree: ast.Module, spec: ast.Call) -> None:
+        self.path, self._tree = path, tree
+        named = dict(zip(("name", "config"), spec.args, strict=False))
+        named |= {keyword.arg: keyword.value for keyword in spec.keywords if keyword.arg}
+        name, config = named.get("name"), named.get("config")
+        if not isinstance(name, ast.Constant) or not isinstance(name.value, str) or not isinstance(config, ast.Name):
+            raise ValueError(f"{path}: SPEC = AgentSpec(...) must name the agent, and its configuration's class")
+        self.name, self._config_name = name.value, config.id
+
+    def spec(self) -> "AgentSpec":
+        """The spec itself; imports the file, and torch."""
+        return self._module().SPEC
+
+    def config_class(self) -> type[Any]:
+        """The class of the options, without what else the file imports and does."""
+        module = ModuleType(f"{self.path.stem}__options")
+        sys.modules[module.__name__] = module  # where type hints are looked up
+        for node in self._tree.body:
+            if not _is_light(node):
+                continue
+            try:
+                exec(compile(ast.Module([node], []), str(self.path), "exec"), vars(module))
+            except Exception:
+                continue  # it needs what was left out: so may the configuration, which is then imported whole
+        config = vars(module).get(self._config_name)
+        return config if isinstance(config, type) else self.spec().config
+
+    def _module(self) -> ModuleType:
+        if self.path.parent == Path(__file__).parent:
+            return importlib.import_module(f"agents.{self.path.stem}")
+        name = f"{self.path.stem}_agent"
+        if name in sys.modules and sys.modules[name].__file__ == str(self.path):
+            return sys.modules[name]
+        found = importlib.util.spec_from_file_location(name, self.path)
+        assert found is not None
+        assert found.loader is not None
+        module = importlib.util.module_from_spec(found)
+        sys.modules[name] = module
+        try:
+            found.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[name]
+            raise ValueError(f"{self.path} cannot be imported: {type(error).__name__}: {error}") from error
+        return module
+
+
+def _is_light(node: ast.stmt) -> bool:
+    """Whether a statement may be part of a configuration: an import of what is quick, a dataclass, a constant."""
+    if isinstance(node, ast.Import):
+        return not any(name.name.partition(".")[0] in _HEAVY for name in node.names)
+    if isinstance(node, ast.ImportFrom):
+        is_light = node.module == "rlsuite.configuration" or (node.module or "").partition(".")[0] not in _HEAVY
+        return node.level == 0 and is_light
+    if isinstance(node, ast.ClassDef):
+        return any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
+    return isinstance(node, ast.Assign | ast.AnnAssign)
+
+
+def _read(path: Path) -> AgentFile | None:
+    """The agent that a file defines; None where it defines none."""
+    tree = ast.parse(path.read_text(), str(path))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SPEC" and isinstance(node.value, ast.Call):
+            return AgentFile(path, tree, node.value)
+    return None
+
+
+@cache
+def _ours() -> dict[str, AgentFile]:
+    found = (_read(path) for path in sorted(Path(__file__).parent.glob("*.py")) if "SPEC = " in path.read_text())
+    return {agent.name: agent for agent in found if agent is not None}
+
+
+def names() -> list[str]:
+    """The agents of this project."""
+    return list(_ours())
+
+
+def find(agent: str) -> AgentFile:
+    """The agent of a name, or of a Python file.
+
+    Raises:
+        ValueError: there is none; the message gives the nearest.
+    """
+    if not agent.endswith(".py"):
+        if agent not in _ours():
+            raise ValueError(nearest("agent", agent, names()))
+        return _ours()[agent]
+    path = Path(agent).resolve()
+    if not path.is_file():
+        raise ValueError(f"there is no file {agent}")
+    try:
+        found = _read(path)
+    except (SyntaxError, UnicodeDecodeError, ValueError) as error:
+        raise ValueError(
+            f"{agent} is not Python: {error}" if not isinstance(error, ValueError) else str(error)
+        ) from None
+    if found is None:
+        raise ValueError(f"{agent} defines no agent: it needs SPEC = AgentSpec(name, config, agent, learns_from=...)")
+    return found
+
+
+def config_class(agent: str) -> type[Any]:
+    """The configuration of an agent; see ``find``."""
+    return find(agent).config_class()
+
+
+def find_spec(agent: str) -> "AgentSpec":
+    """The spec of an agent; see ``find``. Imports torch."""
+    return find(agent).spec()
 
 
 def nearest(kind: str, name: str, known: list[str]) -> str:
@@ -21,19 +145,3 @@ def nearest(kind: str, name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"there is no {kind} {name!r}: {hint}there are {', '.join(known)}"
-
-
-def config_class(agent: str) -> type[configs.RunConfig]:
-    """The configuration of an agent.
-
-    Raises:
-        ValueError: no agent of that name; the message gives the nearest.
-    """
-    if agent not in AGENTS:
-        raise ValueError(nearest("agent", agent, list(AGENTS)))
-    return AGENTS[agent][0]
-
-
-def find_spec(agent: str) -> "AgentSpec":
-    """The spec of an agent; imports torch."""
-    return importlib.import_module(AGENTS[agent][1]).SPEC

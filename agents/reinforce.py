@@ -4,16 +4,18 @@ Shapes: S seeds, N = T x E steps of a rollout (T vector steps of E environments)
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
-from agents.configs import ReinforceConfig
+from agents.configs import AgentConfig, RatePerSeed
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
+from rlsuite.configuration import Count, Fraction, NotNegative, Widths
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.policy import Categorical, policy_for
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
@@ -21,6 +23,37 @@ from rlsuite.replay.rollout import RolloutBatch, reward_to_go
 from rlsuite.training.schedules import linear, per_seed
 
 _POLICY_STREAM = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReinforceConfig(AgentConfig):
+    """REINFORCE (Williams, 1992) with reward-to-go, and a learned baseline if wanted."""
+
+    num_envs: Count = 8
+    """Environments of each seed."""
+    learning_rate: RatePerSeed = (1e-3,)
+    """Of the policy's Adam."""
+    final_learning_rate_fraction: Fraction = 1.0
+    """The learning rate falls linearly to this fraction of itself at the last env step."""
+    rollout_env_steps: Count = 2_048
+    """Env steps, over all environments of a seed, between two updates."""
+    baseline: Literal["none", "learned"] = "learned"
+    """Subtract a learned state value from the returns; it also values episodes that were cut. With none, the steps of
+    episodes that are truncated or unfinished when the rollout ends are kept out of the update."""
+    baseline_learning_rate: RatePerSeed = (1e-3,)
+    """Of the baseline's Adam."""
+    baseline_updates_per_rollout: Count = 10
+    """Steps of gradient descent on the baseline for each one on the policy."""
+    standardise: bool = True
+    """Scale what multiplies the score function to mean 0 and standard deviation 1 over each rollout."""
+    entropy_weight: NotNegative = 0.0
+    """Bonus on the entropy of the policy."""
+    activation: Literal["relu", "tanh"] = "tanh"
+    """Of the mlp."""
+    hidden: Widths = (64, 64)
+    """Widths of the mlp."""
+    initial_log_std: float = -0.5
+    """Logarithm of the Gaussian policy's standard deviation at the start, for actions scaled to [-1, 1]."""
 
 
 class Reinforce:

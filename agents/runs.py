@@ -1,30 +1,35 @@
 """A run and its folder: from a configuration to a trainer, and from a folder back to an agent."""
 
 import dataclasses
-import json
 import logging
 import os
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from gymnasium.spaces import Space
 from gymnasium.vector import AutoresetMode
 
-from agents.configs import AgentConfig, DQNConfig, ReplayConfig, RunConfig
-from agents.registry import config_class, find_spec
+from agents.configs import AgentConfig, EpsilonGreedyConfig, ReplayConfig, RunConfig
+from agents.registry import find, find_spec
 from envs.make import make_environments
 from envs.protocols import PROTOCOLS
 from envs.seeding import Purpose
-from rlsuite.experience import Environments
+from rlsuite.configuration import from_json
+from rlsuite.experience import Environments, ExperienceError
 from rlsuite.networks.precision import has_bfloat16
+from rlsuite.tracking import run_folder
 from rlsuite.training.checkpoint import CheckpointError, Checkpoints, load, to_device
+from rlsuite.training.device import usable_device
+from rlsuite.training.worker import TrainingError
 
 log = logging.getLogger("rlsuite")
 
@@ -41,8 +46,16 @@ class Run:
     """A run's folder and what it was started with; a tile of it has some of its seeds and the same folder."""
 
     folder: Path
-    agent: str
+    agent: str  # its name, or the file of a person's own
     config: RunConfig
+
+    def __reduce__(self) -> Any:
+        # The class of the configuration may live in a file that a worker process would not find by itself.
+        return _run_of, (self.folder, self.agent, vars(self.config))
+
+    @property
+    def agent_name(self) -> str:
+        return find(self.agent).name
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -54,23 +67,11 @@ class Run:
 
     @property
     def device(self) -> torch.device:
-        return find_device(self.config.device)
+        return usable_device(self.config.device)
 
 
-def find_device(name: str) -> torch.device:
-    """The torch device of that name; ``auto`` is CUDA where there is one.
-
-    Raises:
-        ValueError: no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {name!r} is not usable here: {str(error).splitlines()[0]}") from None
-    return device
+def _run_of(folder: Path, agent: str, options: dict[str, Any]) -> Run:
+    return Run(folder, agent, find_spec(agent).config(**options))
 
 
 def _git_commit() -> str | None:
@@ -88,75 +89,118 @@ def _git_commit() -> str | None:
     return found.stdout.strip()
 
 
-def create(agent: str, config: RunConfig) -> Run:
-    """Make the folder of a new run and write its ``config.json``.
+def plan(agent: str, config: RunConfig) -> Run:
+    """A new run with everything decided and nothing written yet.
 
     Raises:
-        ValueError: the folder is taken.
+        ValueError: the configuration does not fit, or the folder is taken.
     """
-    name = config.name or f"{agent}-{config.env.replace('/', '-').replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder = Path(config.runs) / name
-    if (folder / "config.json").exists():
-        raise ValueError(f"{folder} already holds a run: choose another --name, or go on with --resume {folder}")
-    config = _with_updates(config)
+    run_folder.require_free(Path(config.runs), config.name)
+    if agent.endswith(".py"):
+        agent = str(Path(agent).resolve())
+    config = _with_updates(find_spec(agent).config(**vars(config)))
     # Decided once: a checkpoint of two workers is resumed by two.
     config = dataclasses.replace(config, workers=_workers(config))
     config = dataclasses.replace(config, tiles=_tiles(config))
     wants_bfloat16 = isinstance(config, AgentConfig) and config.encoder_precision == "bfloat16"
-    if wants_bfloat16 and not has_bfloat16(find_device(config.device)):
+    if wants_bfloat16 and not has_bfloat16(usable_device(config.device)):
         log.warning("this processor does not multiply in bfloat16: --encoder-precision float32 is quicker here")
-    folder.mkdir(parents=True, exist_ok=True)
+    return Run(Path(config.runs) / (config.name or ""), agent, config)
+
+
+def make_folder(run: Run, spaces: "Spaces | None" = None) -> Run:
+    """Make the folder of a planned run, with its ``config.json`` inside; returns the run with its folder.
+
+    Raises:
+        ValueError: the name is taken.
+        OSError: the folder cannot be written.
+    """
+    config = run.config
     document = {
-        "agent": agent,
+        "agent": run.agent,
         "config": dataclasses.asdict(config),
+        "spaces": None if spaces is None else spaces.texts,
         "protocol": dataclasses.asdict(PROTOCOLS[config.protocol]) if is_atari(config.env) else None,
         "command": sys.argv,
         "commit": _git_commit(),
         "versions": {"python": platform.python_version()} | {package: version(package) for package in _PACKAGES},
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
-    (folder / "config.json").write_text(json.dumps(document, indent=2) + "\n")
-    return Run(folder, agent, config)
+    default_name = f"{run.agent_name}-{config.env.replace('/', '-').replace(':', '-')}"
+    folder = run_folder.create(Path(config.runs), config.name, default_name, document)
+    return dataclasses.replace(run, folder=folder)
+
+
+def create(agent: str, config: RunConfig) -> Run:
+    """A new run in a folder of its own; see ``plan`` and ``make_folder``."""
+    return make_folder(plan(agent, config))
 
 
 def open_run(folder: Path) -> Run:
     """The run of a folder.
 
     Raises:
-        ValueError: the folder is missing, holds no run, or one this version cannot read.
+        ValueError: the folder is missing, holds no run of an agent, or one this version cannot read.
     """
-    if not folder.is_dir():
-        raise ValueError(f"there is no folder {folder}")
+    document = run_folder.read(folder)
+    path = folder / run_folder.CONFIG
+    agent = document.get("agent")
+    if not isinstance(agent, str):
+        raise ValueError(f"{path} is damaged, or not of an agent's run: it names no agent")
     try:
-        document = json.loads((folder / "config.json").read_text())
-        fields = document["config"]
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()
-        }
-        config = config_class(document["agent"])(**values)
-    except FileNotFoundError:
-        raise ValueError(f"{folder} is not a run: it has no config.json") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / 'config.json'} is damaged or of another version: {error}") from None
-    return Run(folder, document["agent"], config)
+        kind = find_spec(agent).config
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged or of another version: {error}") from None
+    return Run(folder, agent, from_json(kind, document.get("config"), path))
+
+
+@dataclass(frozen=True)
+class Spaces:
+    """What an agent sees and does in one environment of a run."""
+
+    observation: Space[Any]
+    action: Space[Any]
+
+    @property
+    def texts(self) -> dict[str, str]:
+        return {"observation": str(self.observation), "action": str(self.action)}
+
+    def require_those_of(self, run: Run) -> None:
+        """Raises ``ValueError`` where the run began with other spaces."""
+        before = run_folder.read(run.folder).get("spaces")
+        for name, now in self.texts.items():
+            then = before.get(name) if isinstance(before, dict) else None
+            if then is not None and then != now:
+                raise ValueError(
+                    f"{run.config.env} has changed since {run.folder} began: its {name} space was {then}, it is {now}"
+                )
+
+
+def spaces_of(run: Run) -> Spaces:
+    """The spaces of a run's environment, of which one is made and closed."""
+    probe = environments(run, "evaluate", 1, seeds=run.seeds[:1])
+    spaces = Spaces(probe.observation_space, probe.action_space)
+    probe.close()
+    return spaces
 
 
 def is_atari(env_id: str) -> bool:
     return env_id.startswith("ALE/")
 
 
-def environments(run: Run, purpose: Purpose, num_envs: int) -> Environments:
+def environments(run: Run, purpose: Purpose, num_envs: int, seeds: Sequence[int] | None = None) -> Environments:
     """The environments of a run: ``train``, ``evaluate`` (between updates) or ``test`` (once it is over)."""
     config = run.config
     return make_environments(
         config.env,
-        run.seeds,
+        seeds or run.seeds,
         num_envs,
         protocol=PROTOCOLS[config.protocol] if is_atari(config.env) else None,
         vectorization=config.vectorization,
         device=str(run.device),
         # No step is lost to a reset: every env step is one to learn from, and the clock of all seeds is the same.
         autoreset_mode=AutoresetMode.SAME_STEP,
+        env_kwargs=config.env_kwargs,
         purpose=purpose,
     )
 
@@ -170,9 +214,9 @@ def build_agent(run: Run, observation_space: Any, action_space: Any) -> Any:
 def resolved(config: RunConfig) -> RunConfig:
     """The configuration with everything decided that it leaves open."""
     changes: dict[str, Any] = {}
-    if isinstance(config, DQNConfig) and config.evaluation_epsilon is None:
+    if isinstance(config, EpsilonGreedyConfig) and config.evaluation_epsilon is None:
         changes["evaluation_epsilon"] = PROTOCOLS[config.protocol].evaluation_epsilon if is_atari(config.env) else 0.0
-    if config.execution == "auto" and find_device(config.device).type == "cuda":
+    if config.execution == "auto" and usable_device(config.device).type == "cuda":
         changes["execution"] = "graph"
     elif config.execution == "auto":
         changes["execution"] = "compile" if isinstance(config, ReplayConfig) and _is_long(config) else "eager"
@@ -203,7 +247,7 @@ def _workers(config: RunConfig) -> int:
         if config.workers > config.seeds:
             raise ValueError(f"--workers {config.workers} is more than --seeds {config.seeds}: each needs a seed")
         return config.workers
-    if find_device(config.device).type != "cpu" or not _is_long(config):
+    if usable_device(config.device).type != "cpu" or not _is_long(config):
         return 1
     return min(config.seeds, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
@@ -216,7 +260,7 @@ def _tiles(config: RunConfig) -> int:
         return config.tiles
     if not isinstance(config, ReplayConfig) or not config.env.startswith("rlsuite/"):
         return workers
-    if find_device(config.device).type != "cpu" or resolved(config).execution != "compile":
+    if usable_device(config.device).type != "cpu" or resolved(config).execution != "compile":
         return workers
     seeds_a_worker = -(-config.seeds // workers)
     return min(config.seeds, workers * -(-seeds_a_worker // _SEEDS_A_TILE))
@@ -232,16 +276,24 @@ def load_agent(run: Run, checkpoint: str = "best") -> Any:
     if checkpoint == "best" and not folder.exists():
         folder = run.checkpoints.folder / "last"
     state = load(folder)
-    probe = environments(run, "evaluate", 1)
-    agent = build_agent(run, probe.observation_space, probe.action_space)
-    probe.close()
-    try:
+    spaces = spaces_of(run)
+    agent = build_agent(run, spaces.observation, spaces.action)
+    with must_fit(folder):
         agent.load_state_dict(to_device(state["learner"], run.device))
-    except (KeyError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{folder} does not fit the agent of its config.json: {str(error).splitlines()[0]}"
-        ) from None
     return agent
+
+
+@contextmanager
+def must_fit(folder: Path) -> Iterator[None]:
+    """Load a state that was read from ``folder``: whatever fails says in one line that it does not fit the run."""
+    try:
+        yield
+    except (TrainingError, ExperienceError, CheckpointError, OSError):
+        raise
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        missing = "it lacks " if isinstance(error, KeyError) else ""
+        raise CheckpointError(f"{folder} does not fit the agent of its config.json: {missing}{reason}") from error
 
 
 def seeds_text(seeds: Sequence[int]) -> str:

@@ -1,22 +1,26 @@
 """Training a run from start to end: the loop, then an evaluation, a learning curve and a video."""
 
 import dataclasses
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from agents.configs import RunConfig
-from agents.crews import build_trainer
+from agents.crews import build_crew, build_trainer
 from agents.evaluating import evaluate_run
 from agents.registry import find_spec
-from agents.runs import Run, create, is_atari, open_run
+from agents.runs import Run, is_atari, make_folder, must_fit, open_run, plan, spaces_of
 from agents.watching import record
 from envs.watched import RenderError
 from rlsuite.experience import ExperienceError
+from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.record import Clock
 from rlsuite.training.checkpoint import load, to_device
 from rlsuite.training.session import Session, session
+from rlsuite.training.trainer import Crew
 
 _HEADLINES = {"train/return": "return", "evaluation/score": "evaluation"}
 _FINAL_EPISODES = 100
@@ -31,28 +35,85 @@ def train(agent: str, config: RunConfig) -> int:
         ValueError: the configuration does not fit.
         TrainingError, ExperienceError: training could not go on; the last good checkpoint is kept.
     """
-    return _sit(create(agent, config), None)
+    run = plan(agent, config)
+    spaces = spaces_of(run)
+    with ExitStack() as at_work:
+        # Whatever does not fit shows before anything is written.
+        crew = build_crew(run)
+        at_work.callback(crew.close)
+        run = make_folder(run, spaces)
+        with run_folder.locked(run.folder):
+            return _train(run, crew, at_work, None)
 
 
-def resume_run(folder: Path, checkpoint: str = "last", total_env_steps: int | None = None) -> int:
-    """Go on with a run where its checkpoint left it; see ``train``.
+def resume_run(
+    folder: Path,
+    checkpoint: str = "last",
+    total_env_steps: int | None = None,
+    device: str | None = None,
+    workers: int | None = None,
+) -> int:
+    """Go on with a run where its checkpoint left it, or from the start where it has none; see ``train``.
+
+    Args:
+        total_env_steps: where the run is to end from now on; kept in its ``config.json``.
+        device, workers: to use instead of the run's own, this time.
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged.
     """
-    run = open_run(folder)
-    if total_env_steps is not None:
-        run = dataclasses.replace(run, config=dataclasses.replace(run.config, total_env_steps=total_env_steps))
+    open_run(folder)
+    with run_folder.locked(folder), ExitStack() as at_work:
+        run = open_run(folder)
+        named = {"total_env_steps": total_env_steps, "device": device, "workers": workers}
+        changes: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+        run = dataclasses.replace(run, config=dataclasses.replace(run.config, **changes))
+        state = _load(run, checkpoint)
+        if state is not None and total_env_steps is not None and total_env_steps < state["clock"]["env_steps"]:
+            now = state["clock"]["env_steps"]
+            raise ValueError(f"--total-env-steps {total_env_steps:,} is behind {run.folder}, which is at {now:,}")
+        spaces_of(run).require_those_of(run)
+        crew = build_crew(run)
+        at_work.callback(crew.close)
+        return _train(run, crew, at_work, state, checkpoint)
+
+
+def _load(run: Run, checkpoint: str) -> dict[str, Any] | None:
+    if run.checkpoints.is_empty:
+        print(f"{run.folder} has no checkpoint yet: it starts over")
+        (run.folder / "metrics.jsonl").unlink(missing_ok=True)
+        return None
     state = run.checkpoints.load_last() if checkpoint == "last" else load(run.checkpoints.folder / checkpoint)
-    return _sit(run, state)
+    with must_fit(run.checkpoints.folder / checkpoint):
+        Clock(**state["clock"])
+    return state
 
 
-def _sit(run: Run, state: dict[str, Any] | None) -> int:
+def _extend(run: Run, env_steps: int) -> None:
+    """Where the run is to end elsewhere than its ``config.json`` says, write it there and say what that does."""
+    document = run_folder.read(run.folder)
+    before, total = document["config"]["total_env_steps"], run.config.total_env_steps
+    if total == before:
+        return
+    document["config"]["total_env_steps"] = total
+    time_now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    extension = {"time": time_now, "at_env_steps": env_steps, "from_env_steps": before, "to_env_steps": total}
+    earlier = document.get("extensions")
+    document["extensions"] = [*(earlier if isinstance(earlier, list) else []), extension]
+    run_folder.write(run.folder, document)
+    print(
+        f"{run.folder} now ends at {total:,} env steps instead of {before:,}; what changes over the run, such as a "
+        f"falling learning rate, goes on as at env step {env_steps:,} of a run of {total:,}"
+    )
+
+
+def _train(run: Run, crew: Crew, at_work: ExitStack, state: dict[str, Any] | None, checkpoint: str = "last") -> int:
+    """Train with a crew, which ``at_work`` closes, and finish the run."""
     config = run.config
     resume_at = None if state is None else Clock(**state["clock"])
     reports = session(
         run.folder,
-        f"{run.agent} on {config.env}",
+        f"{run.agent_name} on {config.env}",
         config.total_env_steps,
         {**_HEADLINES, **find_spec(run.agent).headline},
         run.seeds,
@@ -62,13 +123,13 @@ def _sit(run: Run, state: dict[str, Any] | None) -> int:
         resume_at=resume_at,
     )
     with reports as sitting:
-        trainer = build_trainer(run, sitting.tracker, sitting.console.tick)
-        try:
-            if state is not None:
+        trainer = build_trainer(run, sitting.tracker, sitting.console.tick, crew)
+        if state is not None:
+            with must_fit(run.checkpoints.folder / checkpoint):
                 trainer.load_state_dict(to_device(state, run.device))
-            outcome = trainer.run()
-        finally:
-            trainer.crew.close()
+        _extend(run, 0 if resume_at is None else resume_at.env_steps)
+        outcome = trainer.run()
+        at_work.close()  # the environments of the training, of which there may be few copies
         if outcome.status == "interrupted":
             sitting.status = "interrupted"
             print(f"stopped; go on with: python scripts/train.py --resume {run.folder}")
@@ -90,7 +151,7 @@ def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
             run.folder / "learning_curve.png",
             [curve],
             y_label="evaluation return",
-            title=f"{run.agent} on {run.config.env}",
+            title=f"{run.agent_name} on {run.config.env}",
         )
     shown = ("mean", "iqm", "ci95", "per_seed_mean", "episodes", "protocol", "checkpoint", "human_normalised")
     sitting.tracker.summary({name: report[name] for name in shown if name in report})

@@ -15,8 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import command
 import tyro
-from command import fail_kindly
 
 BENCHMARKS = ("replay", "atari", "ddpg", "envs", "population")
 _PACKAGES = ("torch", "gymnasium", "numpy", "ale-py", "stable-baselines3")
@@ -78,6 +78,6 @@ def _versions() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    with fail_kindly():
+    with command.fail_kindly():
         main(tyro.cli(Options, description=__doc__))
         sys.exit(0)

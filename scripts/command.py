@@ -1,13 +1,25 @@
-"""What the scripts share: errors in a line or two instead of a stack trace, a usage text, and how threads wait."""
+"""What the scripts share: how a command ends, whatever happens in it, a usage text, and how threads wait.
+
+Imported before anything that may be missing, so that this is told in a line too.
+"""
 
 import os
 import sys
+import tempfile
+import threading
+import time
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
+ROOT = Path(__file__).resolve().parents[1]
 # Errors whose message is meant for people. They are named, not imported: importing them would load torch.
-_KIND = {"ValueError", "TrainingError", "CheckpointError", "ExperienceError", "OSError", "FileNotFoundError"}
+_FOR_PEOPLE = {"ValueError", "TrainingError", "CheckpointError", "ExperienceError", "OSError"}
+_OURS = {"rlsuite", "agents", "envs", "command", "benchmarks", "__main__"}
+FAULT, INTERRUPTED = 70, 130  # of sysexits.h: an internal fault; of shells: ended by Ctrl-C
 
 # A thread of torch's that waits for the others spins, by default for so long that two runs on the same cores take them
 # from each other: an Atari run beside another made 9 to 19 env steps a second, and makes 33 so. Alone it is as quick.
@@ -18,18 +30,102 @@ if "OMP_WAIT_POLICY" not in os.environ:
 
 @contextmanager
 def fail_kindly() -> Iterator[None]:
-    """Print errors meant for people as a line or two and exit with status 1; RLSUITE_TRACE=1 shows the trace."""
+    """End with an error in a line or two and a status: see ``report``."""
+    from rlsuite.tracking.output import tolerate_closed_output
+
+    tolerate_closed_output()
     try:
         yield
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as error:
-        if os.environ.get("RLSUITE_TRACE") or not _KIND & {kind.__name__ for kind in type(error).__mro__}:
-            raise
-        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
-        sys.exit(1)
+    except (Exception, KeyboardInterrupt) as error:
+        sys.exit(report(error))
+
+
+def report(error: BaseException) -> int:
+    """Tell people how a command ended, in a line or two; returns the exit status. RLSUITE_TRACE=1 shows the trace.
+
+    Messages made for people are printed as they are (status 1), as are packages that are missing. Anything else is a
+    fault of the program: its trace goes to a log file for a report, and the line names that (status 70).
+    """
+    if os.environ.get("RLSUITE_TRACE"):
+        traceback.print_exception(error)
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if message := _for_people(error):
+        say(message)
+        return 1
+    say(
+        f"internal fault: {_first_line(error)}\nThe details are in {log_fault(error)}: please report it with that file."
+    )
+    return FAULT
+
+
+def say(text: str) -> None:
+    with suppress(Exception):
+        print(f"{Path(sys.argv[0]).name}: {text}", file=sys.stderr, flush=True)
+
+
+def log_fault(error: BaseException) -> Path | None:
+    """Append the trace of an error, and of what caused it, to a log file in the run's folder, else a temporary one."""
+    lines = [time.strftime("%Y-%m-%d %H:%M:%S"), f"command: {sys.argv}", f"python: {sys.version}"]
+    text = "\n".join([*lines, "".join(traceback.format_exception(error))]) + "\n"
+    folders = sys.modules.get("rlsuite.tracking.run_folder")
+    run = folders.current() if folders is not None else None
+    for folder in (run, Path(tempfile.gettempdir())):
+        with suppress(OSError):
+            if folder is not None:
+                path = folder / ("fault.log" if folder == run else f"rlsuite-fault-{os.getpid()}.log")
+                with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+                    file.write(text)
+                return path
+    return None
+
+
+def _for_people(error: BaseException) -> str | None:
+    """The message for people, where an error is no fault of the program."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if isinstance(error, ModuleNotFoundError) and error.name is not None:
+        package, dot, _ = error.name.partition(".")
+        if package not in _OURS or not dot:
+            return f'the package {package!r} is missing: pip install -c constraints.txt -e "{ROOT}"'
+    if kinds & {"MemoryError", "OutOfMemoryError"} or "can't allocate memory" in str(error):
+        return f"there is not enough memory: {_first_line(error)}"
+    # NumPy's ValueErrors, for example, say nothing to people.
+    if kinds & _FOR_PEOPLE and (not isinstance(error, ValueError) or _raised_by_us(error.__traceback__)):
+        return str(error) or type(error).__name__
+    return None
+
+
+def _raised_by_us(trace: TracebackType | None) -> bool:
+    if trace is None:
+        return True
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] in _OURS
+
+
+def _first_line(error: BaseException) -> str:
+    line = (str(error).strip().splitlines() or [""])[0][:200]
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__
+
+
+def _on_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    sys.exit(report(error))
+
+
+def _on_fault_aside(fault: Any) -> None:
+    """What fails in a thread, or while an object is deleted, ends nothing: a line and the log tell of it."""
+    if fault.exc_value is None or issubclass(fault.exc_type, SystemExit | KeyboardInterrupt):
+        return
+    if os.environ.get("RLSUITE_TRACE"):
+        traceback.print_exception(fault.exc_value)
+    say(f"a fault aside: {_first_line(fault.exc_value)} (details in {log_fault(fault.exc_value)})")
 
 
 def usage(*texts: str | None) -> int:
     print("\n\n".join(text.strip() for text in texts if text))
     return 0
+
+
+sys.excepthook = _on_uncaught
+threading.excepthook = _on_fault_aside
+sys.unraisablehook = _on_fault_aside

@@ -7,8 +7,8 @@ import dataclasses
 import sys
 from pathlib import Path
 
+import command
 import tyro
-from command import fail_kindly
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +32,6 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    with fail_kindly():
+    with command.fail_kindly():
         main(tyro.cli(Options, description=__doc__))
         sys.exit(0)

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+import command
 import tyro
-from command import fail_kindly, usage
 
 from rlsuite.deqn.config import SolverConfig, preset
 
@@ -42,21 +42,21 @@ class Options:
 
 def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
-        return usage(__doc__, "MODEL --help lists the options.")
-    command, *rest = arguments
-    if command == "list":
+        return command.usage(__doc__, "MODEL --help lists the options.")
+    first, *rest = arguments
+    if first == "list":
         from rlsuite.deqn.run import list_models
 
         list_models()
         return 0
-    if command in ("certify", "--resume"):
-        folder = tyro.cli(tyro.conf.Positional[Path], prog=f"equilibrium.py {command}", args=rest)
+    if first in ("certify", "--resume"):
+        folder = tyro.cli(tyro.conf.Positional[Path], prog=f"equilibrium.py {first}", args=rest)
         from rlsuite.deqn.run import certify_run, resume
 
-        return certify_run(folder) if command == "certify" else resume(folder)
-    if command == "compare":
+        return certify_run(folder) if first == "certify" else resume(folder)
+    if first == "compare":
         return compare(rest)
-    return solve(command, rest)
+    return solve(first, rest)
 
 
 def solve(model: str, arguments: list[str]) -> int:
@@ -100,5 +100,5 @@ def _calibration(arguments: list[str]) -> str | None:
 
 
 if __name__ == "__main__":
-    with fail_kindly():
+    with command.fail_kindly():
         sys.exit(main(sys.argv[1:]))

@@ -8,34 +8,34 @@ import dataclasses
 import sys
 from typing import Literal
 
+import command
 import tyro
-from command import fail_kindly
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     experiment: tyro.conf.Positional[str]
     """Name of the experiment, or list."""
-    seeds: int = 1
-    """How many seeds to train as one program."""
-    seed: int = 0
-    """The first seed."""
+    seeds: int | None = None
+    """How many seeds to train as one program; by default 1."""
+    seed: int | None = None
+    """The first seed; by default 0."""
     epochs: int | None = None
     """Times through the data; by default the experiment's own."""
     batch_size: int | None = None
     """Examples an update, per seed; by default the experiment's own."""
     learning_rate: float | None = None
     """Of Adam; by default the experiment's own."""
-    device: str = "cpu"
-    """cpu or cuda."""
+    device: str | None = None
+    """cpu or cuda; by default cpu."""
     name: str | None = None
     """Name of the run and of its folder."""
     runs: str = "runs"
     """Folder that holds the runs."""
     resume: bool = False
-    """Go on with the run of that --name where it stopped."""
-    wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
-    """Weights & Biases; auto is online where a key is configured, else offline."""
+    """Go on with the run of that --name where it stopped, as it was started."""
+    wandb: Literal["auto", "online", "offline", "disabled"] | None = None
+    """Weights & Biases; auto, the default, is online where a key is configured, else offline."""
 
 
 def main(options: Options) -> int:
@@ -48,5 +48,5 @@ def main(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    with fail_kindly():
+    with command.fail_kindly():
         sys.exit(main(tyro.cli(Options, description=__doc__)))

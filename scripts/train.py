@@ -8,11 +8,11 @@ import dataclasses
 import sys
 from pathlib import Path
 
+import command
 import tyro
-from command import fail_kindly, usage
 
 from agents.presets import preset
-from agents.registry import AGENTS, config_class
+from agents.registry import config_class, names
 
 
 def parse(arguments: list[str]) -> tuple[str, "RunConfig"]:  # noqa: F821
@@ -20,10 +20,9 @@ def parse(arguments: list[str]) -> tuple[str, "RunConfig"]:  # noqa: F821
     agent, *options = arguments
     kind = config_class(agent)
     named = dict(_named(options))
+    default = None
     if "env" in named:
         default = kind(env=named["env"], **preset(agent, named["env"], named.get("preset", "auto")))
-    else:
-        default = kind(env=tyro.MISSING)
     return agent, tyro.cli(kind, prog=f"train.py {agent}", args=options, default=default, description=kind.__doc__)
 
 
@@ -39,7 +38,7 @@ def _named(options: list[str]) -> list[tuple[str, str]]:
 
 def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
-        return usage(__doc__, f"Agents: {', '.join(AGENTS)}")
+        return command.usage(__doc__, f"Agents: {', '.join(names())}")
     if arguments[0] == "--resume":
         return resume(arguments[1:])
     agent, config = parse(arguments)
@@ -67,5 +66,5 @@ def resume(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    with fail_kindly():
+    with command.fail_kindly():
         sys.exit(main(sys.argv[1:]))

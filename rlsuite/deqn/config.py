@@ -3,37 +3,57 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rlsuite.configuration import Count, Fraction, Natural, NotNegative, Positive, Seed, Widths, check
+
 
 @dataclass(frozen=True, kw_only=True)
 class SolverConfig:
     """The network and the two phases of training: Adam, then Levenberg-Marquardt."""
 
-    hidden: tuple[int, ...] = (24, 24)
+    hidden: Widths = (24, 24)
     """Units of each hidden layer of the policy network."""
     activation: Literal["tanh", "silu", "relu", "selu"] = "tanh"
     """Between the layers; smooth ones suit the second phase."""
-    tracks: int = 256
+    tracks: Count = 256
     """Paths simulated side by side for each seed; also the batch of the first phase, in states."""
-    box_share: float = 0.5
+    box_share: Fraction = 0.5
     """Share of a batch drawn from a box around the steady state at first; falls to 0 over half of the first phase."""
-    adam_updates: int = 3000
+    adam_updates: Natural = 3000
     """Updates of the first phase."""
-    adam_learning_rate: float = 2e-3
+    adam_learning_rate: Positive = 2e-3
     """At its start; a cosine brings it down to adam_final_learning_rate."""
-    adam_final_learning_rate: float = 1e-5
+    adam_final_learning_rate: NotNegative = 1e-5
     """At its end."""
-    max_gradient_norm: float = 1.0
+    max_gradient_norm: Positive = 1.0
     """Longer gradients of a seed are scaled down to this norm in the first phase."""
-    polish_updates: int = 60
+    polish_updates: Natural = 60
     """Levenberg-Marquardt steps of the second phase."""
-    polish_states: int = 512
+    polish_states: Count = 512
     """States each of its steps fits, per seed; times the equations they should outnumber the network's weights."""
-    polish_box_share: float = 0.25
+    polish_box_share: Fraction = 0.25
     """Share of those states drawn from the box."""
-    polish_refresh_updates: int = 15
+    polish_refresh_updates: Count = 15
     """Steps between two draws of those states."""
-    damping: float = 1e-3
+    damping: Positive = 1e-3
     """Of the first Levenberg-Marquardt step, relative to the diagonal of its normal equations."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EquilibriumConfig:
+    """An economy, and how and where it is solved: the ``config.json`` of a run."""
+
+    model: str
+    calibration: str
+    seeds: tuple[Seed, ...]
+    device: str = "cpu"
+    wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
+    solver: SolverConfig
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 _GROWTH = {"adam_updates": 500, "polish_updates": 120, "polish_states": 1024, "polish_box_share": 0.15}
@@ -64,32 +84,3 @@ PRESETS: dict[str, dict[str, Any]] = {
 def preset(model: str, calibration: str | None = None) -> SolverConfig:
     """The tuned settings of a model and, where it needs its own, of its calibration; else the defaults."""
     return SolverConfig(**(PRESETS.get(model, {}) | PRESETS.get(f"{model}/{calibration}", {})))
-
-
-def check(config: SolverConfig) -> None:
-    """Refuse numbers no solver can have.
-
-    Raises:
-        ValueError: names the option and what it must be.
-    """
-    for name in (
-        "tracks",
-        "polish_states",
-        "polish_refresh_updates",
-        "adam_learning_rate",
-        "max_gradient_norm",
-        "damping",
-    ):
-        value = getattr(config, name)
-        if not value > 0:
-            raise ValueError(f"--{name.replace('_', '-')} must be positive, not {value}")
-    for name in ("adam_updates", "polish_updates", "adam_final_learning_rate"):
-        value = getattr(config, name)
-        if not value >= 0:
-            raise ValueError(f"--{name.replace('_', '-')} must not be negative, not {value}")
-    for name in ("box_share", "polish_box_share"):
-        value = getattr(config, name)
-        if not 0 <= value <= 1:
-            raise ValueError(f"--{name.replace('_', '-')} must lie between 0 and 1, not {value}")
-    if not config.hidden or min(config.hidden) < 1:
-        raise ValueError(f"--hidden needs at least one layer of at least one unit, not {config.hidden}")

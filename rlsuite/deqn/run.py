@@ -2,23 +2,25 @@
 
 import dataclasses
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from rlsuite.configuration import check_seeds, from_json
 from rlsuite.deqn import registry
 from rlsuite.deqn.certificate import Report, certify
 from rlsuite.deqn.certificate_table import print_certificate
-from rlsuite.deqn.config import SolverConfig, check, preset
+from rlsuite.deqn.config import EquilibriumConfig, SolverConfig, preset
 from rlsuite.deqn.model import Model
 from rlsuite.deqn.path import EconomyPath, PathBatch
 from rlsuite.deqn.plots import draw_all
 from rlsuite.deqn.solver import EquilibriumNet
+from rlsuite.tracking import run_folder
 from rlsuite.tracking.record import Clock
 from rlsuite.tracking.wandb_writer import Mode
 from rlsuite.training.checkpoint import CheckpointError, Checkpoints
+from rlsuite.training.device import usable_device
 from rlsuite.training.session import session
 from rlsuite.training.trainer import Schedule, Trainer
 from rlsuite.training.worker import Worker
@@ -61,22 +63,21 @@ def solve(
         model, calibration
     )  # before anything is written, so that a misspelling leaves nothing behind
     config = config or preset(model, calibration)
-    check(config)
-    _check_device(device)
-    folder = Path(runs) / (name or f"{Path(model).stem}-{time.strftime('%Y%m%d-%H%M%S')}")
-    if (folder / "config.json").exists():
-        raise ValueError(f"{folder} already holds a run: choose another --name, or go on with --resume {folder}")
-    folder.mkdir(parents=True, exist_ok=True)
-    document = {
-        "model": model,
-        "calibration": calibration or next(iter(economy.calibrations)),
-        "seeds": list(range(seed, seed + seeds)),
-        "device": device,
-        "wandb": wandb,
-        "solver": dataclasses.asdict(config),
-    }
-    (folder / "config.json").write_text(json.dumps(document, indent=2) + "\n")
-    return _train(folder, document, economy, resume=False)
+    check_seeds(seed, seeds)
+    chosen = EquilibriumConfig(
+        model=model,
+        calibration=calibration or next(iter(economy.calibrations)),
+        seeds=tuple(range(seed, seed + seeds)),
+        device=device,
+        wandb=wandb,
+        solver=config,
+    )
+    run_folder.require_free(Path(runs), name)
+    document = dataclasses.asdict(chosen)
+    work = _build(document, economy)
+    folder = run_folder.create(Path(runs), name, Path(model).stem, document)
+    with run_folder.locked(folder):
+        return _train(folder, document, economy, work, resume=False)
 
 
 def resume(folder: Path) -> int:
@@ -87,7 +88,9 @@ def resume(folder: Path) -> int:
         CheckpointError: its checkpoint cannot be used.
     """
     document = _read(folder)
-    return _train(folder, document, registry.build(document["model"], document["calibration"]), resume=True)
+    economy = registry.build(document["model"], document["calibration"])
+    with run_folder.locked(folder):
+        return _train(folder, document, economy, _build(document, economy), resume=True)
 
 
 def certify_run(folder: Path) -> int:
@@ -109,39 +112,35 @@ def certify_run(folder: Path) -> int:
     return _examine(folder, document, economy, learner)
 
 
-def _check_device(name: str) -> None:
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {name!r} is not usable here: {str(error).splitlines()[0]}") from None
-
-
 def _read(folder: Path) -> dict[str, Any]:
-    try:
-        document = json.loads((folder / "config.json").read_text())
-        document["solver"] = {k: tuple(v) if isinstance(v, list) else v for k, v in document["solver"].items()}
-        document["model"], document["calibration"], document["seeds"]
-    except FileNotFoundError:
-        raise ValueError(f"{folder} is not a run: it has no config.json") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
-        raise ValueError(f"{folder / 'config.json'} is damaged, or not of an equilibrium run") from None
-    return document
+    document, path = run_folder.read(folder), folder / run_folder.CONFIG
+    solver = from_json(SolverConfig, document.get("solver"), path)
+    return dataclasses.asdict(from_json(EquilibriumConfig, document | {"solver": solver}, path))
 
 
 def _build(document: dict[str, Any], economy: Model) -> tuple[EquilibriumNet, EconomyPath]:
     config = SolverConfig(**document["solver"])
-    seeds, device = document["seeds"], document["device"]
+    seeds, device = document["seeds"], usable_device(document["device"])
     # Small networks lose more to waking threads than they win.
     torch.set_num_threads(1)
     learner = EquilibriumNet(economy, config, seeds, device)
     return learner, EconomyPath(economy, learner.policy, config, seeds, device)
 
 
-def _train(folder: Path, document: dict[str, Any], economy: Model, *, resume: bool) -> int:
-    learner, source = _build(document, economy)
+def _train(
+    folder: Path,
+    document: dict[str, Any],
+    economy: Model,
+    work: tuple[EquilibriumNet, EconomyPath],
+    *,
+    resume: bool,
+) -> int:
+    learner, source = work
     total = source.config.adam_updates + source.config.polish_updates
     checkpoints = Checkpoints(folder / "checkpoint")
-    state = checkpoints.load_last() if resume else None
+    state = checkpoints.load_last() if resume and not checkpoints.is_empty else None
+    if state is None:
+        (folder / "metrics.jsonl").unlink(missing_ok=True)
     resume_at = None if state is None else Clock(**state["clock"])
     headlines = {f"loss/{name}": f"loss {name}" for name in economy.equation_names} | {"loss/held_out": "held out"}
     title = f"{document['model']} ({document['calibration']})"

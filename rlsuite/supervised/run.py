@@ -3,19 +3,22 @@
 import dataclasses
 import difflib
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rlsuite.configuration import from_json
 from rlsuite.supervised.classification import Classifier, Examples, Minibatches
+from rlsuite.supervised.config import SupervisedConfig
 from rlsuite.supervised.experiments import EXPERIMENTS, Experiment
+from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.record import Clock
 from rlsuite.tracking.wandb_writer import Mode
 from rlsuite.training.checkpoint import Checkpoints
+from rlsuite.training.device import usable_device
 from rlsuite.training.session import session
 from rlsuite.training.trainer import Schedule, Trainer
 from rlsuite.training.worker import Worker
@@ -40,55 +43,102 @@ def find(name: str) -> Experiment:
 
 def train(
     experiment: str,
-    seeds: int = 1,
-    seed: int = 0,
+    seeds: int | None = None,
+    seed: int | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
-    device: str = "cpu",
+    device: str | None = None,
     name: str | None = None,
     runs: str = "runs",
     resume: bool = False,
-    wandb: Mode = "auto",
+    wandb: Mode | None = None,
 ) -> int:
     """Train, test after every epoch, and keep everything in ``runs/NAME``; returns the exit status.
 
+    What is ``None`` is the experiment's own, or where a run is resumed, the run's.
+
     Raises:
-        ValueError: unknown experiment, missing data, or a number out of its range.
+        ValueError: unknown experiment, missing data, a number out of its range, or a run resumed as another.
         CheckpointError: there is nothing whole to resume from.
     """
     chosen = find(experiment)
-    named: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    chosen = dataclasses.replace(chosen, **{key: value for key, value in named.items() if value is not None})
-    if min(seeds, chosen.epochs, chosen.batch_size) < 1 or chosen.learning_rate <= 0:
-        raise ValueError("--seeds, --epochs, --batch-size and --learning-rate must be positive")
-    folder = Path(runs) / (name or f"{experiment}-{time.strftime('%Y%m%d-%H%M%S')}")
-    all_seeds = range(seed, seed + seeds)
-    _write_config(folder, experiment, chosen, list(all_seeds), resume)
+    named: dict[str, Any] = {
+        "seeds": seeds,
+        "seed": seed,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "device": device,
+        "wandb": wandb,
+    }
+    named = {option: value for option, value in named.items() if value is not None}
+    if resume:
+        if name is None:
+            raise ValueError("--resume needs the --name of the run")
+        folder = Path(runs) / name
+        config = _resumed(folder, experiment, named)
+        with run_folder.locked(folder):
+            return _train(folder, _Work(config, chosen), resume=True)
+    run_folder.require_free(Path(runs), name)
+    own = {option: getattr(chosen, option) for option in ("epochs", "batch_size", "learning_rate")}
+    config = SupervisedConfig(experiment=experiment, **(own | named))
+    work = _Work(config, chosen)  # whatever does not fit shows before anything is written
+    document = {"config": dataclasses.asdict(config), "target_accuracy": chosen.target_accuracy}
+    folder = run_folder.create(Path(runs), name, experiment, document)
+    with run_folder.locked(folder):
+        return _train(folder, work, resume=False)
 
-    data = chosen.data()
-    if chosen.batch_size > len(data.train_images):
-        raise ValueError(
-            f"--batch-size {chosen.batch_size} is more than the {len(data.train_images)} examples there are"
+
+def _resumed(folder: Path, experiment: str, named: dict[str, Any]) -> SupervisedConfig:
+    """The configuration of a run; only where it is computed, and what W&B is told, may change."""
+    config = from_json(SupervisedConfig, run_folder.read(folder).get("config"), folder / run_folder.CONFIG)
+    for option, value in ({"experiment": experiment} | named).items():
+        own = getattr(config, option)
+        if value != own and option not in ("device", "wandb"):
+            raise ValueError(
+                f"{folder} was started with {option.replace('_', ' ')} {own}: it cannot go on with {value}"
+            )
+    return dataclasses.replace(config, **{option: named[option] for option in ("device", "wandb") if option in named})
+
+
+class _Work:
+    """Everything that trains and tests, made from a configuration."""
+
+    def __init__(self, config: SupervisedConfig, chosen: Experiment) -> None:
+        self.config, self.chosen = config, chosen
+        self.seeds = range(config.seed, config.seed + config.seeds)
+        device = usable_device(config.device)
+        data = chosen.data()
+        if config.batch_size > len(data.train_images):
+            raise ValueError(
+                f"--batch-size {config.batch_size} is more than the {len(data.train_images)} examples there are"
+            )
+        self.source = Minibatches(
+            chosen.view(data.train_images).to(device), data.train_labels.to(device), config.batch_size, self.seeds
         )
-    source = Minibatches(
-        chosen.view(data.train_images).to(device), data.train_labels.to(device), chosen.batch_size, all_seeds
-    )
-    learner = Classifier(chosen.network, all_seeds, chosen.learning_rate, device)
-    test_inputs, test_labels = chosen.view(data.test_images).to(device), data.test_labels.to(device)
+        self.learner = Classifier(chosen.network, self.seeds, config.learning_rate, device)
+        self._tests = chosen.view(data.test_images).to(device), data.test_labels.to(device)
 
-    def evaluate() -> dict[str, np.ndarray]:
-        return {"evaluation/score": learner.accuracy(test_inputs, test_labels)}
+    def evaluate(self) -> dict[str, np.ndarray]:
+        return {"evaluation/score": self.learner.accuracy(*self._tests)}
 
-    total = chosen.epochs * source.batches_an_epoch
+
+def _train(folder: Path, work: _Work, *, resume: bool) -> int:
+    config, source = work.config, work.source
+    total = config.epochs * source.batches_an_epoch
     schedule = Schedule(total, "updates", log_every=max(total // 100, 1), evaluate_every=source.batches_an_epoch)
     checkpoints = Checkpoints(folder / "checkpoint")
-    state = checkpoints.load_last() if resume else None
+    state = checkpoints.load_last() if resume and not checkpoints.is_empty else None
+    if state is None:
+        (folder / "metrics.jsonl").unlink(missing_ok=True)
     resume_at = None if state is None else Clock(**state["clock"])
     headlines = {"train/accuracy": "accuracy", "evaluation/score": "test accuracy", "loss/cross_entropy": "loss"}
-    reports = session(folder, experiment, total, headlines, all_seeds, "updates", wandb, resume_at=resume_at)
+    reports = session(
+        folder, config.experiment, total, headlines, work.seeds, "updates", config.wandb, resume_at=resume_at
+    )
     with reports as sitting:
-        worker: Worker[Examples] = Worker(learner, source, evaluate, all_seeds)
+        worker: Worker[Examples] = Worker(work.learner, source, work.evaluate, work.seeds)
         trainer = Trainer(worker, schedule, sitting.tracker, checkpoints, sitting.console.tick)
         if state is not None:
             trainer.load_state_dict(state)
@@ -96,27 +146,15 @@ def train(
         if outcome.status == "interrupted":
             sitting.status = "interrupted"
             return 130
-        sitting.tracker.summary(_conclude(folder, experiment, chosen, evaluate()["evaluation/score"]))
+        sitting.tracker.summary(_conclude(folder, work))
         sitting.status = "finished"
     return 0
 
 
-def _write_config(folder: Path, name: str, chosen: Experiment, seeds: list[int], resume: bool) -> None:
-    path = folder / "config.json"
-    if resume:
-        if not path.exists():
-            raise ValueError(f"there is no run {folder} to resume: name it with --name")
-        return
-    if path.exists():
-        raise ValueError(f"{folder} already holds a run: choose another --name, or --resume it")
-    folder.mkdir(parents=True, exist_ok=True)
-    numbers = {key: value for key, value in vars(chosen).items() if isinstance(value, int | float | str)}
-    path.write_text(json.dumps({"experiment": name, "seeds": seeds, **numbers}, indent=2) + "\n")
-
-
-def _conclude(folder: Path, name: str, chosen: Experiment, accuracy: np.ndarray) -> dict[str, Any]:
+def _conclude(folder: Path, work: _Work) -> dict[str, Any]:
+    accuracy, chosen = work.evaluate()["evaluation/score"], work.chosen
     series = read_metrics(folder / "metrics.jsonl")["evaluation/score"]
-    curve = Curve(name, series.updates, series.values)
+    curve = Curve(work.config.experiment, series.updates, series.values)
     learning_curve(
         folder / "learning_curve.png", [curve], y_label="test accuracy", x_label="updates", title=chosen.description
     )

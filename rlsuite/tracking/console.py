@@ -1,14 +1,16 @@
 """The progress of a run, for people: a live panel in a terminal, a plain line now and then elsewhere."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 import rich.console
 from rich.live import Live
 from rich.text import Text
 
+from rlsuite.tracking.notices import reason, say
 from rlsuite.tracking.panel import progress_panel
 from rlsuite.tracking.progress import Progress
 from rlsuite.tracking.record import Axis, Clock, Status, Values
@@ -20,9 +22,34 @@ _LONGEST_PAUSE_SECONDS = 60.0
 _FEW_SEEDS = 10
 _RESULT_LABELS = {"per_seed_mean": "score of each seed", "iqm": "IQM", "ci95": "95 % interval of the IQM"}
 
+P = ParamSpec("P")
+
+
+class _Output(rich.console.Console):
+    def on_broken_pipe(self) -> None:
+        """Raise what the caller has caught, where rich would end the program."""
+        raise
+
+
+def _harmless(show: Callable[Concatenate["Console", P], None]) -> Callable[Concatenate["Console", P], None]:
+    """Make a method report its first failure in a line, and swallow the others."""
+
+    @functools.wraps(show)
+    def attempt(console: "Console", *arguments: P.args, **options: P.kwargs) -> None:
+        try:
+            show(console, *arguments, **options)
+        except Exception as error:
+            if not console.complained:
+                say(f"the progress display does not work ({reason(error)}); the run goes on")
+            console.complained = True
+
+    return attempt
+
 
 class Console:
     """Shows how a run is getting on. Besides what every writer takes in, ``tick`` keeps it moving between logs.
+
+    Nothing that goes wrong here, such as a terminal that is gone, is passed on.
 
     Args:
         title: what is trained on what, such as ``dqn on CartPole-v1``.
@@ -47,18 +74,21 @@ class Console:
         self._title = title if num_seeds == 1 else f"{title}, {num_seeds} seeds"
         self._folder = "" if folder is None else str(folder)
         self._progress = Progress(total, headlines, num_seeds, axis)
-        self._output = output or rich.console.Console(highlight=False)
+        self._output = output or _Output(highlight=False)
+        self.complained = False
         # The panel needs a cursor that can go up, and characters beyond ASCII.
         fancy = self._output.is_terminal and not self._output.is_dumb_terminal and "utf" in self._output.encoding
         self._live = Live(console=self._output, auto_refresh=False) if fancy else None
         self._next_show_seconds = -1.0  # nothing has been shown yet
 
+    @_harmless
     def tick(self, clock: Clock) -> None:
         """Say where the run stands. Costs next to nothing unless it is time to show something."""
         if clock.wall_seconds >= self._next_show_seconds:
             self._progress.move(clock)
             self._show()
 
+    @_harmless
     def log(self, clock: Clock, values: Values) -> None:
         self._progress.move(clock)
         self._progress.take(values)
@@ -66,10 +96,12 @@ class Console:
         if clock.wall_seconds >= self._next_show_seconds or (evaluated and self._live is None):
             self._show()
 
+    @_harmless
     def video(self, clock: Clock, name: str, path: Path) -> None:
         if self._live is None:
             self._print(f"video  {path}")
 
+    @_harmless
     def summary(self, values: Mapping[str, Any]) -> None:
         """Print the results, each under its name; the names of an evaluation report are put into words."""
         self._stop()
@@ -86,6 +118,7 @@ class Console:
         for label, text in rows:
             self._output.print(Text.assemble((f"  {label:<{column}}  ", "dim"), text), soft_wrap=True)
 
+    @_harmless
     def close(self, status: Status) -> None:
         self._stop()
         if status != "finished":

@@ -140,6 +140,11 @@ class Checkpoints:
             last.rename(previous)
         fresh.rename(last)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to go on from, not even something damaged."""
+        return not any((self.folder / name).exists() for name in ("last", "previous", "next"))
+
     def save_best(self, state: dict[str, Any]) -> None:
         save(self.folder / "best", state)
 

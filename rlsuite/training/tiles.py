@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlsuite.tracking.output import tolerate_closed_output
 from rlsuite.training.rows import equal_shares, join_rows, split_rows
 from rlsuite.training.worker import Measured, TrainingError, Unit, Worker
 
@@ -151,6 +152,7 @@ class Tiles:
 
 
 def _serve(connection: Connection, builders: Sequence[Callable[[], Worker[Any]]]) -> None:
+    tolerate_closed_output()
     # Ctrl-C reaches all processes of a terminal; the trainer alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)

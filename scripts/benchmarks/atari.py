@@ -13,7 +13,7 @@ from benchmarks.ours import learning_crew, training_speed
 from benchmarks.peers import STABLE_BASELINES3, learning_speed, stable_baselines3
 from benchmarks.rounds import alternate, row
 
-from agents.configs import DQNConfig
+from agents.dqn import DQNConfig
 from rlsuite.networks.precision import Precision, has_bfloat16
 
 _REPLAY = 10_000

@@ -14,7 +14,7 @@ from benchmarks.ours import learning_crew, training_speed
 from benchmarks.peers import STABLE_BASELINES3, stable_baselines3, with_all_cores
 from benchmarks.rounds import alternate, row
 
-from agents.configs import DDPGConfig
+from agents.ddpg import DDPGConfig
 
 _TRANSITIONS = 5_000
 _UPDATES = 100  # of one round of the peer

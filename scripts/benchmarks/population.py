@@ -23,7 +23,7 @@ from benchmarks.ours import learning_crew, training_speed
 from benchmarks.peers import STABLE_BASELINES3, learning_speed, stable_baselines3
 from benchmarks.rounds import alternate, row
 
-from agents.configs import DQNConfig
+from agents.dqn import DQNConfig
 from rlsuite.training.rows import equal_shares
 from rlsuite.training.tiles import Tiles
 from rlsuite.training.trainer import Crew

@@ -7,10 +7,9 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
-from agents.configs import DDPGConfig, DQNConfig, ReinforceConfig
-from agents.ddpg import DDPG
-from agents.dqn import DQN
-from agents.reinforce import Reinforce
+from agents.ddpg import DDPG, DDPGConfig
+from agents.dqn import DQN, DQNConfig
+from agents.reinforce import Reinforce, ReinforceConfig
 from rlsuite.experience import Batch
 from rlsuite.replay.rollout import RolloutBatch
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from agents.comparing import compare
-from agents.configs import DQNConfig
+from agents.dqn import DQNConfig
 from agents.runs import create
 
 

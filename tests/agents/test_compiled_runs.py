@@ -6,8 +6,10 @@ import gymnasium
 import pytest
 import torch
 
-from agents.configs import DDPGConfig, DQNConfig, ReinforceConfig
 from agents.crews import build_worker
+from agents.ddpg import DDPGConfig
+from agents.dqn import DQNConfig
+from agents.reinforce import ReinforceConfig
 from agents.runs import Run
 
 # Its episodes are cut after five steps, or end.

@@ -3,8 +3,7 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
 
-from agents.configs import DQNConfig
-from agents.dqn import DQN
+from agents.dqn import DQN, DQNConfig
 from rlsuite.experience import Batch
 
 SPACE = Box(-1.0, 1.0, (2,), np.float32)

@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from agents.configs import DDPGConfig, DQNConfig, ReinforceConfig
 from agents.crews import build_crew, build_trainer
+from agents.ddpg import DDPGConfig
+from agents.dqn import DQNConfig
 from agents.registry import config_class
+from agents.reinforce import ReinforceConfig
 from agents.runs import Run, create, load_agent, open_run, resolved
 from rlsuite.tracking.jsonl import JsonlWriter, read_metrics
 from rlsuite.tracking.record import Clock

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from agents.configs import DQNConfig
+from agents.dqn import DQNConfig
 from agents.training import train
 
 QUICK = {"hidden": (8,), "total_env_steps": 64, "learning_starts_env_steps": 16, "evaluate_every_env_steps": 32}

@@ -82,11 +82,14 @@ def test_bad_requests_leave_nothing_behind(tmp_path: Path) -> None:
         ({"model": "growth", "calibration": "logg"}, "did you mean 'log'"),
         ({"model": "growth", "seeds": 0}, "--seeds must be positive"),
         ({"model": "growth", "device": "cuda:77"}, "device 'cuda:77' is not usable here"),
-        ({"model": "growth", "config": dataclasses.replace(TINY, damping=0.0)}, "--damping must be positive"),
+        ({"model": "growth", "seed": 2**63}, "--seed 9223372036854775808 is too large"),
+        ({"model": "growth", "name": "a\0b"}, "null"),
     ]
     for given, message in cases:
         with pytest.raises(ValueError, match=message):
             run.solve(**given, runs=str(tmp_path), wandb="disabled")
+    with pytest.raises(ValueError, match="--damping must be more than 0"):
+        dataclasses.replace(TINY, damping=0.0)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -99,7 +102,7 @@ def test_folders_that_are_no_runs_are_refused(solved: Path, tmp_path: Path) -> N
     with pytest.raises(CheckpointError, match="holds no complete checkpoint"):
         run.certify_run(solved)
     (solved / "config.json").write_text("{")
-    with pytest.raises(ValueError, match="damaged, or not of an equilibrium run"):
+    with pytest.raises(ValueError, match="damaged or of another version"):
         run.resume(solved)
 
 

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from agents.configs import DDPGConfig, DQNConfig, ReinforceConfig
 from agents.crews import build_worker
+from agents.ddpg import DDPGConfig
+from agents.dqn import DQNConfig
+from agents.reinforce import ReinforceConfig
 from agents.runs import Run
 
 COMMON: dict[str, Any] = {"hidden": (64, 64), "seeds": 2, "evaluation_episodes": 10, "threads": 1, "execution": "eager"}

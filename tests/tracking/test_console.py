@@ -254,3 +254,41 @@ def test_videos_are_announced_in_plain_output() -> None:
     console, output = plain_console()
     console.video(clock(10, 1.0), "evaluation/video", Path("runs/[dqn]/videos/10000.mp4"))
     assert output.getvalue() == "video  runs/[dqn]/videos/10000.mp4\n"
+
+
+class Gone(io.StringIO):
+    """A stream that cannot be written to."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def write(self, text: str, /) -> int:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), OSError(28, "No space"), ValueError("closed")])
+@pytest.mark.parametrize("live", [False, True])
+def test_a_display_that_is_gone_costs_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, live: bool
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Gone(error))
+    monkeypatch.setenv("FORCE_COLOR" if live else "NO_COLOR", "1")  # a terminal, for rich, or none
+    monkeypatch.setenv("TERM", "xterm")
+    console = Console("dqn", 50_000, HEADLINES)
+    for second in range(100):
+        console.tick(clock(second, 10.0 * second))
+        console.log(clock(second, 10.0 * second), {"evaluation/score": 1.0})
+    console.video(clock(100, 1_000.0), "final", Path("final.mp4"))
+    console.summary({"iqm": 1.0})
+    console.close("interrupted")
+    [line] = capsys.readouterr().err.splitlines()
+    assert "the progress display does not work" in line and str(error) in line
+
+
+def test_a_value_that_cannot_be_shown_costs_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    console, output = plain_console()
+    console.summary({"names": ["a", "b"]})
+    console.log(clock(10_000, 1.0), {"train/return": 1.0})
+    assert "does not work" in capsys.readouterr().err
+    assert "10.0k of 50.0k" in output.getvalue()  # what can be shown is

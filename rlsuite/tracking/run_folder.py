@@ -1,0 +1,153 @@
+"""The folder of a run: made whole or not at all, and trained in by one process at a time.
+
+Whatever is trained (agents, supervised experiments, economies) keeps its runs so: ``create`` makes the folder with its
+``config.json``, ``read`` opens one, ``locked`` keeps a second process out while a session trains.
+"""
+
+import itertools
+import json
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+log = logging.getLogger("rlsuite")
+
+CONFIG = "config.json"
+_LOCK = ".lock"
+_current: Path | None = None
+
+
+def current() -> Path | None:
+    """The folder that this process worked on last: where a report of a fault belongs."""
+    return _current
+
+
+def _work_on(folder: Path) -> Path:
+    global _current
+    _current = folder
+    return folder
+
+
+def require_free(runs: Path, name: str | None) -> None:
+    """Say early that a name is taken; ``create`` looks again.
+
+    Raises:
+        ValueError: there is something in that folder, or it cannot be one.
+    """
+    if name is None:
+        return
+    folder = runs / name
+    if (folder / CONFIG).exists():
+        raise ValueError(f"{folder} already holds a run: choose another --name, or go on with --resume {folder}")
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise ValueError(f"{folder} is there already, and is not empty: choose another --name")
+
+
+def create(runs: Path, name: str | None, default_name: str, document: Mapping[str, Any]) -> Path:
+    """Make ``runs/name`` with ``document`` as its ``config.json``, in one move; returns the folder.
+
+    Args:
+        name: what people call the run; ``None`` takes ``default_name`` and the time, with a number where that is taken.
+
+    Raises:
+        ValueError: the name is taken.
+        OSError: the folder cannot be written.
+    """
+    require_free(runs, name)
+    chosen = name or f"{default_name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = runs / chosen
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.new")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a process that died and had our number
+    unfinished.mkdir()
+    try:
+        write(unfinished, document)
+        for number in itertools.count(1):
+            place = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+            try:
+                # Fails where there is a folder with anything in it, whoever made it and when.
+                unfinished.rename(place)
+                return _work_on(place)
+            except OSError:
+                if not place.exists():
+                    raise
+                require_free(runs, name)  # says why; a default name counts on
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    raise AssertionError("unreachable: the count has no end")
+
+
+def write(folder: Path, document: Mapping[str, Any]) -> None:
+    """Write ``config.json``, replacing what is there only once everything is on disk."""
+    fresh = folder / (CONFIG + ".new")
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(document, indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(folder / CONFIG)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The document in the ``config.json`` of a run.
+
+    Raises:
+        ValueError: the folder is missing, holds no run, or its file is damaged.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {folder}")
+    path = folder / CONFIG
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{folder} is not a run: it has no {CONFIG}") from None
+    except (ValueError, RecursionError) as error:  # of JSON or UTF-8
+        raise ValueError(f"{path} is damaged or of another version: {error}") from None
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} is damaged or of another version: it holds no object")
+    _work_on(folder)
+    return document
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in ``folder`` while entered; the system lets go of it when this one dies.
+
+    Raises:
+        ValueError: another process trains there.
+    """
+    with (folder / _LOCK).open("a+") as file:
+        if not _try_lock(file):
+            file.seek(0)
+            holder = file.read(20).strip()
+            who = f" (process {holder})" if holder.isdigit() else ""
+            raise ValueError(f"another process trains in {folder}{who}: wait for it to end, or stop it")
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def _try_lock(file: IO[str]) -> bool:
+    """Lock a file for as long as it is open in this process; not in its children, who may outlive it."""
+    try:
+        if sys.platform == "win32":
+            file.seek(1_000)  # beyond what others read
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError as error:
+        log.warning(f"this file system cannot lock ({error}): see to it that no second process trains here")
+    return True
