@@ -39,7 +39,7 @@ def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protoc
     low, high = bootstrap_interval(sample, iqm)
     report: dict[str, Any] = {
         "env": run.config.env,
-        "agent": run.agent,
+        "agent": run.agent_name,
         "checkpoint": checkpoint,
         "episodes": episodes,
         "protocol": protocol_name(run),

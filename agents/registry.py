@@ -44,6 +44,7 @@ class AgentFile:
     def config_class(self) -> type[Any]:
         """The class of the options, without what else the file imports and does."""
         module = ModuleType(f"{self.path.stem}__options")
+        module.__file__ = str(self.path)  # where help texts are read
         sys.modules[module.__name__] = module  # where type hints are looked up
         for node in self._tree.body:
             if not _is_light(node):
