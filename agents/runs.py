@@ -8,9 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,14 @@ class Run:
         return usable_device(self.config.device)
 
 
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):  # W&B can be done without
+            found[package] = version(package)
+    return found
+
+
 def _git_commit() -> str | None:
     try:
         found = subprocess.run(
@@ -109,7 +117,7 @@ def make_folder(run: Run, spaces: "Spaces | None" = None) -> Run:
         "protocol": dataclasses.asdict(PROTOCOLS[config.protocol]) if is_atari(config.env) else None,
         "command": sys.argv,
         "commit": _git_commit(),
-        "versions": {"python": platform.python_version()} | {package: version(package) for package in _PACKAGES},
+        "versions": _versions(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     default_name = f"{run.agent}-{config.env.replace('/', '-').replace(':', '-')}"

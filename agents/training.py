@@ -15,6 +15,7 @@ from envs.watched import RenderError
 from rlsuite.experience import ExperienceError
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
+from rlsuite.tracking.notices import without
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.record import Clock
 from rlsuite.training.checkpoint import load, to_device
@@ -147,12 +148,13 @@ def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
     series = read_metrics(run.folder / "metrics.jsonl").get("evaluation/score")
     if series is not None:
         curve = Curve(run.folder.name, series.env_steps, series.values)
-        learning_curve(
-            run.folder / "learning_curve.png",
-            [curve],
-            y_label="evaluation return",
-            title=f"{run.agent} on {run.config.env}",
-        )
+        with without("learning curve"):
+            learning_curve(
+                run.folder / "learning_curve.png",
+                [curve],
+                y_label="evaluation return",
+                title=f"{run.agent} on {run.config.env}",
+            )
     shown = ("mean", "iqm", "ci95", "per_seed_mean", "episodes", "protocol", "checkpoint", "human_normalised")
     sitting.tracker.summary({name: report[name] for name in shown if name in report})
     if run.config.video:
