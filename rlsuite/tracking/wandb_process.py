@@ -2,6 +2,7 @@
 
 import atexit
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
@@ -75,14 +76,13 @@ def kill(process: subprocess.Popen[bytes] | None = None) -> None:
 
 def _process() -> "subprocess.Popen[bytes] | None":
     """W&B's process, where there is one of ours. Nothing public gives it: W&B cannot be left without waiting."""
-    from wandb.sdk import wandb_setup
-
-    connection = getattr(wandb_setup._singleton, "_connection", None)
+    singleton = getattr(sys.modules.get("wandb.sdk.wandb_setup"), "_singleton", None)
+    connection = getattr(singleton, "_connection", None)
     return getattr(getattr(connection, "_proc", None), "_process", None)
 
 
 def _teardown() -> None:
-    import wandb
-
     with suppress(BaseException):  # it exits with its process's status, whatever that is
+        import wandb
+
         wandb.teardown()

@@ -162,11 +162,13 @@ def test_without_the_package_a_line_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
+    monkeypatch.delitem(sys.modules, "wandb.sdk.wandb_setup", raising=False)
     writer = WandbWriter(tmp_path, "dqn", {})
     report(writer)
     writer.close("finished")
     [line] = capsys.readouterr().err.splitlines()
     assert "there is no package 'wandb' here" in line
+    wandb_process.leave()  # as when Python exits
     WandbWriter(tmp_path, "dqn", {}, mode="disabled").close("finished")
     assert capsys.readouterr().err == ""
 
