@@ -10,12 +10,13 @@ import torch
 from gymnasium.spaces import Discrete
 
 from agents.configs import AgentConfig, ReinforceConfig, ReplayConfig, RunConfig
-from agents.runs import Run, build_agent, environments, is_atari, resolved
+from agents.runs import Run, build_agent, environments, evaluation_envs, evaluation_limit, is_atari, resolved
 from rlsuite.experience import Environments
 from rlsuite.networks.encoder import is_pixels
 from rlsuite.replay.frames import FrameReplay
 from rlsuite.replay.rollout import Rollout
 from rlsuite.replay.uniform import UniformReplay
+from rlsuite.tracking.notices import say
 from rlsuite.tracking.record import Clock, Writer
 from rlsuite.training.collector import Collector, Replay
 from rlsuite.training.evaluation import evaluate
@@ -80,9 +81,13 @@ def build_worker(run: Run) -> Worker[Any]:
 
     def evaluation() -> dict[str, np.ndarray]:
         episodes = config.evaluation_episodes
-        own = environments(run, "evaluate", min(episodes, _EVALUATION_ENVS))
+        num_envs = evaluation_envs(run, episodes, _EVALUATION_ENVS)
+        own = environments(run, "evaluate", num_envs)
         try:
-            return evaluate(agent, own, episodes, device).metrics()
+            found = evaluate(agent, own, episodes, device, evaluation_limit(run, episodes, num_envs))
+            if found.unfinished:
+                say(f"the evaluation was cut, {found.unfinished} episodes are open: see --evaluation-max-env-steps")
+            return found.metrics()
         finally:
             own.close()
 

@@ -20,6 +20,7 @@ from gymnasium.vector import AutoresetMode
 
 from agents.configs import AgentConfig, DQNConfig, ReplayConfig, RunConfig
 from agents.registry import agent_class, config_class
+from envs.lookup import find_spec
 from envs.make import make_environments
 from envs.protocols import PROTOCOLS
 from envs.seeding import Purpose
@@ -38,6 +39,7 @@ _LONG_UPDATES = 40_000
 _LONG_ENV_STEPS = 500_000
 # DQN's 120-84 networks, four or five at a time, make a quarter more env steps a second than sixteen.
 _SEEDS_A_TILE = 5
+_MANY_ENV_STEPS = 100_000  # of an evaluation whose episodes nobody limits
 _PACKAGES = ("gymnasium", "torch", "numpy", "ale-py", "wandb")
 
 
@@ -197,6 +199,31 @@ def environments(run: Run, purpose: Purpose, num_envs: int, seeds: Sequence[int]
         env_kwargs=config.env_kwargs,
         purpose=purpose,
     )
+
+
+def evaluation_envs(run: Run, episodes: int, at_most: int) -> int:
+    """Environments of each seed for an evaluation.
+
+    By default ``at_most`` of those that are vectors by themselves; of others, which may be simulators of which there
+    are few, or costly ones, as many as train.
+    """
+    config = run.config
+    is_vector = find_spec(config.env).namespace in ("ALE", "rlsuite")
+    return min(episodes, config.evaluation_envs or (at_most if is_vector else config.num_envs))
+
+
+def evaluation_limit(run: Run, episodes: int, num_envs: int) -> int:
+    """Env steps of each seed after which an evaluation is cut; see ``RunConfig``."""
+    config = run.config
+    if config.evaluation_max_env_steps is not None:
+        return config.evaluation_max_env_steps
+    frames_a_step = 4
+    longest = (
+        PROTOCOLS[config.protocol].frame_cap // frames_a_step
+        if is_atari(config.env)
+        else find_spec(config.env).max_episode_steps or 0
+    )
+    return max(_MANY_ENV_STEPS, config.total_env_steps, (episodes + num_envs) * longest)
 
 
 def build_agent(run: Run, observation_space: Any, action_space: Any) -> Any:

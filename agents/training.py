@@ -73,6 +73,8 @@ def resume_run(
         if state is not None and total_env_steps is not None and total_env_steps < state["clock"]["env_steps"]:
             now = state["clock"]["env_steps"]
             raise ValueError(f"--total-env-steps {total_env_steps:,} is behind {run.folder}, which is at {now:,}")
+        if workers is not None and workers > (run.config.tiles or 1):
+            raise ValueError(f"--workers {workers} is more than the {run.config.tiles or 1} tiles of {folder}")
         spaces_of(run).require_those_of(run)
         crew = build_crew(run)
         at_work.callback(crew.close)
@@ -142,9 +144,12 @@ def _train(run: Run, crew: Crew, at_work: ExitStack, state: dict[str, Any] | Non
 
 def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
     """What a finished run leaves behind besides its metrics and checkpoints."""
-    episodes = _FINAL_EPISODES_ATARI if is_atari(run.config.env) else _FINAL_EPISODES
+    episodes = run.config.final_episodes
+    if episodes is None:
+        episodes = _FINAL_EPISODES_ATARI if is_atari(run.config.env) else _FINAL_EPISODES
     # Who asks for a return wants the agents that reached it, each of them at its own time.
-    report = evaluate_run(run, episodes, "last" if run.config.target_return is None else "best")
+    checkpoint = "last" if run.config.target_return is None else "best"
+    report = evaluate_run(run, episodes, checkpoint) if episodes else {}
     series = read_metrics(run.folder / "metrics.jsonl").get("evaluation/score")
     if series is not None:
         curve = Curve(run.folder.name, series.env_steps, series.values)
@@ -155,7 +160,8 @@ def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
                 y_label="evaluation return",
                 title=f"{run.agent} on {run.config.env}",
             )
-    shown = ("mean", "iqm", "ci95", "per_seed_mean", "episodes", "protocol", "checkpoint", "human_normalised")
+    shown = ("mean", "iqm", "ci95", "per_seed_mean", "episodes", "unfinished_episodes", "cut_at_env_steps", "protocol")
+    shown += ("checkpoint", "human_normalised")
     sitting.tracker.summary({name: report[name] for name in shown if name in report})
     if run.config.video:
         try:
