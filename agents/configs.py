@@ -201,3 +201,32 @@ class EpsilonGreedyConfig(RunConfig):
     """Env steps over which epsilon falls linearly."""
     evaluation_epsilon: Fraction | None = None
     """Probability of a random action in evaluations; by default 0, or what the Atari protocol says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutConfig(AgentConfig):
+    """What agents that learn from their newest steps, once, have in common."""
+
+    num_envs: Count = 8
+    """Environments of each seed."""
+    rollout_env_steps: Count = 2_048
+    """Env steps, over all environments of a seed, between two updates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceConfig(ReplayConfig):
+    """What agents that replay sequences have in common."""
+
+    batch_size: Count = 32
+    """Sequences an update."""
+    burn_in_env_steps: Natural = 8
+    """Steps of a sequence that only bring the memory up to date."""
+    sequence_env_steps: Count = 24
+    """Steps of a sequence that are learned from, after the burn-in."""
+    sequence_period_env_steps: Count = 12
+    """Steps between the beginnings of two sequences of an environment."""
+
+    @property
+    def sequence_rows(self) -> int:
+        """Steps of a stored sequence: the last ones give the others their n-step returns."""
+        return self.burn_in_env_steps + self.sequence_env_steps + self.n_step

@@ -21,6 +21,7 @@ from rlsuite.experience import Batch
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
+from rlsuite.training.exploration import epsilon_greedy
 from rlsuite.training.schedules import linear, per_seed
 
 _EXPLORATION_STREAM, _EVALUATION_STREAM = 2, 3
@@ -106,16 +107,13 @@ class DQN:
 
     def act(self, observation: Tensor, state: ActingState, began: Tensor, env_step: Tensor, *, explore: bool) -> Acted:
         """Epsilon-greedy actions ``[S, E]``, chosen for each environment apart."""
-        greedy = self.values(observation).argmax(dim=-1)
         epsilon = (
             self.epsilon(env_step)
             if explore
             else torch.full_like(self.epsilon_end, self.config.evaluation_epsilon or 0.0)
         )
         key = random.key(self.seeds, _EXPLORATION_STREAM if explore else _EVALUATION_STREAM, env_step)
-        draw = random.uniform(key, 2, observation.shape[1])
-        random_action = (draw[:, 1] * self.actions).long()
-        return Acted(torch.where(draw[:, 0] < epsilon.unsqueeze(1), random_action, greedy), state)
+        return Acted(epsilon_greedy(self.values(observation), epsilon, key), state)
 
     def epsilon(self, env_step: Tensor) -> Tensor:
         """Probability of a random action ``[S]``."""

@@ -2,19 +2,23 @@
 
 import dataclasses
 import json
+import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from agents.runs import Run, environments, is_atari, load_agent
+from agents.runs import Run, environments, evaluation_envs, evaluation_limit, is_atari, load_agent
 from envs.atari_scores import human_normalised
 from envs.protocols import PROTOCOLS
+from rlsuite.tracking.notices import say
 from rlsuite.tracking.statistics import bootstrap_interval, iqm
-from rlsuite.training.evaluation import evaluate
+from rlsuite.training.evaluation import Progress, evaluate
 
 _TEST_ENVS = 25  # per seed, at most
+_LINE_SECONDS = 10.0
 
 
 def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protocol: Any = None) -> dict[str, Any]:
@@ -29,13 +33,15 @@ def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protoc
     if protocol is not None:
         run = dataclasses.replace(run, config=dataclasses.replace(run.config, protocol=protocol))
     agent = load_agent(run, checkpoint)
-    test = environments(run, "test", min(episodes, _TEST_ENVS))
+    num_envs = evaluation_envs(run, episodes, _TEST_ENVS)
+    limit = evaluation_limit(run, episodes, num_envs)
+    test = environments(run, "test", num_envs)
     try:
-        result = evaluate(agent, test, episodes, run.device)
+        result = evaluate(agent, test, episodes, run.device, limit, _Lines(episodes))
     finally:
         test.close()
-    per_seed = result.returns.mean(axis=1)
-    sample = per_seed if len(per_seed) > 1 else result.returns[0]
+    per_seed = np.nanmean(result.returns, axis=1)
+    sample = per_seed if len(per_seed) > 1 else result.returns[0][~np.isnan(result.returns[0])]
     low, high = bootstrap_interval(sample, iqm)
     report: dict[str, Any] = {
         "env": run.config.env,
@@ -48,15 +54,36 @@ def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protoc
         "ci95": [float(low), float(high)],
         "ci95_over": "seeds" if len(per_seed) > 1 else "episodes",
         "per_seed_mean": per_seed.tolist(),
-        "per_seed_std": result.returns.std(axis=1).tolist(),
+        "per_seed_std": np.nanstd(result.returns, axis=1).tolist(),
         "seeds": list(run.seeds),
-        "mean_length_env_steps": float(result.lengths_env_steps.mean()),
+        "mean_length_env_steps": float(np.nanmean(result.lengths_env_steps)),
     }
     if is_atari(run.config.env):
         report["human_normalised"] = human_normalised(run.config.env, report["mean"])
         report["protocol_options"] = dataclasses.asdict(PROTOCOLS[run.config.protocol])
+    if result.unfinished:
+        report["cut_at_env_steps"] = limit
+        report["unfinished_episodes"] = result.unfinished
+        say(
+            f"the evaluation was cut at {limit:,} env steps (--evaluation-max-env-steps): "
+            f"{result.unfinished} of {episodes * len(per_seed)} episodes were open or had not begun"
+        )
     (run.folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
     return report
+
+
+class _Lines:
+    """Says now and then how far a long evaluation is."""
+
+    def __init__(self, episodes: int) -> None:
+        self._episodes = episodes
+        self._next = time.monotonic() + _LINE_SECONDS
+
+    def __call__(self, progress: Progress) -> None:
+        if time.monotonic() > self._next:
+            self._next = time.monotonic() + _LINE_SECONDS
+            episodes = f"{progress.episodes:.0f} of {self._episodes} episodes"
+            say(f"final evaluation: {episodes}, {progress.env_steps:,} env steps")
 
 
 def protocol_name(run: Run) -> str:

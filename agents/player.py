@@ -69,7 +69,9 @@ class Player:
         env_id = run.config.env
         protocol = PROTOCOLS[run.config.protocol] if is_atari(env_id) else None
         self.agent = load_agent(run, checkpoint)
-        self.environments = make_watched(env_id, self.seed, protocol=protocol, device=run.device)
+        self.environments = make_watched(
+            env_id, self.seed, protocol=protocol, device=run.device, env_kwargs=run.config.env_kwargs
+        )
         self.names = action_names(self.environments, env_id)
         real_time = self.environments.vector_env.metadata.get("render_fps") or _DEFAULT_FRAMES_PER_SECOND
         self.frames_per_second = frames_per_second or float(real_time)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
-from agents.configs import AgentConfig, RatePerSeed
+from agents.configs import RatePerSeed, RolloutConfig
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
 from rlsuite.configuration import Count, Fraction, NotNegative, Positive, Widths
@@ -26,11 +26,9 @@ _POLICY_STREAM, _SHUFFLE_STREAM = 21, 22
 
 
 @dataclass(frozen=True, kw_only=True)
-class PPOConfig(AgentConfig):
+class PPOConfig(RolloutConfig):
     """Proximal policy optimisation (Schulman et al., 2017)."""
 
-    num_envs: Count = 8
-    """Environments of each seed."""
     learning_rate: RatePerSeed = (3e-4,)
     """Of Adam, at the start."""
     final_learning_rate_fraction: Fraction = 0.0

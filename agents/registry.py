@@ -136,7 +136,7 @@ def config_class(agent: str) -> type[Any]:
     return find(agent).config_class()
 
 
-def find_spec(agent: str) -> "AgentSpec":
+def agent_spec(agent: str) -> "AgentSpec":
     """The spec of an agent; see ``find``. Imports torch."""
     return find(agent).spec()
 

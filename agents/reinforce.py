@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
-from agents.configs import AgentConfig, RatePerSeed
+from agents.configs import RatePerSeed, RolloutConfig
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
 from rlsuite.configuration import Count, Fraction, NotNegative, Widths
@@ -26,17 +26,13 @@ _POLICY_STREAM = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReinforceConfig(AgentConfig):
+class ReinforceConfig(RolloutConfig):
     """REINFORCE (Williams, 1992) with reward-to-go, and a learned baseline if wanted."""
 
-    num_envs: Count = 8
-    """Environments of each seed."""
     learning_rate: RatePerSeed = (1e-3,)
     """Of the policy's Adam."""
     final_learning_rate_fraction: Fraction = 1.0
     """The learning rate falls linearly to this fraction of itself at the last env step."""
-    rollout_env_steps: Count = 2_048
-    """Env steps, over all environments of a seed, between two updates."""
     baseline: Literal["none", "learned"] = "learned"
     """Subtract a learned state value from the returns; it also values episodes that were cut. With none, the steps of
     episodes that are truncated or unfinished when the rollout ends are kept out of the update."""

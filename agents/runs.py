@@ -8,9 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from gymnasium.spaces import Space
 from gymnasium.vector import AutoresetMode
 
 from agents.configs import AgentConfig, EpsilonGreedyConfig, ReplayConfig, RunConfig
-from agents.registry import find, find_spec
+from agents.registry import agent_spec, find
+from envs.lookup import find_spec
 from envs.make import make_environments
 from envs.protocols import PROTOCOLS
 from envs.seeding import Purpose
@@ -38,6 +39,7 @@ _LONG_UPDATES = 40_000
 _LONG_ENV_STEPS = 500_000
 # DQN's 120-84 networks, four or five at a time, make a quarter more env steps a second than sixteen.
 _SEEDS_A_TILE = 5
+_MANY_ENV_STEPS = 100_000  # of an evaluation whose episodes nobody limits
 _PACKAGES = ("gymnasium", "torch", "numpy", "ale-py", "wandb")
 
 
@@ -71,7 +73,15 @@ class Run:
 
 
 def _run_of(folder: Path, agent: str, options: dict[str, Any]) -> Run:
-    return Run(folder, agent, find_spec(agent).config(**options))
+    return Run(folder, agent, agent_spec(agent).config(**options))
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):  # W&B can be done without
+            found[package] = version(package)
+    return found
 
 
 def _git_commit() -> str | None:
@@ -98,7 +108,7 @@ def plan(agent: str, config: RunConfig) -> Run:
     run_folder.require_free(Path(config.runs), config.name)
     if agent.endswith(".py"):
         agent = str(Path(agent).resolve())
-    config = _with_updates(find_spec(agent).config(**vars(config)))
+    config = _with_updates(agent_spec(agent).config(**vars(config)))
     # Decided once: a checkpoint of two workers is resumed by two.
     config = dataclasses.replace(config, workers=_workers(config))
     config = dataclasses.replace(config, tiles=_tiles(config))
@@ -123,7 +133,7 @@ def make_folder(run: Run, spaces: "Spaces | None" = None) -> Run:
         "protocol": dataclasses.asdict(PROTOCOLS[config.protocol]) if is_atari(config.env) else None,
         "command": sys.argv,
         "commit": _git_commit(),
-        "versions": {"python": platform.python_version()} | {package: version(package) for package in _PACKAGES},
+        "versions": _versions(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     default_name = f"{run.agent_name}-{config.env.replace('/', '-').replace(':', '-')}"
@@ -148,7 +158,7 @@ def open_run(folder: Path) -> Run:
     if not isinstance(agent, str):
         raise ValueError(f"{path} is damaged, or not of an agent's run: it names no agent")
     try:
-        kind = find_spec(agent).config
+        kind = agent_spec(agent).config
     except ValueError as error:
         raise ValueError(f"{path} is damaged or of another version: {error}") from None
     return Run(folder, agent, from_json(kind, document.get("config"), path))
@@ -205,10 +215,35 @@ def environments(run: Run, purpose: Purpose, num_envs: int, seeds: Sequence[int]
     )
 
 
+def evaluation_envs(run: Run, episodes: int, at_most: int) -> int:
+    """Environments of each seed for an evaluation.
+
+    By default ``at_most`` of those that are vectors by themselves; of others, which may be simulators of which there
+    are few, or costly ones, as many as train.
+    """
+    config = run.config
+    is_vector = find_spec(config.env).namespace in ("ALE", "rlsuite")
+    return min(episodes, config.evaluation_envs or (at_most if is_vector else config.num_envs))
+
+
+def evaluation_limit(run: Run, episodes: int, num_envs: int) -> int:
+    """Env steps of each seed after which an evaluation is cut; see ``RunConfig``."""
+    config = run.config
+    if config.evaluation_max_env_steps is not None:
+        return config.evaluation_max_env_steps
+    frames_a_step = 4
+    longest = (
+        PROTOCOLS[config.protocol].frame_cap // frames_a_step
+        if is_atari(config.env)
+        else find_spec(config.env).max_episode_steps or 0
+    )
+    return max(_MANY_ENV_STEPS, config.total_env_steps, (episodes + num_envs) * longest)
+
+
 def build_agent(run: Run, observation_space: Any, action_space: Any) -> Any:
     """The agent of a run for the spaces of its environment, with fresh parameters."""
     config = resolved(run.config)
-    return find_spec(run.agent).agent(config, observation_space, action_space, run.seeds, run.device)
+    return agent_spec(run.agent).agent(config, observation_space, action_space, run.seeds, run.device)
 
 
 def resolved(config: RunConfig) -> RunConfig:

@@ -9,13 +9,14 @@ from typing import Any
 from agents.configs import RunConfig
 from agents.crews import build_crew, build_trainer
 from agents.evaluating import evaluate_run
-from agents.registry import find_spec
+from agents.registry import agent_spec
 from agents.runs import Run, is_atari, make_folder, must_fit, open_run, plan, spaces_of
 from agents.watching import record
 from envs.watched import RenderError
 from rlsuite.experience import ExperienceError
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
+from rlsuite.tracking.notices import without
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.record import Clock
 from rlsuite.training.checkpoint import load, to_device
@@ -72,6 +73,8 @@ def resume_run(
         if state is not None and total_env_steps is not None and total_env_steps < state["clock"]["env_steps"]:
             now = state["clock"]["env_steps"]
             raise ValueError(f"--total-env-steps {total_env_steps:,} is behind {run.folder}, which is at {now:,}")
+        if workers is not None and workers > (run.config.tiles or 1):
+            raise ValueError(f"--workers {workers} is more than the {run.config.tiles or 1} tiles of {folder}")
         spaces_of(run).require_those_of(run)
         crew = build_crew(run)
         at_work.callback(crew.close)
@@ -115,7 +118,7 @@ def _train(run: Run, crew: Crew, at_work: ExitStack, state: dict[str, Any] | Non
         run.folder,
         f"{run.agent_name} on {config.env}",
         config.total_env_steps,
-        {**_HEADLINES, **find_spec(run.agent).headline},
+        {**_HEADLINES, **agent_spec(run.agent).headline},
         run.seeds,
         wandb=config.wandb,
         wandb_project=config.wandb_project,
@@ -141,19 +144,24 @@ def _train(run: Run, crew: Crew, at_work: ExitStack, state: dict[str, Any] | Non
 
 def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
     """What a finished run leaves behind besides its metrics and checkpoints."""
-    episodes = _FINAL_EPISODES_ATARI if is_atari(run.config.env) else _FINAL_EPISODES
+    episodes = run.config.final_episodes
+    if episodes is None:
+        episodes = _FINAL_EPISODES_ATARI if is_atari(run.config.env) else _FINAL_EPISODES
     # Who asks for a return wants the agents that reached it, each of them at its own time.
-    report = evaluate_run(run, episodes, "last" if run.config.target_return is None else "best")
+    checkpoint = "last" if run.config.target_return is None else "best"
+    report = evaluate_run(run, episodes, checkpoint) if episodes else {}
     series = read_metrics(run.folder / "metrics.jsonl").get("evaluation/score")
     if series is not None:
         curve = Curve(run.folder.name, series.env_steps, series.values)
-        learning_curve(
-            run.folder / "learning_curve.png",
-            [curve],
-            y_label="evaluation return",
-            title=f"{run.agent_name} on {run.config.env}",
-        )
-    shown = ("mean", "iqm", "ci95", "per_seed_mean", "episodes", "protocol", "checkpoint", "human_normalised")
+        with without("learning curve"):
+            learning_curve(
+                run.folder / "learning_curve.png",
+                [curve],
+                y_label="evaluation return",
+                title=f"{run.agent_name} on {run.config.env}",
+            )
+    shown = ("mean", "iqm", "ci95", "per_seed_mean", "episodes", "unfinished_episodes", "cut_at_env_steps", "protocol")
+    shown += ("checkpoint", "human_normalised")
     sitting.tracker.summary({name: report[name] for name in shown if name in report})
     if run.config.video:
         try:

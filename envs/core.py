@@ -1,20 +1,27 @@
 """Vector environments on tensors: one Gymnasium vector environment around a few pure functions."""
 
 import functools
+import operator
 import warnings
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Discrete, Space
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
+from envs.info import STATISTICS
 from rlsuite import random
 from rlsuite.compiling import as_bytes, as_flags, handed_out
 from rlsuite.training.execution import compiled
+
+_SEED_LIMIT = 2**63
+_OF_EACH = ("np_random_seed", "render")  # of the vector environment: a value for each environment
 
 State = dict[str, Tensor]
 """What an environment is in, by name: tensors with a leading axis N, one entry for each environment."""
@@ -64,9 +71,10 @@ def select(mask: Tensor, if_true: State, if_false: State) -> State:
 class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
     """N environments of one kind that live on a device; tensors go in and come out.
 
-    ``info`` has the same keys at every step, and masks say where they count: ``episode`` holds return ``r`` and length
-    ``l`` of the episodes so far, final where ``_episode``; under SAME_STEP ``final_obs`` is the true next observation
-    everywhere, the last of an episode where ``_final_obs``; under NEXT_STEP ``valid`` is False at phantom reset steps.
+    ``info`` has the same keys at every step, and masks say where they count: ``rlsuite_episode`` holds return ``r`` and
+    length ``l`` of the episodes so far, final where ``_rlsuite_episode``. Under SAME_STEP ``final_obs`` is the true
+    next observation everywhere, the last of an episode where ``_final_obs``, and ``final_info`` the info of that step
+    where ``_final_info``; under NEXT_STEP ``valid`` is False at phantom reset steps.
 
     What an environment draws depends on its own seed, its episode and its step only: it does the same alone, in any
     company and on any device (up to rounding). Nothing here waits for a CUDA device.
@@ -103,7 +111,10 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         if max_episode_steps is not None and max_episode_steps < 1:
             raise ValueError(f"max_episode_steps must be at least 1, not {max_episode_steps}.")
         if render_mode not in (None, "rgb_array"):
-            raise ValueError(f"render_mode must be None or 'rgb_array', not {render_mode!r}.")
+            raise ValueError(
+                f"render_mode must be None or 'rgb_array', not {render_mode!r}; "
+                "gymnasium.wrappers.vector.HumanRendering shows the pictures in a window."
+            )
         self.dynamics = dynamics
         self.num_envs = num_envs
         self.max_episode_steps = max_episode_steps or dynamics.max_episode_steps
@@ -123,8 +134,29 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         bounds = (0, space.n) if isinstance(space, Discrete) else (space.low.min(), space.high.max())
         self._action_bounds = (float(bounds[0]), float(bounds[1]))  # of every dimension
         self._allocate()
-        self._is_seeded = False
-        self._step = compiled(self._step_alone, "compile" if compile else "eager")
+        self._seeds = torch.full_like(self.key, -1)
+        self._is_seeded = self._has_begun = False
+        self._compile = compile
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Make what steps work with: the state under other names, and their code."""
+        # The same memory, flags as bytes.
+        self._flags = frozenset(name for name, value in self.state.items() if value.dtype == torch.bool)
+        self._ended = self.ended.view(torch.uint8)
+        self._memory = {
+            name: value.view(torch.uint8) if name in self._flags else value for name, value in self.state.items()
+        }
+        self._step = compiled(self._step_alone, "compile" if self._compile else "eager")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles, which must have memory and code of their own."""
+        made_anew = ("_flags", "_ended", "_memory", "_step")
+        return {name: value for name, value in vars(self).items() if name not in made_anew}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._prepare()
 
     @functools.cached_property
     def observation_space(self) -> Space[Any]:  # type: ignore[override]
@@ -147,12 +179,6 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             fresh = self.dynamics.initial(self.key)
             # Own memory for each entry: those of a fresh state may be views of one tensor.
             self.state = {name: value.clone() for name, value in fresh.items()}
-            # What steps read and write: the same memory, flags as bytes.
-            self._flags = frozenset(name for name, value in self.state.items() if value.dtype == torch.bool)
-            self._ended = self.ended.view(torch.uint8)
-            self._memory = {
-                name: value.view(torch.uint8) if name in self._flags else value for name, value in self.state.items()
-            }
             self.dynamics.observe(self.state)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if "memory" not in str(error):
@@ -169,49 +195,87 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         bookkeeping = 8 + 8 + 4 + 4 + 1
         return self.num_envs * (sum(value.nbytes for value in state.values()) + 2 * observation.nbytes + bookkeeping)
 
+    @property
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The seed of each environment, drawn where there is none yet; -1 after a saved state was loaded."""
+        self._draw_seeds()
+        return tuple(self._seeds.tolist())
+
     def reset(
-        self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Tensor, dict[str, Any]]:
         """Start new episodes.
 
         Args:
-            seed: environment i gets ``seed + i``, or its own from a list; None goes on with the seeds there are.
-            options: ``{"reset_mask": bool [N]}`` starts only those episodes.
+            seed: environment i gets ``seed + i``, or its own from a list; None goes on with the seed there is.
+            options: ``{"reset_mask": bool [N]}`` starts only those episodes, once all have been started. A mask that
+                chooses none is refused, unless it is on a CUDA device, where a look at it would make the program wait.
 
         Returns:
             All observations, and an empty info.
+
+        Raises:
+            ValueError: there are no such seeds or options.
         """
         mask = self._reset_mask(options)
-        if seed is not None or not self._is_seeded:
-            seeds = self._seeds(seed)
-            self.key.copy_(torch.where(mask, random.key(seeds), self.key))
-            self.episode.copy_(torch.where(mask, 0, self.episode))
-            self._is_seeded = True
-        else:
-            self.episode.add_(mask)
+        self._draw_seeds()
+        if seed is not None:
+            self._seed(self._seed_each(seed), mask)
+        self.episode.add_(mask)
         fresh = self.dynamics.initial(random.fold(self.key, self.episode))
         self._keep(select(mask, fresh, self.state))
         for counter in (self.episode_length, self.episode_return, self.ended):
             counter.masked_fill_(mask, 0)
+        self._has_begun = True
         return self.observe(), {}
 
-    def _seeds(self, seed: int | Sequence[int] | None) -> Tensor:
-        if seed is None:
-            seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 2)
-        if isinstance(seed, int):
-            super().reset(seed=seed)
-            return torch.arange(seed, seed + self.num_envs, dtype=torch.int64, device=self.device)
-        if len(seed) != self.num_envs:
-            raise ValueError(f"one seed for each of {self.num_envs} environments is needed, not {len(seed)}.")
-        return torch.tensor(list(seed), dtype=torch.int64, device=self.device)
+    def _draw_seeds(self) -> None:
+        """Where there are none yet."""
+        if not self._is_seeded:
+            drawn = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 2)
+            self._seed(self._seed_each(drawn), torch.ones_like(self.ended))
+
+    def _seed(self, seeds: Tensor, mask: Tensor) -> None:
+        """Give each environment of the mask its seed (int64 ``[N]``), unless that is -1."""
+        mask = mask & (seeds >= 0)
+        self._seeds = torch.where(mask, seeds, self._seeds)
+        self.key.copy_(torch.where(mask, random.key(seeds), self.key))
+        self.episode.masked_fill_(mask, -1)  # what begins next is number 0
+        self._is_seeded = True
+
+    def _seed_each(self, seed: int | Sequence[int | None]) -> Tensor:
+        """A seed for each environment, int64 ``[N]``; -1 for None."""
+        if isinstance(seed, Integral):
+            first = int(seed)
+            if not 0 <= first <= _SEED_LIMIT - self.num_envs:
+                raise ValueError(f"seeds must be 0 to {_SEED_LIMIT - self.num_envs}, not {first}.")
+            super().reset(seed=first)
+            return torch.arange(first, first + self.num_envs, dtype=torch.int64, device=self.device)
+        try:
+            each = [None if one is None else operator.index(one) for one in seed]  # type: ignore[union-attr]
+        except TypeError:
+            wanted = "a whole number, or a list with one for each environment"
+            raise ValueError(f"seed must be {wanted}, not {seed!r}.") from None
+        if len(each) != self.num_envs:
+            raise ValueError(f"one seed for each of {self.num_envs} environments is needed, not {len(each)}.")
+        if wrong := [one for one in each if one is not None and not 0 <= one < _SEED_LIMIT]:
+            raise ValueError(f"seeds must be 0 to {_SEED_LIMIT - 1}, not {wrong[0]}.")
+        return torch.tensor([-1 if one is None else one for one in each], dtype=torch.int64, device=self.device)
 
     def _reset_mask(self, options: dict[str, Any] | None) -> Tensor:
-        if not options or "reset_mask" not in options:
+        options = options or {}
+        if unknown := sorted(options.keys() - {"reset_mask"}):
+            raise ValueError(f"unknown reset options {unknown}: there is only 'reset_mask'.")
+        if not options:
             return torch.ones_like(self.ended)
-        mask = torch.as_tensor(options["reset_mask"], device=self.device)
+        mask = options["reset_mask"]
+        if not isinstance(mask, Tensor):
+            mask = torch.from_numpy(np.array(mask))
         if mask.shape != (self.num_envs,) or mask.dtype != torch.bool:
             raise ValueError(f"reset_mask must be bool [{self.num_envs}], not {mask.dtype} {list(mask.shape)}.")
-        return mask
+        if mask.device.type == "cpu" and not mask.any():
+            raise ValueError("reset_mask must choose at least one environment, but is False everywhere.")
+        return mask.to(self.device) if self._has_begun else torch.ones_like(self.ended)
 
     def step(self, actions: Tensor | np.ndarray) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
         """Act in every environment.
@@ -223,15 +287,17 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         Returns:
             Observations ``[N, ...]``, rewards float32 ``[N]``, terminations and truncations bool ``[N]``, and info.
         """
+        if not self._has_begun:
+            raise ResetNeeded("reset the environments before their first step.")
         action = self._checked(torch.as_tensor(actions, device=self.device))
         observation, successor, reward, terminated, truncated = self._step(action)
         ended = terminated | truncated
         info: dict[str, Any] = {
-            "episode": {"r": self.episode_return.clone(), "l": self.episode_length.clone()},
-            "_episode": ended,
+            STATISTICS: {"r": self.episode_return.clone(), "l": self.episode_length.clone()},
+            f"_{STATISTICS}": ended,
         }
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
-            info |= {"final_obs": successor, "_final_obs": ended}
+            info |= {"final_obs": successor, "_final_obs": ended, "final_info": dict(info), "_final_info": ended}
         elif self.autoreset_mode is AutoresetMode.NEXT_STEP:
             info["valid"] = self.episode_length > 0
         return observation, reward, terminated, truncated, info
@@ -318,7 +384,8 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
                 raise ValueError("actions must be finite; some are not.")
             if self.autoreset_mode is AutoresetMode.DISABLED and self.ended.any():
                 raise ValueError("some episodes have ended: reset them first (options={'reset_mask': ended}).")
-        return action.to(torch.int64 if discrete else torch.float32)
+        # No gradient enters what environments keep, and compiled steps take what lies in memory in order.
+        return action.detach().to(torch.int64 if discrete else torch.float32).contiguous()
 
     def observe(self) -> Tensor:
         """The observations ``[N, ...]`` of the current state."""
@@ -342,6 +409,52 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             self.dynamics.render({name: value[index] for name, value in host.items()}) for index in self.render_indices
         )
 
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """For each environment: its entry ``name`` of the state, or else what the dynamics or all together have there.
+
+        Methods are called, once for all.
+
+        Raises:
+            AttributeError: there is nothing of this name.
+        """
+        if name in self.state:
+            return tuple(self.state[name].clone())
+        found = getattr(self._owner(name), name)
+        if callable(found):
+            found = found(*args, **kwargs)
+        return found if name in _OF_EACH else (found,) * self.num_envs
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """``call`` without arguments."""
+        return self.call(name)
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set an entry of the state, of each environment (a list) or of all, or an attribute that all of them share.
+
+        Raises:
+            AttributeError: there is nothing of this name.
+            ValueError: not one value for each environment, or different ones of what is shared.
+        """
+        each = isinstance(values, list | tuple)
+        if each and len(values) != self.num_envs:
+            raise ValueError(f"one value for each of {self.num_envs} environments is needed, not {len(values)}.")
+        if name in self.state:
+            entry = self.state[name]
+            value = torch.stack([torch.as_tensor(value) for value in values]) if each else torch.as_tensor(values)
+            entry.copy_(value.expand_as(entry))
+            return
+        if each and any(value != values[0] for value in values):
+            raise ValueError(f"all environments share {name!r}: it has one value, not {values}.")
+        owner = self._owner(name)
+        getattr(owner, name)
+        setattr(owner, name, values[0] if each else values)
+        self._prepare()  # the old value may be part of compiled code
+
+    def _owner(self, name: str) -> Any:
+        """The dynamics, which are those of one environment, unless all together know better."""
+        own = (*_OF_EACH, "max_episode_steps")
+        return self.dynamics if name not in own and hasattr(self.dynamics, name) else self
+
     def _buffers(self) -> State:
         counters = ("key", "episode", "episode_length", "episode_return", "ended")
         return {name: getattr(self, name) for name in counters} | self.state
@@ -350,7 +463,7 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         """Everything needed to go on exactly here."""
         return {
             "dynamics": type(self.dynamics).__name__,
-            "is_seeded": self._is_seeded,
+            "is_seeded": self._has_begun,
             "buffers": {name: value.clone() for name, value in self._buffers().items()},
         }
 
@@ -365,7 +478,8 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             raise ValueError(f"the saved state has {len(saved['key'])} environments, not {self.num_envs}.")
         for name, buffer in buffers.items():
             buffer.copy_(saved[name])
-        self._is_seeded = state["is_seeded"]
+        self._seeds.fill_(-1)
+        self._is_seeded = self._has_begun = state["is_seeded"]
 
 
 @functools.cache

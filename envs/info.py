@@ -5,3 +5,6 @@ FAILURE = "rlsuite_failure"
 
 STOPS_BOOTSTRAP = "rlsuite_stops_bootstrap"
 """bool [N]: the value of what follows this step does not count, although the episode goes on (a life was lost)."""
+
+STATISTICS = "rlsuite_episode"
+"""Return ``r`` and length ``l`` [N] of the episodes so far; not ``episode``, which Gymnasium's own wrappers write."""

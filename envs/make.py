@@ -16,6 +16,19 @@ from envs.on_device import OnDevice
 from envs.protocols import NATURE, AtariProtocol, find_protocol
 from envs.seeding import Purpose
 
+# Arguments of Gymnasium's makers that are no options of the environment itself.
+_DECIDED_HERE = {
+    "id",
+    "num_envs",
+    "device",
+    "dynamics",
+    "autoreset_mode",
+    "render_mode",
+    "wrappers",
+    "vectorization_mode",
+    "vector_kwargs",
+}
+
 
 def make_environments(
     env_id: str,
@@ -54,6 +67,8 @@ def make_environments(
         raise ValueError(f"render_mode is None or 'rgb_array', not {render_mode!r}.")
     spec = find_spec(env_id)
     options = dict(env_kwargs or {})
+    if decided := _DECIDED_HERE & options.keys():
+        raise ValueError(f"{', '.join(sorted(decided))} cannot be chosen for an environment: rlsuite decides it.")
     if render_mode is not None:
         options["render_mode"] = render_mode
     if autoreset_mode is not None:

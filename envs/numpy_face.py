@@ -33,7 +33,9 @@ class NumpyEnv(gymnasium.Env[np.ndarray, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Start an episode: with a seed the first of it, without one the next."""
+        """Start an episode: with a seed the first of it, without one the next. There are no options."""
+        if options:
+            raise ValueError(f"unknown reset options {sorted(options)}: there are none.")
         super().reset(seed=seed)
         if seed is None and self._np_random is None:
             seed = int(self.np_random.integers(2**31))

@@ -62,6 +62,10 @@ def make_single(dynamics: str, render_mode: str | None = None, **options: Any) -
     return NumpyEnv(_make_dynamics(dynamics, options), render_mode=render_mode)
 
 
+# From this ``gymnasium.make`` knows to put its wrappers for "human" and "rgb_array_list" round the environment.
+make_single.metadata = {"render_modes": ["rgb_array"]}  # type: ignore[attr-defined]
+
+
 def _make_dynamics(dynamics: str, options: dict[str, Any]) -> Any:
     module, _, name = dynamics.partition(":")
     kind = getattr(importlib.import_module(module), name)

@@ -26,7 +26,12 @@ class RenderError(ValueError):
 
 
 def make_watched(
-    env_id: str, seed: int, *, protocol: AtariProtocol | None = None, device: torch.device | str = "cpu"
+    env_id: str,
+    seed: int,
+    *,
+    protocol: AtariProtocol | None = None,
+    device: torch.device | str = "cpu",
+    env_kwargs: dict[str, Any] | None = None,
 ) -> VectorAdapter | OnDevice:
     """One environment whose pictures ``picture`` takes. The last observation of an episode has a step of its own.
 
@@ -49,6 +54,7 @@ def make_watched(
         protocol=protocol,
         device=device,
         autoreset_mode=AutoresetMode.NEXT_STEP,
+        env_kwargs=env_kwargs,
         purpose="watch",
         render_mode="rgb_array",
     )

@@ -14,7 +14,7 @@ Tensors ``[S, E, ...]``; an empty dictionary for agents that remember nothing. I
 act: collector, evaluation and viewer each keep their own.
 """
 
-LearnsFrom = Literal["replay", "rollout"]
+LearnsFrom = Literal["replay", "sequences", "rollout"]
 
 
 class TensorSpec(NamedTuple):
@@ -73,7 +73,8 @@ class AgentSpec:
         name: on the command line.
         config: the dataclass of its options.
         agent: the class, built as ``agent(config, observation_space, action_space, seeds, device)``.
-        learns_from: ``replay`` for transitions that are kept and sampled, ``rollout`` for the newest steps, once.
+        learns_from: ``replay`` for transitions that are kept and sampled, ``sequences`` for windows of steps,
+            ``rollout`` for the newest steps, once. The configuration derives from the options of the same name.
         headline: the metric shown while it trains, and how to call it.
 
     An agent is a ``Learner`` (``update``, ``state_dict``, ``load_state_dict``) and an ``Actor``. It may have:

@@ -3,6 +3,7 @@
 Imported before anything that may be missing, so that this is told in a line too.
 """
 
+import dis
 import os
 import sys
 import tempfile
@@ -84,8 +85,8 @@ def _for_people(error: BaseException) -> str | None:
     """The message for people, where an error is no fault of the program."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
-        package, dot, _ = error.name.partition(".")
-        if package not in _OURS or not dot:
+        package = _package(error.name)
+        if package not in _OURS or package == error.name:
             return f'the package {package!r} is missing: pip install -c constraints.txt -e "{ROOT}"'
     if kinds & {"MemoryError", "OutOfMemoryError"} or "can't allocate memory" in str(error):
         return f"there is not enough memory: {_first_line(error)}"
@@ -96,11 +97,17 @@ def _for_people(error: BaseException) -> str | None:
 
 
 def _raised_by_us(trace: TracebackType | None) -> bool:
+    """Whether an error comes from a ``raise`` in our own code, and not from what that code called."""
     if trace is None:
         return True
     while trace.tb_next is not None:
         trace = trace.tb_next
-    return str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] in _OURS
+    instruction = dis.opname[trace.tb_frame.f_code.co_code[trace.tb_lasti]]
+    return instruction == "RAISE_VARARGS" and _package(trace.tb_frame.f_globals.get("__name__")) in _OURS
+
+
+def _package(module: object) -> str:
+    return str(module).partition(".")[0]
 
 
 def _first_line(error: BaseException) -> str:

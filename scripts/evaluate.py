@@ -6,7 +6,7 @@ python scripts/evaluate.py runs/NAME --episodes 100
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import command
 import tyro
@@ -22,6 +22,10 @@ class Options:
     """last: as training ended; best: each seed's best evaluation during training."""
     protocol: Literal["machado", "nature"] | None = None
     """Atari: rules of play; by default those of the training."""
+    evaluation_envs: int | None = None
+    """Environments of each seed; by default the run's own choice."""
+    evaluation_max_env_steps: int | None = None
+    """Env steps, per seed, after which the evaluation is cut; by default the run's own choice."""
     device: str | None = None
     """By default the run's own."""
 
@@ -33,8 +37,9 @@ def main(options: Options) -> None:
     if options.episodes < 1:
         raise ValueError(f"--episodes must be positive, not {options.episodes}")
     run = open_run(options.run)
-    if options.device is not None:
-        run = dataclasses.replace(run, config=dataclasses.replace(run.config, device=options.device))
+    chosen = {name: getattr(options, name) for name in ("evaluation_envs", "evaluation_max_env_steps", "device")}
+    changes: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    run = dataclasses.replace(run, config=dataclasses.replace(run.config, **changes))
     print_report(
         evaluate_run(run, options.episodes, options.checkpoint, options.protocol), run.folder / "evaluation.json"
     )

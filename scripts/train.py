@@ -1,12 +1,13 @@
 """Train an agent.
 
 python scripts/train.py AGENT --env ID [options]     AGENT --help lists them
-python scripts/train.py --resume runs/NAME           goes on exactly where a run stopped
+python scripts/train.py --resume runs/NAME           goes on exactly where a run stopped; --resume --help
 """
 
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Literal
 
 import command
 import tyro
@@ -53,16 +54,21 @@ def resume(arguments: list[str]) -> int:
     class Resume:
         run: tyro.conf.Positional[Path]
         """Folder of the run."""
-        checkpoint: str = "last"
+        checkpoint: Literal["last", "previous"] = "last"
         """Which checkpoint: last, or previous should that be damaged."""
         total_env_steps: int | None = None
-        """Train further than the run was meant to."""
+        """Where the run is to end from now on; what changes over a run, such as a falling learning rate, goes on as in
+        a run of that length."""
+        device: str | None = None
+        """Where to compute this time; by default where the run did."""
+        workers: int | None = None
+        """CPU processes to use this time; by default as many as the run did."""
 
     options = tyro.cli(Resume, prog="train.py --resume", args=arguments)
 
     from agents.training import resume_run
 
-    return resume_run(options.run, options.checkpoint, options.total_env_steps)
+    return resume_run(options.run, options.checkpoint, options.total_env_steps, options.device, options.workers)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from rlsuite import random
 from rlsuite.deqn.model import Model, PolicyFunction, residuals
 from rlsuite.deqn.simulation import simulate
 from rlsuite.tracking.jsonl import Series, read_metrics
+from rlsuite.tracking.plots import quiet_matplotlib, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,6 +47,7 @@ def draw_all(folder: Path, model: Model, policy: PolicyFunction, seed: int, titl
 
 
 def _figure(panels: int) -> tuple["Figure", Sequence["Axes"]]:
+    quiet_matplotlib()
     from matplotlib.figure import Figure  # takes half a second to import
 
     # A figure of its own, not pyplot's: nothing global changes, and no window system is touched.
@@ -57,7 +59,7 @@ def _save(figure: "Figure", path: Path, title: str) -> None:
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title, fontsize="medium", x=0.01, ha="left")
-    figure.savefig(path)
+    write_figure(figure, path)
 
 
 def _training(metrics: Mapping[str, Series]) -> "Figure":

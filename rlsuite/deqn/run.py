@@ -17,6 +17,7 @@ from rlsuite.deqn.path import EconomyPath, PathBatch
 from rlsuite.deqn.plots import draw_all
 from rlsuite.deqn.solver import EquilibriumNet
 from rlsuite.tracking import run_folder
+from rlsuite.tracking.notices import without
 from rlsuite.tracking.record import Clock
 from rlsuite.tracking.wandb_writer import Mode
 from rlsuite.training.checkpoint import CheckpointError, Checkpoints
@@ -173,7 +174,8 @@ def _examine(folder: Path, document: dict[str, Any], economy: Model, learner: Eq
     print_certificate(certificate)
     worst = certificate["seed"]
     title = f"{document['model']} ({document['calibration']}), seed {worst}"
-    draw_all(folder, economy, policies[document["seeds"].index(worst)], worst, title)
+    with without("figures"):
+        draw_all(folder, economy, policies[document["seeds"].index(worst)], worst, title)
     return 0 if certificate["passed"] else 3
 
 

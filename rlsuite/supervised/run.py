@@ -14,6 +14,7 @@ from rlsuite.supervised.config import SupervisedConfig
 from rlsuite.supervised.experiments import EXPERIMENTS, Experiment
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
+from rlsuite.tracking.notices import without
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.record import Clock
 from rlsuite.tracking.wandb_writer import Mode
@@ -155,9 +156,10 @@ def _conclude(folder: Path, work: _Work) -> dict[str, Any]:
     accuracy, chosen = work.evaluate()["evaluation/score"], work.chosen
     series = read_metrics(folder / "metrics.jsonl")["evaluation/score"]
     curve = Curve(work.config.experiment, series.updates, series.values)
-    learning_curve(
-        folder / "learning_curve.png", [curve], y_label="test accuracy", x_label="updates", title=chosen.description
-    )
+    with without("learning curve"):
+        learning_curve(
+            folder / "learning_curve.png", [curve], y_label="test accuracy", x_label="updates", title=chosen.description
+        )
     report = {
         "mean": float(accuracy.mean()),
         "per_seed_mean": accuracy.tolist(),

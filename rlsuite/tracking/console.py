@@ -118,6 +118,9 @@ class Console:
         for label, text in rows:
             self._output.print(Text.assemble((f"  {label:<{column}}  ", "dim"), text), soft_wrap=True)
 
+    def sync(self) -> None:
+        """Nothing here is ever missed."""
+
     @_harmless
     def close(self, status: Status) -> None:
         self._stop()

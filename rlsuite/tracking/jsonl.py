@@ -6,14 +6,17 @@ NaN and no infinities, so they are written as ``null``, ``"Infinity"`` and ``"-I
 
 import json
 import math
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rlsuite.tracking.notices import say
 from rlsuite.tracking.record import Clock, Status, Values
 
 CLOCK_FIELDS = ("env_steps", "updates", "wall_seconds")
@@ -21,6 +24,9 @@ CLOCK_FIELDS = ("env_steps", "updates", "wall_seconds")
 
 class JsonlWriter:
     """Appends to ``metrics.jsonl``. Each line is on its way to the disk before ``log`` returns.
+
+    Lines that the disk does not take wait for the next attempt; ``sync`` is the one that must succeed. There are whole
+    lines only in the file, whatever happens but a sudden death.
 
     Args:
         path: the file; it must not exist yet, unless the run is resumed.
@@ -39,12 +45,22 @@ class JsonlWriter:
             raise ValueError(
                 f"{path} already holds the metrics of a run: resume that run, or give this one another name"
             )
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
+        self._file = path.open("ab", buffering=0)
+        self._whole_bytes = self._file.tell()  # up to the end of the last whole line
+        self._waiting = b""  # lines that the disk did not take
+        self._complained = False
 
     def log(self, clock: Clock, values: Values) -> None:
-        line = asdict(clock) | {name: _to_json(value) for name, value in values.items()}
-        self._file.write(json.dumps(line, allow_nan=False) + "\n")
-        self._file.flush()
+        clock_values = asdict(clock)  # first, for people, and whatever else has these names
+        line = clock_values | {name: _to_json(value) for name, value in values.items()} | clock_values
+        self._waiting += json.dumps(line, allow_nan=False).encode() + b"\n"
+        try:
+            self._write()
+        except OSError as error:
+            if not self._complained:
+                say(f"{self._path} cannot be written now ({error.strerror}): new lines are kept in memory until it can")
+            self._complained = True
 
     def video(self, clock: Clock, name: str, path: Path) -> None:
         """Videos are files of their own."""
@@ -52,8 +68,43 @@ class JsonlWriter:
     def summary(self, values: Mapping[str, Any]) -> None:
         """Results of the whole run are in files of their own."""
 
+    def sync(self) -> None:
+        with self._explained():
+            self._write()
+            os.fsync(self._file.fileno())
+
     def close(self, status: Status) -> None:
-        self._file.close()
+        try:
+            with self._explained():
+                self._write()
+        finally:
+            self._file.close()
+
+    def _write(self) -> None:
+        """Append the lines that wait, all of them or none."""
+        if not self._waiting:
+            return
+        try:
+            self._file.truncate(self._whole_bytes)  # half a line may be there, should this have failed before
+            left = memoryview(self._waiting)
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            with suppress(OSError):
+                self._file.truncate(self._whole_bytes)
+            raise
+        self._whole_bytes += len(self._waiting)
+        self._waiting = b""
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OSError(
+                f"{self._path} cannot be written ({error.strerror}); "
+                "the last checkpoint and the metrics up to it are whole: resume the run once this is mended"
+            ) from error
 
 
 @dataclass(frozen=True)

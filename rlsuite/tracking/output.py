@@ -2,6 +2,7 @@
 
 import errno
 import io
+import logging
 import os
 import sys
 from typing import Any
@@ -30,6 +31,7 @@ def tolerate_closed_output() -> None:
     and Python's own flush when it exits. Characters that the terminal's encoding does not have are escaped. Streams
     that somebody else has replaced (a notebook, a test) are left alone. Calling it again changes nothing.
     """
+    logging.raiseExceptions = False  # a log file that cannot be written is not worth a trace for every line either
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(descriptor)

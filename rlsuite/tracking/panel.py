@@ -15,6 +15,7 @@ from rlsuite.tracking.text import duration_text, number_text, range_text, rate_t
 
 _WIDEST = 100
 _NARROW = 72  # below this, only what matters most is shown
+_STACKED = 56  # below this, nothing stands beside anything else
 _SPARKS = "▁▂▃▄▅▆▇█"
 # From Okabe and Ito's palette, which people with colour-blindness can tell apart.
 _SECTION_COLORS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442")
@@ -24,11 +25,14 @@ def progress_panel(progress: Progress, title: str, footer: str, width: int) -> P
     """The panel, ``width`` columns or less; its height does not depend on what is known yet."""
     width = min(width, _WIDEST)
     inside = width - 4
-    columns = Table.grid(expand=True, padding=(0, 2))
-    columns.add_column(ratio=1)
-    columns.add_column(justify="right")
-    columns.add_row(_headlines(progress, inside), _pace(progress))
-    rows: list[RenderableType] = [_bar(progress), Text(), columns, Text(), *_time_split(progress, inside)]
+    bar, place = _bar(progress)
+    rows: list[RenderableType] = [
+        _beside(inside, bar, place),
+        Text(),
+        _beside(inside, _headlines(progress, inside), _pace(progress)),
+        Text(),
+        *_time_split(progress, inside),
+    ]
     return Panel(
         Group(*rows),
         title=Text(title, style="bold"),
@@ -42,15 +46,25 @@ def progress_panel(progress: Progress, title: str, footer: str, width: int) -> P
     )
 
 
-def _bar(progress: Progress) -> RenderableType:
-    row = Table.grid(expand=True, padding=(0, 2))
-    row.add_column(ratio=1)
-    row.add_column(justify="right")
-    row.add_row(
-        ProgressBar(total=1.0, completed=progress.fraction, style="bright_black", complete_style="#56b4e9"),
-        Text.assemble((f"{100 * progress.fraction:3.0f} %", "bold"), f"  {progress.place}"),
+def _beside(width: int, left: RenderableType, right: RenderableType) -> RenderableType:
+    """Two things side by side where there is room, else one below the other."""
+    table = Table.grid(expand=True, padding=(0, 2))
+    table.add_column(ratio=1)
+    if width < _STACKED:
+        table.add_row(left)
+        table.add_row(right)
+    else:
+        table.add_column(justify="right")
+        table.add_row(left, right)
+    return table
+
+
+def _bar(progress: Progress) -> tuple[RenderableType, RenderableType]:
+    bar = ProgressBar(total=1.0, completed=progress.fraction, style="bright_black", complete_style="#56b4e9")
+    place = Text.assemble(
+        (f"{100 * progress.fraction:3.0f} %", "bold"), f"  {progress.place}", no_wrap=True, overflow="ellipsis"
     )
-    return row
+    return bar, place
 
 
 def _headlines(progress: Progress, width: int) -> RenderableType:

@@ -1,5 +1,8 @@
 """Learning curves as figures."""
 
+import io
+import logging
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +14,13 @@ from rlsuite.tracking.statistics import aggregate_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's palette: people with any kind of colour-blindness can tell these apart.
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _DASHES = ("-", "--", ":", "-.")  # change when the colours have been used up
 _FEW_SEEDS = 5
+_LONGEST_NAME = 60
 _LEGEND_INSIDE = 6  # curves; longer legends go below
 
 
@@ -53,6 +58,7 @@ def learning_curve(
         raise ValueError(f"a figure's file name ends in .png or .pdf, not in {path.suffix!r}: {path}")
     if not any(np.isfinite(curve.values).any() for curve in curves):
         raise ValueError("there is nothing to draw: no curve has a finite value")
+    quiet_matplotlib()
     from matplotlib.figure import Figure  # takes half a second to import
     from matplotlib.ticker import EngFormatter
 
@@ -64,7 +70,7 @@ def learning_curve(
         _draw(axes, curve, color=_COLORS[index % len(_COLORS)], dashes=dashes)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
-    axes.set_title(title, fontsize="medium", loc="left")
+    axes.set_title(_short(title), fontsize="medium", loc="left")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlim(left=0)
     axes.grid(color="0.9", linewidth=0.8)
@@ -78,13 +84,44 @@ def learning_curve(
         legend.set_title("IQM over seeds, 95 % band")
         legend.get_title().set_fontsize("small")
         legend.set_alignment("left")
+    for text in (axes.title, *legend.get_texts()):
+        text.set_parse_math(False)  # a dollar sign in a run's name is one
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    write_figure(figure, path)
+
+
+def quiet_matplotlib() -> None:
+    """Keep its warnings of caches, fonts and missing characters to itself; to be called before it is imported."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+
+
+def write_figure(figure: "Figure", path: Path) -> None:
+    """Draw a figure and write it to a file, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    picture = io.BytesIO()
+    figure.savefig(picture, format=path.suffix[1:].lower())
+    unfinished = path.with_name(f".{path.name}")
+    try:
+        unfinished.write_bytes(picture.getvalue())
+        unfinished.replace(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for the curves."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
 
 
 def _draw(axes: "Axes", curve: Curve, color: str, dashes: str) -> None:
     num_seeds = len(curve.values)
     label = f"{curve.label} ({num_seeds} seeds)" if num_seeds > 1 else curve.label
+    label = _short(f" {label}" if label.startswith("_") else label)  # an underscore would keep it out of the legend
     middle, low, high = aggregate_curve(curve.values)
     marker = "o" if len(curve.steps) == 1 else ""  # a line through one point cannot be seen
     axes.plot(curve.steps, middle, color=color, linestyle=dashes, marker=marker, linewidth=1.8, label=label)

@@ -38,6 +38,14 @@ class Writer(Protocol):
         """Take in the results of the whole run: JSON values, paths, arrays [S] of one value a seed."""
         ...
 
+    def sync(self) -> None:
+        """See to it that what must not be missed is on the disk: a checkpoint is about to rely on it.
+
+        Raises:
+            OSError: it cannot be.
+        """
+        ...
+
     def close(self, status: Status) -> None:
         """Let go of files and connections. Nothing is reported afterwards."""
         ...

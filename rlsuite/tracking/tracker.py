@@ -26,6 +26,10 @@ class Tracker:
         for writer in self._writers:
             writer.summary(values)
 
+    def sync(self) -> None:
+        for writer in self._writers:
+            writer.sync()
+
     def close(self, status: Status) -> None:
         """Close every writer, the first one first, even where one of them raises."""
         with ExitStack() as closing:

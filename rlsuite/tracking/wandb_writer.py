@@ -4,24 +4,32 @@ import json
 import netrc
 import os
 import secrets
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from textwrap import shorten
-from typing import TYPE_CHECKING, Any, Literal
+from threading import Timer
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import numpy as np
 
+from rlsuite.tracking import wandb_process
+from rlsuite.tracking.notices import reason, say
 from rlsuite.tracking.record import Axis, Clock, Status, Values
 from rlsuite.tracking.statistics import iqm
 
 if TYPE_CHECKING:
     import wandb
 
+T = TypeVar("T")
 Mode = Literal["auto", "online", "offline", "disabled"]
+
+# How long W&B is waited for.
+_START_SECONDS = 60.0
+_INIT_SECONDS, _FINISH_SECONDS = 6.0, 30.0  # of its server
+_ANSWER_SECONDS = 10.0
+_PATIENCE_SECONDS = 3.0  # before it is said what is waited for
 
 _EXIT_CODES = {"finished": 0, "interrupted": 130, "failed": 1}  # W&B shows all but 0 as failed
 
@@ -32,7 +40,8 @@ class WandbWriter:
     ``auto`` means online where W&B has a key (``WANDB_API_KEY``, netrc or its settings file), offline where not, and
     what ``WANDB_MODE`` or ``wandb offline`` say before either. It never asks for a key. Where the server does not
     answer, the run is kept offline, to be uploaded with ``wandb sync``; whatever goes wrong later is reported in one
-    line, and training goes on.
+    line, and training goes on. Where W&B's own process does not answer, W&B is left out from there on. Without the
+    package ``wandb`` there is a line that says so.
 
     The seeds of a run share one W&B run, which shows the IQM over seeds of every metric as ``NAME``, with
     ``NAME/seed_min`` and ``NAME/seed_max``. With a ``group``, every seed has a W&B run of its own in that group.
@@ -72,57 +81,114 @@ class WandbWriter:
         self._complained = False
         self._runs: list[wandb.Run] = []
         if mode != "disabled":
-            with self._tolerate("could not start"):
-                self._runs = self._start(mode)
+            limit = _START_SECONDS + len(self._names) * _seconds("WANDB_INIT_TIMEOUT", _INIT_SECONDS)
+            self._runs = self._ask("could not start", lambda: self._start(mode), limit) or []
 
     def log(self, clock: Clock, values: Values) -> None:
-        for index, run in enumerate(self._runs):
-            row: dict[str, float] = {}
-            for name, value in values.items():
-                row |= over_seeds(name, value if self._group is None else _of_seed(value, index))
-            with self._tolerate("did not take a row of metrics"):
+        def pass_on() -> None:
+            for index, run in enumerate(self._runs):
+                row: dict[str, float] = {}
+                for name, value in values.items():
+                    row |= over_seeds(_accepted(name), value if self._group is None else _of_seed(value, index))
                 run.log(row | vars(clock), step=getattr(clock, self._axis))
+
+        if self._runs:
+            self._ask("did not take a row of metrics", pass_on)
 
     def video(self, clock: Clock, name: str, path: Path) -> None:
         """Upload a video file; with a group, to the run of the first seed."""
-        for run in self._runs[:1]:
-            with self._tolerate(f"did not take the video {path}"):
-                import wandb
 
-                video = wandb.Video(str(path), format=path.suffix[1:])  # type: ignore[arg-type]
-                run.log({name: video} | vars(clock), step=getattr(clock, self._axis))
+        def pass_on() -> None:
+            import wandb
 
-    def summary(self, values: Mapping[str, Any]) -> None:
-        for index, run in enumerate(self._runs):
-            with self._tolerate("did not take the summary"):
-                run.summary.update({name: self._result(value, index) for name, value in values.items()})
-
-    def close(self, status: Status) -> None:
-        """Wait a while for what is still to be uploaded; the rest stays on disk."""
-
-        def finish(run: "wandb.Run") -> None:
-            with self._tolerate("did not get everything in time", f"To upload the rest: {self._sync_command('run-*')}"):
-                run.finish(exit_code=_EXIT_CODES[status])
+            video = wandb.Video(str(path), format=path.suffix[1:])  # type: ignore[arg-type]
+            self._runs[0].log({_accepted(name): video} | vars(clock), step=getattr(clock, self._axis))
 
         if self._runs:
-            with ThreadPoolExecutor(len(self._runs)) as pool:
-                list(pool.map(finish, self._runs))
-            self._runs = []
-        if self._complained:
-            # W&B's own process may be gone, and would be missed noisily when Python exits.
-            with suppress(Exception):
-                import wandb
+            self._ask(f"did not take the video {path}", pass_on)
 
-                wandb.teardown()
+    def summary(self, values: Mapping[str, Any]) -> None:
+        def pass_on() -> None:
+            for index, run in enumerate(self._runs):
+                run.summary.update({_accepted(name): self._result(value, index) for name, value in values.items()})
+
+        if self._runs:
+            self._ask("did not take the summary", pass_on)
+
+    def sync(self) -> None:
+        """Nothing here is ever missed."""
+
+    def close(self, status: Status) -> None:
+        """Wait a while for what is still to be uploaded; the rest stays on disk. Ctrl-C ends the wait."""
+        if not self._runs:
+            return
+
+        def finish() -> None:
+            for ending in [
+                wandb_process.begin(partial(run.finish, exit_code=_EXIT_CODES[status])) for run in self._runs
+            ]:
+                ending.result()
+
+        limit = _seconds("WANDB_FINISH_TIMEOUT", _FINISH_SECONDS) + _ANSWER_SECONDS
+        advice = f"To upload the rest: {_sync_command(self._runs)}"
+        note = Timer(_PATIENCE_SECONDS, say, [f"Waiting for W&B, for {limit:.0f} s at most; Ctrl-C ends the wait."])
+        note.daemon = True
+        note.start()
+        try:
+            self._ask("did not get everything in time", finish, limit, advice)
+        except KeyboardInterrupt:  # all that matters is done
+            say(f"W&B was not waited for. {advice}")
+        finally:
+            note.cancel()
+        if self._complained:
+            wandb_process.leave()  # which may be waiting for its server still
+        self._runs = []
+
+    def _ask(
+        self,
+        complaint: str,
+        call: Callable[[], T],
+        seconds: float | None = None,
+        advice: str = "Its metrics are in metrics.jsonl.",
+    ) -> T | None:
+        """Let W&B do something. It must not cost a run: there is a time limit, and one line for the first failure.
+
+        Raises:
+            KeyboardInterrupt: somebody would not wait. W&B is left out from here on.
+        """
+        try:
+            return wandb_process.within(seconds or _ANSWER_SECONDS, call)
+        except ModuleNotFoundError as error:
+            self._complain(f"W&B is left out: there is no package {error.name!r} here ('pip install wandb').")
+        except Exception as error:
+            self._complain(f"W&B {complaint} ({reason(error)}). The run goes on. {advice}")
+            if isinstance(error, wandb_process.Hangs):
+                self._leave_out()
+        except KeyboardInterrupt:
+            self._leave_out()
+            raise
+        return None
+
+    def _complain(self, line: str) -> None:
+        if not self._complained:
+            say(line)
+        self._complained = True
+
+    def _leave_out(self) -> None:
+        self._runs = []
+        wandb_process.kill()
 
     def _start(self, mode: Mode) -> "list[wandb.Run]":
-        match _resolve(mode):
-            case "disabled":
-                return []
-            case "online":
-                return self._open_online()
-            case "offline":
-                return self._open("offline")
+        try:
+            match _resolve(mode):
+                case "disabled":
+                    return []
+                case "online":
+                    return self._open_online()
+                case "offline":
+                    return self._open("offline")
+        finally:
+            wandb_process.guard_exit()
 
     def _open_online(self) -> "list[wandb.Run]":
         import wandb
@@ -130,13 +196,14 @@ class WandbWriter:
         try:
             runs = self._open("online")
         except Exception as error:
-            advice = f"To upload it later: {self._sync_command('offline-run-*')}"
-            _say(f"W&B cannot be used now, so this run is kept offline ({_reason(error)}). {advice}")
             # The failed attempt occupies the run's id until W&B's own process is gone.
             wandb.teardown()
             _quiet_settings()
-            return self._open("offline")
-        _say(f"W&B: {runs[0].url if self._group is None else f'{runs[0].project_url}/groups/{self._group}'}")
+            runs = self._open("offline")
+            advice = f"To upload it later: {_sync_command(runs)}"
+            say(f"W&B cannot be used now, so this run is kept offline ({reason(error)}). {advice}")
+            return runs
+        say(f"W&B: {runs[0].url if self._group is None else f'{runs[0].project_url}/groups/{self._group}'}")
         return runs
 
     def _open(self, mode: Literal["online", "offline"]) -> "list[wandb.Run]":
@@ -150,8 +217,8 @@ class WandbWriter:
                 console="off",
                 allow_val_change=True,
                 api_key=_api_key(wandb.setup().settings),  # given to it, so that it never asks
-                init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", 6)),
-                finish_timeout=float(os.environ.get("WANDB_FINISH_TIMEOUT", 30)),
+                init_timeout=_seconds("WANDB_INIT_TIMEOUT", _INIT_SECONDS),
+                finish_timeout=_seconds("WANDB_FINISH_TIMEOUT", _FINISH_SECONDS),
                 finish_timeout_raises=True,
                 x_disable_stats=index > 0,  # the machine is the same for all
             )
@@ -191,19 +258,6 @@ class WandbWriter:
             return value.tolist() if self._group is None else _of_seed(value, index)
         return str(value) if isinstance(value, Path) else value
 
-    def _sync_command(self, folders: str) -> str:
-        return f"wandb sync {self._folder / 'wandb' / folders}"
-
-    @contextmanager
-    def _tolerate(self, complaint: str, advice: str = "Its metrics are in metrics.jsonl.") -> Iterator[None]:
-        """Report the first failure in one line and swallow the others: W&B must never cost a run."""
-        try:
-            yield
-        except Exception as error:
-            first, self._complained = not self._complained, True
-            if first:
-                _say(f"W&B {complaint} ({_reason(error)}). The run goes on. {advice}")
-
 
 def over_seeds(name: str, value: float | np.ndarray) -> dict[str, float]:
     """The rows of one metric: a single value as it is, values [S] of many seeds as IQM and range.
@@ -220,7 +274,30 @@ def over_seeds(name: str, value: float | np.ndarray) -> dict[str, float]:
 
 
 def _of_seed(value: float | np.ndarray, index: int) -> float:
-    return float(value if np.ndim(value) == 0 or np.size(value) == 1 else np.asarray(value)[index])
+    values = np.ravel(value)
+    return float(values[index if values.size > 1 else 0])
+
+
+def _accepted(name: str) -> str:
+    """A metric's name as W&B takes it: a backslash ends its process, and what is not UTF-8 the row."""
+    return name.encode(errors="replace").decode().replace("\\", "_")
+
+
+def _sync_command(runs: "Sequence[wandb.Run]") -> str:
+    """What uploads these runs later."""
+    folders = [Path(run.dir).parent for run in runs]
+    if len(folders) == 1:
+        return f"wandb sync {shlex.quote(str(folders[0]))}"
+    kind = folders[0].name.partition("run-")[0]  # "offline-" or nothing
+    return f"wandb sync {shlex.quote(str(folders[0].parent))}/{kind}run-*"
+
+
+def _seconds(variable: str, default: float) -> float:
+    """A time limit from the environment."""
+    try:
+        return float(os.environ[variable])
+    except (KeyError, ValueError):
+        return default
 
 
 def _resolve(mode: Mode) -> Literal["online", "offline", "disabled"]:
@@ -231,7 +308,7 @@ def _resolve(mode: Mode) -> Literal["online", "offline", "disabled"]:
     if asked != "dryrun" and (_api_key(settings) or os.environ.get("WANDB_IDENTITY_TOKEN_FILE")):
         return "online"
     if mode == "online":
-        _say("W&B has no key here, so this run is kept offline. 'wandb login' changes that for the next one.")
+        say("W&B has no key here, so this run is kept offline. 'wandb login' changes that for the next one.")
     return "offline"
 
 
@@ -254,11 +331,3 @@ def _quiet_settings() -> "wandb.Settings":
     import wandb  # takes a second
 
     return wandb.setup(settings=wandb.Settings(silent=True, console="off")).settings
-
-
-def _reason(error: Exception) -> str:
-    return shorten(str(error), width=200, placeholder=" ...") or type(error).__name__
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -1,5 +1,6 @@
 """Evaluation: whole episodes in environments of their own."""
 
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,26 +12,66 @@ from rlsuite.experience import Environments
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Undiscounted returns and lengths of whole episodes, ``[S, episodes]``."""
+    """Undiscounted returns and lengths of whole episodes, ``[S, episodes]``.
+
+    Where the evaluation was cut, open episodes count as they stood, and those that had not begun are NaN.
+    """
 
     returns: np.ndarray
     lengths_env_steps: np.ndarray
+    unfinished: int = 0  # episodes of all seeds that were cut or had not begun
 
     def metrics(self) -> dict[str, np.ndarray]:
         """Per-seed means; the score is the mean return."""
         return {
-            "evaluation/score": self.returns.mean(axis=1),
-            "evaluation/return_std": self.returns.std(axis=1),
-            "evaluation/length_env_steps": self.lengths_env_steps.mean(axis=1),
+            "evaluation/score": np.nanmean(self.returns, axis=1),
+            "evaluation/return_std": np.nanstd(self.returns, axis=1),
+            "evaluation/length_env_steps": np.nanmean(self.lengths_env_steps, axis=1),
         }
 
 
-def evaluate(agent: Actor, environments: Environments, episodes: int, device: torch.device | str = "cpu") -> Evaluation:
-    """Play ``episodes`` episodes of every seed without exploration.
+@dataclass(frozen=True)
+class Progress:
+    """How far an evaluation is: of one seed, on the average."""
+
+    env_steps: int
+    episodes: float
+
+
+def evaluate(
+    agent: Actor,
+    environments: Environments,
+    episodes: int,
+    device: torch.device | str = "cpu",
+    max_env_steps: int | None = None,
+    watch: Callable[[Progress], None] | None = None,
+) -> Evaluation:
+    """Play ``episodes`` episodes of every seed without exploration; arguments as for ``play``.
+
+    ``watch`` is told how far it is after every step; it may raise something to end the evaluation.
+    """
+    playing = play(agent, environments, episodes, device, max_env_steps)
+    while True:
+        try:
+            progress = next(playing)
+        except StopIteration as end:
+            return end.value
+        if watch is not None:
+            watch(progress)
+
+
+def play(
+    agent: Actor,
+    environments: Environments,
+    episodes: int,
+    device: torch.device | str = "cpu",
+    max_env_steps: int | None = None,
+) -> Generator[Progress, None, Evaluation]:
+    """Play ``episodes`` episodes of every seed without exploration, step by step; returns the evaluation.
 
     Each of the E environments of a seed plays its first ``ceil(episodes / E)`` episodes, so that short episodes are
     not counted more often than long ones; where E does not divide ``episodes``, the first ``episodes`` in order of
-    environment are kept.
+    environment are kept. Of each seed at most ``max_env_steps`` are played, for episodes may be endless.
     """
     seeds, num_envs = len(environments.seeds), environments.num_envs
     rounds = -(-episodes // num_envs)
@@ -41,7 +82,8 @@ def evaluate(agent: Actor, environments: Environments, episodes: int, device: to
     state = agent.initial_state(num_envs)
     began = torch.ones(seeds, num_envs, dtype=torch.bool, device=device)
     env_step = torch.zeros((), dtype=torch.int64, device=device)
-    while bool((finished < rounds).any()):
+    played = 0
+    while bool((finished < rounds).any()) and (max_env_steps is None or played < max_env_steps):
         acted = agent.act(observation, state, began, env_step, explore=False)
         state, step = acted.state, environments.step(acted.action)
         returns.scatter_add_(2, finished, step.reward.double().cpu().unsqueeze(-1))
@@ -49,9 +91,17 @@ def evaluate(agent: Actor, environments: Environments, episodes: int, device: to
         finished = (finished + step.ended.cpu().unsqueeze(-1)).clamp(max=rounds)
         observation, began = step.observation, step.began
         env_step += num_envs
+        played += num_envs
+        yield Progress(played, float(finished.sum()) / seeds)
+
     # Episode r of every environment comes before episode r + 1 of any.
-    order = (0, 2, 1)
+    def listed(numbers: torch.Tensor) -> np.ndarray:
+        return numbers[..., :rounds].permute(0, 2, 1).reshape(seeds, -1)[:, :episodes].numpy()
+
+    has_begun = listed(lengths) > 0
+    unfinished = listed((torch.arange(rounds + 1) >= finished).double())
     return Evaluation(
-        returns[..., :rounds].permute(order).reshape(seeds, -1)[:, :episodes].numpy(),
-        lengths[..., :rounds].permute(order).reshape(seeds, -1)[:, :episodes].numpy(),
+        np.where(has_begun, listed(returns), np.nan),
+        np.where(has_begun, listed(lengths), np.nan),
+        int(unfinished.sum()),
     )

@@ -200,6 +200,7 @@ class Trainer:
 
     def _checkpoint(self) -> None:
         if self.checkpoints is not None:
+            self.writer.sync()
             self.checkpoints.save_last(self.state_dict())
 
     def state_dict(self) -> dict[str, Any]:

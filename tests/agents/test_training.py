@@ -1,11 +1,17 @@
-"""What a finished run is judged by."""
+"""Runs from start to end: their folders, what they are resumed with, what they are judged by."""
 
 import json
+import shutil
 
+import gymnasium
+import numpy as np
 import pytest
 
 from agents.dqn import DQNConfig
-from agents.training import train
+from agents.reinforce import ReinforceConfig
+from agents.training import resume_run, train
+from rlsuite.tracking import run_folder
+from rlsuite.tracking.jsonl import read_metrics
 
 QUICK = {"hidden": (8,), "total_env_steps": 64, "learning_starts_env_steps": 16, "evaluate_every_env_steps": 32}
 
@@ -25,3 +31,87 @@ def test_who_asks_for_a_return_is_shown_the_agents_that_reached_it(tmp_path, mon
     )
     assert train("dqn", config) == 0
     assert json.loads((tmp_path / "run" / "evaluation.json").read_text())["checkpoint"] == judged
+
+
+def short(tmp_path, **options):
+    named = {"runs": str(tmp_path), "name": "run", "wandb": "disabled", "video": False, "final_episodes": 0} | QUICK
+    return DQNConfig(**({"env": "rlsuite/CartPole-v1", "evaluation_episodes": 2} | named | options))
+
+
+class Growing(gymnasium.Env):
+    """Sees as many numbers as ``size`` says."""
+
+    size = 2
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self):
+        self.observation_space = gymnasium.spaces.Box(-1.0, 1.0, (Growing.size,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(self.observation_space.shape, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(self.observation_space.shape, np.float32), 1.0, True, False, {}
+
+
+gymnasium.register("toy/Growing-v0", Growing)
+
+
+@pytest.mark.parametrize(
+    ("agent", "config", "complaint"),
+    [
+        ("dqn", {"env": "Pendulum-v1"}, "dqn needs a Discrete action space"),
+        ("dqn", {"env": "CartPol-v1"}, "CartPole-v1"),
+        ("dqn", {"learning_rate": (1e-3, 1e-4), "seeds": 3}, "learning_rate has 2 values for 3 seeds"),
+        ("dqn", {"device": "cuda:77"}, "is not usable here"),
+        ("dqn", {"seeds": 2, "workers": 3}, "--workers 3 is more than --seeds 2"),
+    ],
+)
+def test_what_cannot_be_trained_leaves_nothing_behind(agent, config, complaint, tmp_path):
+    with pytest.raises(ValueError, match=complaint):
+        train(agent, short(tmp_path, **config))
+    reinforce = ReinforceConfig(env="CartPole-v1", rollout_env_steps=4, num_envs=8, runs=str(tmp_path))
+    with pytest.raises(ValueError, match="--rollout-env-steps 4 is less"):
+        train("reinforce", reinforce)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_without_a_checkpoint_starts_over(tmp_path, capsys):
+    assert train("dqn", short(tmp_path)) == 0
+    expected = read_metrics(tmp_path / "run" / "metrics.jsonl")["evaluation/score"]
+    shutil.rmtree(tmp_path / "run" / "checkpoint")
+    assert resume_run(tmp_path / "run") == 0
+    assert "it starts over" in capsys.readouterr().out
+    found = read_metrics(tmp_path / "run" / "metrics.jsonl")["evaluation/score"]
+    assert found.env_steps.tolist() == expected.env_steps.tolist()
+    assert found.values.tolist() == expected.values.tolist()
+
+
+def test_an_extension_is_kept_and_said(tmp_path, capsys):
+    assert train("dqn", short(tmp_path)) == 0
+    folder = tmp_path / "run"
+    assert resume_run(folder, total_env_steps=96) == 0
+    said = capsys.readouterr().out
+    assert "now ends at 96 env steps instead of 64" in said and "as at env step 64 of a run of 96" in said
+    document = run_folder.read(folder)
+    assert document["config"]["total_env_steps"] == 96
+    (extension,) = document["extensions"]
+    assert extension.pop("time")
+    assert extension == {"at_env_steps": 64, "from_env_steps": 64, "to_env_steps": 96}
+    with pytest.raises(ValueError, match="--total-env-steps 50 is behind .*, which is at 96"):
+        resume_run(folder, total_env_steps=50)
+    assert resume_run(folder) == 0
+    assert read_metrics(folder / "metrics.jsonl")["evaluation/score"].env_steps.tolist() == [32, 64, 96]
+    assert len(run_folder.read(folder)["extensions"]) == 1
+
+
+def test_a_run_whose_environment_has_changed_is_refused(tmp_path, monkeypatch):
+    assert train("dqn", short(tmp_path, env="toy/Growing-v0")) == 0
+    before = (tmp_path / "run" / "metrics.jsonl").read_text()
+    monkeypatch.setattr(Growing, "size", 3)
+    with pytest.raises(ValueError, match=r"toy/Growing-v0 has changed since .* began: its observation space was Box"):
+        resume_run(tmp_path / "run")
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == before
+    with pytest.raises(ValueError, match="--workers 2 is more than the 1 tiles"):
+        resume_run(tmp_path / "run", workers=2)

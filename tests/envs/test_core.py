@@ -11,6 +11,7 @@ from torch import Tensor
 
 from envs.cartpole import CartPole
 from envs.core import State, TorchVectorEnv
+from envs.info import STATISTICS
 from envs.pendulum import Pendulum
 from rlsuite import random
 
@@ -94,9 +95,9 @@ def test_statistics_are_those_of_the_episode_that_ended(mode: AutoresetMode) -> 
         counted = info.get("valid", torch.ones(4, dtype=torch.bool))
         total, length = total + reward, length + counted
         ended = terminated | truncated
-        assert torch.equal(info["_episode"], ended)
-        torch.testing.assert_close(info["episode"]["r"], total)
-        assert torch.equal(info["episode"]["l"], length.int())
+        assert torch.equal(info[f"_{STATISTICS}"], ended)
+        torch.testing.assert_close(info[STATISTICS]["r"], total)
+        assert torch.equal(info[STATISTICS]["l"], length.int())
         total, length = total * ~ended, length * ~ended
 
 
@@ -158,7 +159,7 @@ def test_a_restored_environment_goes_on_exactly(mode: AutoresetMode) -> None:
     for left, right in zip(expected, (other.step(action) for _ in range(20)), strict=True):
         for index in range(4):
             assert torch.equal(left[index], right[index])
-        assert torch.equal(left[4]["episode"]["r"], right[4]["episode"]["r"])
+        assert torch.equal(left[4][STATISTICS]["r"], right[4][STATISTICS]["r"])
 
 
 def test_state_keeps_its_addresses() -> None:
@@ -175,9 +176,9 @@ def test_what_a_step_returned_is_not_changed_by_the_next() -> None:
     env = TorchVectorEnv(CartPole(), 2)
     env.reset(seed=0)
     observation, *_, info = env.step(torch.ones(2, dtype=torch.int64))
-    kept = [observation.clone(), info["episode"]["r"].clone(), info["final_obs"].clone()]
+    kept = [observation.clone(), info[STATISTICS]["r"].clone(), info["final_obs"].clone()]
     env.step(torch.ones(2, dtype=torch.int64))
-    for now, then in zip((observation, info["episode"]["r"], info["final_obs"]), kept, strict=True):
+    for now, then in zip((observation, info[STATISTICS]["r"], info["final_obs"]), kept, strict=True):
         assert torch.equal(now, then)
 
 

@@ -93,6 +93,10 @@ def test_ctrl_c_saves_and_the_run_goes_on(tmp_path):
         (["train", "dqn", "--env", "CartPole-v1", "--batch-size", "-1"], "--batch-size must be at least 1"),
         (["train", "dqn", "--env", "CartPole-v1", "--num-envs", "0"], "--num-envs must be at least 1"),
         (["train", "dqn", "--env", "CartPole-v1", "--device", "cuda:7"], "not usable here"),
+        (["train", "dqn", "--env", "CartPole-v1", "--hidden"], "--hidden needs at least one number"),
+        (["train", "dqn", "--env", "CartPole-v1", "--target-return", "nan"], "--target-return must be finite"),
+        (["train", "dqn", "--env", "CartPole-v1", "--env-kwargs", "size"], "is not NAME=VALUE"),
+        (["train", "dqn", "--env", "CartPole-v1", "--env-kwargs", "size=3"], "cannot make CartPole-v1 with"),
         (["train", "dqn", "--env", "CartPole-v1", "--encoder", "nature"], "needs uint8 images"),
         (["train", "dqn", "--env", "Pendulum-v1"], "dqn needs a Discrete action space"),
         (["train", "ddpg", "--env", "CartPole-v1"], "ddpg needs a bounded Box"),
@@ -102,6 +106,9 @@ def test_ctrl_c_saves_and_the_run_goes_on(tmp_path):
         (["watch", "runs/none"], "there is no folder"),
         (["compare", "runs/none"], "there is no folder"),
         (["supervised", "digits-lenett"], "did you mean 'digits-lenet'"),
+        (["supervised", "digits-lenet", "--learning-rate", "nan"], "--learning-rate must be finite"),
+        (["supervised", "digits-lenet", "--resume", "--name", "none"], "there is no folder"),
+        (["equilibrium", "growth", "--damping", "inf"], "--damping must be finite"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -111,6 +118,7 @@ def test_wrong_arguments_are_answered_in_a_line_or_two(arguments, complaint, tmp
     assert done.returncode not in (0, -6, -11)
     assert complaint in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []  # the name is still free
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "watch", "compare", "supervised", "benchmark"])

@@ -91,6 +91,13 @@ def test_panel_fits_any_terminal_and_never_jumps(width: int) -> None:
     assert {len(line) for line in empty + full} == {min(width, 100)}
 
 
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_what_matters_most_is_shown_in_narrow_terminals_too(width: int) -> None:
+    text = "\n".join(draw(busy_progress(), width))
+    for expected in ("20 %", "10.0k of 50.0k env steps", "105.0", "3.00k", "0:10", "0:40"):
+        assert expected in text
+
+
 def test_panel_says_what_people_want_to_know() -> None:
     text = "\n".join(draw(busy_progress(), 100))
     for expected in (

@@ -1,4 +1,7 @@
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +130,54 @@ def test_seeds_that_report_a_single_value_share_it(tmp_path: Path) -> None:
     writer.log(clock(20), {"epsilon": np.array([0.5, 0.25])})
     writer.close("finished")
     np.testing.assert_array_equal(read_metrics(path)["epsilon"].values, [[1.0, 0.5], [1.0, 0.25]])
+
+
+@contextmanager
+def full_disk(path: Path, bytes_left: int) -> Iterator[None]:
+    """No file can grow beyond the size of this one and some bytes more."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + bytes_left, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_lines_that_a_full_disk_does_not_take_are_written_later(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, whole = tmp_path / "metrics.jsonl", tmp_path / "whole.jsonl"
+    write(whole, 10, 70)
+    writer = JsonlWriter(path)
+    for env_steps in range(10, 70, 10):
+        with full_disk(path, 15 if 20 < env_steps < 60 else 1_000):  # room for half a line
+            writer.log(clock(env_steps), {"train/return": np.array([env_steps, 2.0 * env_steps])})
+        assert len(path.read_text().splitlines()) == (2 if 20 < env_steps < 60 else env_steps // 10)
+        assert path.read_text().endswith("\n")
+    writer.sync()
+    writer.close("finished")
+    assert path.read_bytes() == whole.read_bytes()
+    [line] = capsys.readouterr().err.splitlines()
+    assert "cannot be written now" in line
+
+
+def test_what_must_be_on_the_disk_but_cannot_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    writer = JsonlWriter(path)
+    writer.log(clock(10), {"loss": 1.0})
+    with full_disk(path, 15):
+        writer.log(clock(20), {"loss": 1.0})
+        with pytest.raises(OSError, match="the last checkpoint and the metrics up to it are whole"):
+            writer.sync()
+        with pytest.raises(OSError, match=r"metrics\.jsonl cannot be written"):
+            writer.close("failed")
+    assert read_metrics(path)["loss"].env_steps.tolist() == [10]
+    write(path, 20, 30, resume_at=clock(10))  # once there is room
+    assert [json.loads(line)["env_steps"] for line in path.read_text().splitlines()] == [10, 20]
+
+
+def test_the_clock_is_not_overwritten_by_a_metric_of_its_name(tmp_path: Path) -> None:
+    writer = JsonlWriter(tmp_path / "metrics.jsonl")
+    writer.log(clock(10), {"env_steps": 7.0, "loss": 1.0})
+    writer.close("finished")
+    assert read_metrics(tmp_path / "metrics.jsonl")["loss"].env_steps.tolist() == [10]

@@ -99,3 +99,13 @@ def test_characters_that_the_terminal_does_not_have_are_escaped() -> None:
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment, timeout=60)
     assert (done.returncode, done.stdout) == (0, b"r\\xe9ussi \\u2713\n")
+
+
+def test_a_log_file_that_cannot_be_written_says_nothing() -> None:
+    program = (
+        "import logging; from rlsuite.tracking.output import tolerate_closed_output as t; t()\n"
+        "logging.getLogger().addHandler(logging.FileHandler('/dev/full')); logging.warning('lost')\n"
+        "import os; os._exit(0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +92,45 @@ def test_pyplot_is_left_alone(tmp_path: Path) -> None:
     )
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "False"
+
+
+@pytest.mark.parametrize("name", ["a$b$c_^{", "_private", "naïve 走る", "\\frac", "x" * 300])
+def test_names_are_drawn_as_they_are(tmp_path: Path, name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)
+        learning_curve(tmp_path / "named.png", [curve(name)], title=name)
+        learning_curve(tmp_path / "plain.png", [curve("plain")], title="plain")
+    assert pixels_of_color(tmp_path / "named.png", BLUE) > 500
+
+
+def test_a_name_that_begins_with_an_underscore_has_its_place_in_the_legend(tmp_path: Path) -> None:
+    learning_curve(tmp_path / "with.png", [curve("_run", seeds=1)])
+    learning_curve(tmp_path / "without.png", [curve("", seeds=1)])
+    assert pixels_of_color(tmp_path / "with.png", (0, 0, 0)) > pixels_of_color(tmp_path / "without.png", (0, 0, 0))
+
+
+def test_a_figure_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "curve.png"
+    learning_curve(path, [curve()])
+    before = path.read_bytes()
+
+    def write_half(path: Path, data: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(data[: len(data) // 2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    with pytest.raises(OSError, match="No space left"):
+        learning_curve(path, [curve("other")])
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_matplotlib_says_nothing_where_it_has_no_place_for_its_cache(tmp_path: Path) -> None:
+    script = (
+        "import numpy; from rlsuite.tracking.plots import Curve, learning_curve;"
+        f"learning_curve({str(tmp_path / 'curve.png')!r}, [Curve('走', numpy.arange(3.0), numpy.ones((2, 3)))])"
+    )
+    (tmp_path / "file").touch()
+    environment = os.environ | {"MPLCONFIGDIR": str(tmp_path / "file" / "none")}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "") and (tmp_path / "curve.png").exists()

@@ -1,43 +1,21 @@
 import json
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import wandb
 from wandb_reading import read_sessions
-from wandb_server import WandbServer
+from wandb_server import FAKE_KEY, WandbServer
 
 from rlsuite.tracking.record import Clock
 from rlsuite.tracking.video import VideoWriter
 from rlsuite.tracking.wandb_writer import WandbWriter, over_seeds
 
+pytestmark = pytest.mark.usefixtures("fresh_wandb")
+
 CONFIG = {"agent": {"learning_rate": 1e-3, "hidden": [64, 64]}, "seeds": 3}
-FAKE_KEY = "0123456789" * 4
-
-
-@pytest.fixture(autouse=True)
-def fresh_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A W&B that knows no key, no settings and no earlier test."""
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("NETRC", str(tmp_path / "home" / "no-netrc"))
-    monkeypatch.setenv("WANDB_INIT_TIMEOUT", "30")  # seconds; only the tests without a server get that far
-    monkeypatch.setenv("WANDB_FINISH_TIMEOUT", "30")
-    yield
-    wandb.teardown()
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbServer]:
-    server = WandbServer()
-    monkeypatch.setenv("WANDB_API_KEY", FAKE_KEY)
-    monkeypatch.setenv("WANDB_BASE_URL", server.url)
-    yield server
-    server.stop()
 
 
 def clock(env_steps: int) -> Clock:

@@ -1,14 +1,19 @@
-"""Just enough of a W&B server on the loopback interface to log a run to, and to resume it."""
+"""Just enough of a W&B server on the loopback interface to log a run to, and to resume it; it can be ill, too."""
 
 import gzip
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
+
+FAKE_KEY = "0123456789" * 4
 
 
 class WandbServer(ThreadingHTTPServer):
-    """Keeps the history and the uploaded files of every run by its id."""
+    """Keeps the history and the uploaded files of every run by its id.
+
+    Set ``fault`` to have it answer with an error, with what no client understands, or not at all.
+    """
 
     daemon_threads = True
 
@@ -17,13 +22,19 @@ class WandbServer(ThreadingHTTPServer):
         self.rows: dict[str, list[dict[str, Any]]] = {}
         self.groups: dict[str, str | None] = {}
         self.uploads: list[str] = []
+        self.fault: Literal["error", "nonsense", "silence"] | None = None
+        self._stopped = threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
+    def wait_for_end(self) -> None:
+        self._stopped.wait()
+
     def stop(self) -> None:
+        self._stopped.set()
         self.shutdown()
         self.server_close()
 
@@ -88,8 +99,10 @@ class _Handler(BaseHTTPRequestHandler):
         return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
 
     def _reply(self, answer: dict[str, Any]) -> None:
-        body = json.dumps(answer).encode()
-        self.send_response(200)
+        body = json.dumps(answer).encode() if self.server.fault != "nonsense" else b"<html>Please log in"
+        if self.server.fault == "silence":
+            self.server.wait_for_end()
+        self.send_response(500 if self.server.fault == "error" else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -77,6 +77,7 @@ class Memory:
 
     def video(self, clock, name, path): ...
     def summary(self, values): ...
+    def sync(self): ...
     def close(self, status): ...
 
 
@@ -167,3 +168,16 @@ def test_progress_may_be_counted_in_updates():
     run, _, memory = trainer(schedule=schedule)
     assert run.run().clock.updates == 10
     assert [updates for _, updates, values in memory.lines if "loss/square" in values] == [6, 10]
+
+
+def test_a_checkpoint_never_relies_on_metrics_that_are_not_on_the_disk(tmp_path):
+    first, _, memory = trainer(tmp_path)
+
+    def full():
+        if memory.lines:
+            raise OSError("no space for metrics")
+
+    memory.sync = full
+    with pytest.raises(OSError, match="no space for metrics"):
+        first.run()
+    assert first.checkpoints.load_last()["clock"]["env_steps"] == 0

@@ -1,0 +1,203 @@
+"""Recurrent double deep Q-learning from replayed sequences with stored state: R2D2 (Kapturowski et al., 2019).
+
+Shapes: S seeds, E environments, B sequences of L = burn-in + T + n rows, A actions, M numbers of memory.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from gymnasium.spaces import Box, Discrete, Space
+from torch import Tensor, nn
+
+from agents.configs import EpsilonGreedyConfig, RatePerSeed, SequenceConfig
+from rlsuite import random
+from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
+from rlsuite.configuration import Count, Fraction, Positive
+from rlsuite.networks.encoder import encoder
+from rlsuite.networks.heads import Dueling
+from rlsuite.networks.population import Adam, Population, clip_rows, gradient
+from rlsuite.networks.recurrent import RecurrentBackbone, WithMemory
+from rlsuite.replay.sequence_store import SequenceBatch, n_step_targets
+from rlsuite.training.exploration import epsilon_greedy
+from rlsuite.training.schedules import linear, per_seed
+
+_EXPLORATION_STREAM, _EVALUATION_STREAM = 31, 32
+_RESCALING_SLOPE = 1e-3  # of the value rescaling, for large values
+_LARGEST_SHARE = 0.9  # of the largest error in a sequence's priority; the rest is the mean's
+
+
+@dataclass(frozen=True, kw_only=True)
+class R2D2Config(EpsilonGreedyConfig, SequenceConfig):
+    """Recurrent replay distributed DQN (Kapturowski et al., 2019), on one machine."""
+
+    learning_rate: RatePerSeed = (5e-4,)
+    """Of Adam."""
+    adam_eps: Positive = 1e-3
+    """Of Adam: added to the root of the second moment."""
+    max_gradient_norm: Positive | None = 40.0
+    """Gradients are scaled to at most this norm, seed by seed."""
+    cell: Literal["gru", "lstm"] = "gru"
+    """Kind of the recurrent network."""
+    memory: Count = 64
+    """Outputs of the recurrent network."""
+    n_step: Count = 3
+    """Env steps of reward before the bootstrap."""
+    target_period_updates: Count = 200
+    """Updates between two copies into the target network."""
+    rescale_values: bool = True
+    """Learn sign(x)(sqrt(|x| + 1) - 1) + 0.001 x of returns x, instead of clipped rewards (Pohlen et al., 2018)."""
+    dueling: bool = True
+    """State value and action advantages as two heads (Wang et al., 2016)."""
+    replay_priority_exponent: Fraction = 0.9
+    """Alpha of prioritised replay: sequences are drawn by their last errors to this power; 0 draws all alike."""
+    replay_importance_exponent: Fraction = 0.6
+    """Beta of prioritised replay at the start: how far weights make up for it; it rises to 1 over the run."""
+
+
+class R2D2:
+    """Q(s, a) of a network with memory, by regression on n-step double Q-targets along sequences.
+
+    Args:
+        config: see ``R2D2Config``.
+        observation_space: vectors or images.
+        action_space: ``Discrete``.
+        seeds: one integer a seed.
+        device: where the parameters live.
+
+    Raises:
+        ValueError: the action space is not discrete.
+    """
+
+    acts_in = "Discrete"
+
+    def __init__(
+        self,
+        config: R2D2Config,
+        observation_space: Space,
+        action_space: Space,
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if not isinstance(action_space, Discrete):
+            raise ValueError(f"r2d2 needs a Discrete action space, but this one is {action_space}")
+        assert isinstance(observation_space, Box)
+        self.config = config
+        self.actions = int(action_space.n)
+
+        def network() -> nn.Module:
+            body, features = encoder(
+                observation_space, config.encoder, config.hidden, precision=config.encoder_precision
+            )
+            head = Dueling(config.memory, self.actions) if config.dueling else nn.Linear(config.memory, self.actions)
+            return WithMemory(body, RecurrentBackbone(features, config.memory, config.cell), head)
+
+        self.network = Population(network, seeds, device)
+        self.online = self.network.parameters  # [S, P]
+        self.target = self.online.clone()
+        rates = per_seed("learning_rate", config.learning_rate, seeds)
+        self.optimiser = Adam(self.online, rates, eps=config.adam_eps)
+        self.memory_size = config.memory * (2 if config.cell == "lstm" else 1)
+        self.extras = {"memory": TensorSpec((self.memory_size,))}  # before the action
+        self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
+        self.discount = per_seed("discount", config.discount, seeds).to(device)
+        self.epsilon_end = per_seed("epsilon_end", config.epsilon_end, seeds).to(device)
+
+    def initial_state(self, num_envs: int) -> ActingState:
+        """The memory ``[S, E, M]``, empty."""
+        return {"memory": torch.zeros(len(self.seeds), num_envs, self.memory_size, device=self.seeds.device)}
+
+    @torch.no_grad()
+    def act(self, observation: Tensor, state: ActingState, began: Tensor, env_step: Tensor, *, explore: bool) -> Acted:
+        """Epsilon-greedy actions ``[S, E]`` by what is seen and remembered."""
+        values, memory = self.network(observation.unsqueeze(2), state["memory"], began.unsqueeze(2))
+        if explore:
+            epsilon = linear(env_step, self.config.epsilon_decay_env_steps, self.config.epsilon_start, self.epsilon_end)
+        else:
+            epsilon = torch.full_like(self.epsilon_end, self.config.evaluation_epsilon or 0.0)
+        key = random.key(self.seeds, _EXPLORATION_STREAM if explore else _EVALUATION_STREAM, env_step)
+        action = epsilon_greedy(values.squeeze(2), epsilon, key)
+        # What was remembered before the action is stored beside it.
+        return Acted(action, {"memory": memory}, {"memory": state["memory"]})
+
+    @torch.no_grad()
+    def diagnose(self, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
+        began = torch.zeros(observation.shape[:2], dtype=torch.bool, device=observation.device)
+        values, _ = self.network(observation.unsqueeze(2), state["memory"], began.unsqueeze(2))
+        values = self._to_returns(values.squeeze(2))
+        return Diagnostics("value: max Q(s, a)", values.max(dim=-1).values, "Q(s, a)", values)
+
+    def update(self, batch: SequenceBatch) -> dict[str, Tensor] | tuple[dict[str, Tensor], Tensor]:
+        """One step of gradient descent on sequences ``[S, B, L]``; metrics are ``[S]``.
+
+        From a prioritised batch also returns each sequence's new priority ``[S, B]``, a mixture of its largest and its
+        mean absolute error.
+        """
+        burn_in, steps = self.config.burn_in_env_steps, self.config.sequence_env_steps
+        weight = batch.extras.get("weight")
+        learned = slice(burn_in, burn_in + steps)
+        with torch.no_grad():
+            online, target = (self._values(batch, parameters) for parameters in (self.online, self.target))
+            memory = self._memory_after_burn_in(batch)
+            best = target.gather(-1, online.argmax(dim=-1, keepdim=True)).squeeze(-1)
+            returns = n_step_targets(batch, self._to_returns(best), self.discount, self.config.n_step)
+            wanted = self._from_returns(returns)[:, :, learned]
+            counts = batch.valid[:, :, learned].float()
+
+        def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+            inputs = batch.observation[:, :, learned], memory, batch.began[:, :, learned]
+            values, _ = self.network(*inputs, parameters=parameters)
+            value = values.gather(-1, batch.action[:, :, learned].unsqueeze(-1)).squeeze(-1)
+            error = (value - wanted) * counts
+            # The sum over a sequence, as in the paper, is its mean times a constant, which Adam does not see.
+            each = 0.5 * error.square().sum(dim=2) / counts.sum(dim=2).clamp(min=1.0)
+            losses = (each if weight is None else weight * each).mean(dim=1)
+            return losses, {"loss/td": losses, "value/q": value.mean(dim=(1, 2)), "error": error.abs()}
+
+        gradients, metrics = gradient(loss, self.online)
+        error = metrics.pop("error")
+        if self.config.max_gradient_norm is not None:
+            gradients, metrics["gradient/norm"] = clip_rows(gradients, self.config.max_gradient_norm)
+        self.optimiser.step(self.online, gradients)
+        due = self.optimiser.updates % self.config.target_period_updates == 0
+        self.target.copy_(torch.where(due.unsqueeze(1), self.online, self.target))
+        if weight is None:
+            return metrics
+        mean = error.sum(dim=2) / counts.sum(dim=2).clamp(min=1.0)
+        return metrics, _LARGEST_SHARE * error.amax(dim=2) + (1.0 - _LARGEST_SHARE) * mean
+
+    def _values(self, batch: SequenceBatch, parameters: Tensor) -> Tensor:
+        """Q-values ``[S, B, L, A]`` of all rows, from the stored memory on."""
+        return self.network(batch.observation, batch.extras["memory"], batch.began, parameters=parameters)[0]
+
+    def _memory_after_burn_in(self, batch: SequenceBatch) -> Tensor:
+        rows = self.config.burn_in_env_steps
+        if rows == 0:
+            return batch.extras["memory"]
+        inputs = batch.observation[:, :, :rows], batch.extras["memory"], batch.began[:, :, :rows]
+        return self.network(*inputs, parameters=self.online)[1]
+
+    def _from_returns(self, x: Tensor) -> Tensor:
+        """The paper's h, which makes large returns small."""
+        if not self.config.rescale_values:
+            return x
+        return x.sign() * ((x.abs() + 1.0).sqrt() - 1.0) + _RESCALING_SLOPE * x
+
+    def _to_returns(self, x: Tensor) -> Tensor:
+        """The inverse of ``_from_returns`` (Pohlen et al., 2018, proposition A.2)."""
+        if not self.config.rescale_values:
+            return x
+        root = (1.0 + 4.0 * _RESCALING_SLOPE * (x.abs() + 1.0 + _RESCALING_SLOPE)).sqrt()
+        return x.sign() * (((root - 1.0) / (2.0 * _RESCALING_SLOPE)).square() - 1.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"online": self.online, "target": self.target, "optimiser": self.optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.online.copy_(state["online"])
+        self.target.copy_(state["target"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+SPEC = AgentSpec("r2d2", R2D2Config, R2D2, learns_from="sequences", headline={"loss/td": "loss"})

@@ -1,0 +1,247 @@
+"""A store of sequences for agents with memory (Kapturowski et al., 2019), and what they are learned from by."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rlsuite.agent import TensorSpec
+from rlsuite.experience import Step
+from rlsuite.replay.replay import Changes
+from rlsuite.replay.rings import Rings
+
+
+@dataclass(frozen=True)
+class SequenceBatch:
+    """Windows of L rows in the order of time, axes ``[S, B, L, ...]``.
+
+    An episode of T steps has T + 1 rows: where it ends, its last observation follows as a row that is not ``valid``,
+    without an action. The next episode's rows come after it, so that every window has L rows. Where a window begins
+    with such a row, its ``extras`` mean nothing, and are not needed: what follows begins anew.
+    """
+
+    observation: Tensor
+    action: Tensor
+    reward: Tensor  # float32
+    bootstrap: Tensor  # bool: the value of the next row counts
+    valid: Tensor  # bool: False for the last observation of an episode
+    began: Tensor  # bool: the first row of its episode
+    extras: dict[str, Tensor] = field(default_factory=dict)  # [S, B, ...], of the first row, and of the sampler
+
+
+torch.export.register_dataclass(SequenceBatch)
+
+
+class SequenceStore:
+    """The newest steps of S seeds, read as windows that begin every ``period`` rows of an environment.
+
+    Each environment has a ring of rows. A window can be read once its last row is written and until its first row is
+    overwritten; windows cross the ends of episodes, which ``began`` and ``valid`` mark. Steps that only reset are never
+    stored.
+
+    Args:
+        capacity: rows kept of each seed, over all its environments.
+        length: L, rows of a window.
+        period: rows between the beginnings of two windows; less than ``length`` where they overlap.
+        seeds, num_envs: S and E.
+        observation_shape, observation_dtype, action_shape, action_dtype: of one environment.
+        extras: of one environment, by name: what the agent stores of each window's first row.
+        device: where the rows live. On the CPU memory is taken as the store fills.
+
+    Raises:
+        ValueError: a number is out of its range, or a window does not fit into an environment's share of ``capacity``.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        *,
+        length: int,
+        period: int,
+        seeds: int,
+        num_envs: int,
+        observation_shape: Sequence[int],
+        observation_dtype: torch.dtype = torch.float32,
+        action_shape: Sequence[int] = (),
+        action_dtype: torch.dtype = torch.int64,
+        extras: Mapping[str, TensorSpec] | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if min(seeds, num_envs, length, period) < 1:
+            raise ValueError(
+                f"seeds, num_envs, length and period must be positive, not {seeds}, {num_envs}, {length} and {period}"
+            )
+        share = capacity // num_envs
+        if share < length:
+            raise ValueError(
+                f"capacity {capacity} keeps {share} steps of each of {num_envs} environments: a window has {length}"
+            )
+        self.length, self.period = length, period
+        self._shape = (seeds, num_envs)
+        rings = seeds * num_envs
+        # Of each ring, a whole number of windows' beginnings, past the rows to keep room for the two of a step.
+        self._windows = math.ceil((share + 2) / period)
+        self.slots = num_envs * self._windows  # of a seed: environment e's windows from e * windows on
+        flag = ((), torch.uint8)
+        self._rows = Rings(
+            rings,
+            self._windows * period,
+            [
+                (tuple(observation_shape), observation_dtype),
+                (tuple(action_shape), action_dtype),
+                ((), torch.float32),
+                flag,
+                flag,
+                flag,
+            ],
+            device,
+        )
+        self._extras = dict(extras or {})
+        self._firsts = Rings(rings, self._windows, list(self._extras.values()), device)
+        self._ring = torch.arange(rings, device=device)
+        self._ahead = torch.arange(2, device=device)
+        self._within = torch.arange(length, device=device)
+        self._state = {
+            "written": torch.zeros(rings, dtype=torch.int64, device=device),  # rows, ever
+            "began": torch.ones(rings, dtype=torch.bool, device=device),  # the next row is an episode's first
+        }
+        self._action_blank = torch.zeros(*self._shape, *action_shape, dtype=action_dtype, device=device)
+        # A draw d of a seed is window d + _shift[e] of its environment e, the first with d < _end[e].
+        self._end = torch.zeros(seeds, num_envs, dtype=torch.int64, device=device)
+        self._shift = torch.zeros(seeds, num_envs, dtype=torch.int64, device=device)
+
+    @property
+    def size(self) -> Tensor:
+        """Windows that can be read, ``[S]`` int64 on the device."""
+        return self._end[:, -1].clone()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the rows of all seeds take once the store is full."""
+        return self._rows.nbytes + self._firsts.nbytes
+
+    def add(
+        self, observation: Tensor, action: Tensor, step: Step, extras: Mapping[str, Tensor] | None = None
+    ) -> Changes:
+        """Store what came of acting on ``observation`` ``[S, E, ...]`` with ``action`` ``[S, E, ...]``."""
+        written, began = self._state["written"], self._state["began"]
+        valid, ended = step.valid.flatten(), (step.valid & step.ended).flatten()
+        yes, no = torch.ones_like(began), torch.zeros_like(began)
+        self._write(written, valid, observation, action, step.reward, step.bootstrap, yes, began)
+        # Should the episode end here, its last observation is there; else the next step is written over it.
+        nothing = torch.zeros_like(step.reward)
+        self._write(written + 1, valid, step.successor, self._action_blank, nothing, no, no, no)
+        if self._extras:
+            first = valid & (written % self.period == 0)
+            values = [(extras or {})[name] for name in self._extras]
+            self._firsts.write((written // self.period).unsqueeze(1), first.unsqueeze(1), values)
+        before = written.clone()
+        written.add_(valid.long() + ended.long())
+        began.copy_(torch.where(valid, ended, began))
+        return self._changes(before)
+
+    def cut(self) -> Changes:
+        """End every environment's episode at its last stored step, as a truncation would; for gaps in the stream."""
+        written, began = self._state["written"], self._state["began"]
+        before = written.clone()
+        written.add_((~began).long())  # the row of the last observation is there already
+        began.fill_(True)
+        return self._changes(before)
+
+    def slot(self, number: Tensor) -> Tensor:
+        """Slots of the windows number ``[S, B]``, counted from 0 below ``size``."""
+        number = number.contiguous()  # as searchsorted wants it
+        environment = torch.searchsorted(self._end, number, right=True).clamp(max=self._shape[1] - 1)
+        window = number + self._shift.gather(1, environment)
+        return environment * self._windows + window % self._windows
+
+    def read(self, slot: Tensor) -> SequenceBatch:
+        """The windows in slots ``[S, B]``."""
+        environment, window = slot // self._windows, slot % self._windows
+        ring = self._ring.view(self._shape).gather(1, environment)
+        position = (window * self.period).unsqueeze(-1) + self._within
+        rows = self._rows.read(self._rows.row(ring.unsqueeze(-1), position))
+        firsts = self._firsts.read(self._firsts.row(ring, window)) if self._extras else []
+        return SequenceBatch(
+            observation=rows[0],
+            action=rows[1],
+            reward=rows[2],
+            bootstrap=rows[3] != 0,
+            valid=rows[4] != 0,
+            began=rows[5] != 0,
+            extras=dict(zip(self._extras, firsts, strict=True)),
+        )
+
+    def _write(self, position: Tensor, keep: Tensor, observation: Tensor, action: Tensor, *numbers: Tensor) -> None:
+        reward, *flags = (number.flatten() for number in numbers)
+        values = [observation, action, reward, *(flag.to(torch.uint8) for flag in flags)]
+        self._rows.write(position.unsqueeze(1), keep.unsqueeze(1), values)
+
+    def _changes(self, before: Tensor) -> Changes:
+        """Windows that can be read now and could not with ``before`` rows written, and the other way round."""
+        first, last = self._range(before)
+        new_first, new_last = self._range(self._state["written"])
+        self._count(new_first, new_last)
+        # A step writes two rows at most, so that at most two windows come and go.
+        filled = last.unsqueeze(1) + self._ahead
+        emptied = first.unsqueeze(1) + self._ahead
+        return Changes(
+            *self._numbered(filled, filled < new_last.unsqueeze(1)),
+            *self._numbered(emptied, emptied < torch.minimum(new_first, last).unsqueeze(1)),
+        )
+
+    def _range(self, written: Tensor) -> tuple[Tensor, Tensor]:
+        """The windows of each ring that can be read: from the first to before the last, ``[R]``."""
+        last = torch.div(written - self.length, self.period, rounding_mode="floor").clamp(min=-1) + 1
+        oldest_row = (written + 1 - self._rows.slots).clamp(min=0)  # one row is written ahead
+        return torch.div(oldest_row + self.period - 1, self.period, rounding_mode="floor"), last
+
+    def _count(self, first: Tensor, last: Tensor) -> None:
+        live = (last - first).clamp(min=0).view(self._shape)
+        self._end.copy_(live.cumsum(dim=1))
+        self._shift.copy_(first.view(self._shape) + live - self._end)
+
+    def _numbered(self, window: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        slot = window % self._windows + (self._ring % self._shape[1] * self._windows).unsqueeze(1)
+        return slot.view(self._shape[0], -1), chosen.view(self._shape[0], -1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is filled. May share memory with the store: save it before the next ``add``."""
+        return {
+            **{name: value.clone() for name, value in self._state.items()},
+            "rows": self._rows.state_dict(self._state["written"] + 1),
+            "firsts": self._firsts.state_dict(self._state["written"] // self.period + 1),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to a saved state.
+
+        Raises:
+            ValueError: it was saved by a store of another shape.
+        """
+        self._rows.load_state_dict(state["rows"])
+        self._firsts.load_state_dict(state["firsts"])
+        for name, value in self._state.items():
+            value.copy_(state[name])
+        self._count(*self._range(self._state["written"]))
+
+
+def n_step_targets(batch: SequenceBatch, value: Tensor, discount: Tensor, n_step: int) -> Tensor:
+    """What each row's value should be, ``[S, B, L]``: n rewards, then the value of the row after them.
+
+    The sum ends with its episode, as ``bootstrap`` says. The last ``n_step`` rows of a window have shorter sums, and
+    the very last none: leave these out.
+
+    Args:
+        value: of each row, ``[S, B, L]``.
+        discount: g of each seed, ``[S]``.
+    """
+    weight = discount.view(-1, 1, 1) * batch.bootstrap
+    target = value
+    for _ in range(n_step):
+        following = torch.cat([target[:, :, 1:], value[:, :, -1:]], dim=2)
+        target = torch.where(batch.valid, batch.reward + weight * following, value)
+    return target

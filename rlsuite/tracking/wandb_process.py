@@ -1,0 +1,88 @@
+"""Time limits on Weights & Biases: most of it is a process of its own, which may hang or be gone at any time."""
+
+import atexit
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from typing import TypeVar
+
+T = TypeVar("T")
+_LEAVE_SECONDS = 10.0
+
+
+class Hangs(TimeoutError):
+    """A call took longer than anybody would wait."""
+
+
+def begin(call: Callable[[], T]) -> Future[T]:
+    """Start a call in a thread of its own, which nobody has to wait for, Python at its exit neither."""
+    answer: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=work, name="wandb", daemon=True).start()
+    return answer
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """The result of a call that is waited for so long and no longer; Ctrl-C ends the wait.
+
+    Raises:
+        Hangs: it took longer.
+        BaseException: whatever the call raises.
+    """
+    answer = begin(call)
+    wait([answer], seconds)
+    if not answer.done():
+        raise Hangs(f"no answer for {seconds:.0f} s")
+    return answer.result()
+
+
+def guard_exit() -> None:
+    """See to it that Python, when it exits, does not wait for W&B longer than it is worth.
+
+    W&B waits for its process without a limit. Functions run in the reverse order of their registration: call this
+    whenever W&B may have started its process, which is when it registers its own.
+    """
+    atexit.unregister(leave)
+    atexit.register(leave)
+
+
+def leave() -> None:
+    """Let W&B's process finish its work within some seconds, or without delay where that is not to be had."""
+    process = _process()
+    try:
+        within(_LEAVE_SECONDS, _teardown)
+    except (Hangs, KeyboardInterrupt):
+        kill(process)
+
+
+def kill(process: subprocess.Popen[bytes] | None = None) -> None:
+    """End W&B's process at once, stopped or not; calls that wait for it fail."""
+    process = process or _process()
+    if process is not None:
+        process.kill()
+        process.wait()
+    with suppress(Hangs):
+        within(_LEAVE_SECONDS, _teardown)  # forgets it
+
+
+def _process() -> "subprocess.Popen[bytes] | None":
+    """W&B's process, where there is one of ours. Nothing public gives it: W&B cannot be left without waiting."""
+    singleton = getattr(sys.modules.get("wandb.sdk.wandb_setup"), "_singleton", None)
+    connection = getattr(singleton, "_connection", None)
+    return getattr(getattr(connection, "_proc", None), "_process", None)
+
+
+def _teardown() -> None:
+    with suppress(BaseException):  # it exits with its process's status, whatever that is
+        import wandb
+
+        wandb.teardown()
