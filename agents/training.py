@@ -160,6 +160,7 @@ def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
                 y_label="evaluation return",
                 title=f"{run.agent_name} on {run.config.env}",
             )
+    shown: tuple[str, ...]
     shown = ("mean", "iqm", "ci95", "per_seed_mean", "episodes", "unfinished_episodes", "cut_at_env_steps", "protocol")
     shown += ("checkpoint", "human_normalised")
     sitting.tracker.summary({name: report[name] for name in shown if name in report})

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from rlsuite import random
-from rlsuite.experience import Batch
 from rlsuite.replay.replay import Changes, Store
 from rlsuite.replay.sum_tree import SumTree
 
@@ -72,7 +71,7 @@ class Prioritised:
         self.draws.add_(1)
         return slot, {"index": slot, "weight": weight / weight.amax(dim=1, keepdim=True)}
 
-    def feedback(self, batch: Batch, priority: Tensor) -> None:
+    def feedback(self, batch: Any, priority: Tensor) -> None:
         """Set the priorities of the transitions of a batch to ``priority`` ``[S, B]``, absolute errors."""
         scaled = (priority + _LEAST) ** self.alpha
         self.tree.set(batch.extras["index"], scaled)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from torch import Tensor
 
 from rlsuite import random
-from rlsuite.experience import Batch, Step
+from rlsuite.experience import Step
 
 
 class Changes(NamedTuple):
@@ -48,8 +48,8 @@ class Store(Protocol):
         """Slots of the transitions number ``[S, B]``, counted from 0 below ``size``."""
         ...
 
-    def read(self, slot: Tensor) -> Batch:
-        """The transitions in slots ``[S, B]``."""
+    def read(self, slot: Tensor) -> Any:
+        """The transitions in slots ``[S, B]``, or the sequences: a ``Batch`` or a ``SequenceBatch``."""
         ...
 
     def state_dict(self) -> dict[str, Any]: ...
@@ -68,7 +68,7 @@ class Sampler(Protocol):
         """Slots ``[S, batch_size]``, and what the batch says of the draw (``index``, ``weight``)."""
         ...
 
-    def feedback(self, batch: Batch, priority: Tensor) -> None:
+    def feedback(self, batch: Any, priority: Tensor) -> None:
         """Take note of how much ``[S, B]`` there was to learn from a batch that was drawn."""
         ...
 
@@ -86,7 +86,7 @@ class Uniform:
     def draw(self, store: Store, batch_size: int, key: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         return store.slot(random.integers(key, store.size.unsqueeze(1), batch_size)), {}
 
-    def feedback(self, batch: Batch, priority: Tensor) -> None:
+    def feedback(self, batch: Any, priority: Tensor) -> None:
         """Priorities change nothing."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class Replay:
         """Store what came of acting on ``observation`` ``[S, E, ...]`` with ``action`` ``[S, E, ...]``."""
         self.sampler.note(self.store.add(observation, action, step, extras))
 
-    def sample(self, key: Tensor) -> Batch:
+    def sample(self, key: Tensor) -> Any:
         """Transitions ``[S, batch_size, ...]``; ``key`` ``[S]`` is a random key.
 
         Observations may share memory with each other: do not write to them. Every seed must hold a transition: this
@@ -135,7 +135,7 @@ class Replay:
         batch = self.store.read(slot)
         return replace(batch, extras=batch.extras | extras) if extras else batch
 
-    def feedback(self, batch: Batch, priority: Tensor) -> None:
+    def feedback(self, batch: Any, priority: Tensor) -> None:
         """Tell the sampler how much there was to learn from each transition of a batch: ``priority`` ``[S, B]``."""
         self.sampler.feedback(batch, priority)
 

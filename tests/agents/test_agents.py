@@ -5,18 +5,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Tuple
 
 from agents.ddpg import DDPG, DDPGConfig
 from agents.dqn import DQN, DQNConfig
+from agents.ppo import PPO, PPOConfig
+from agents.r2d2 import R2D2, R2D2Config
 from agents.reinforce import Reinforce, ReinforceConfig
+from rlsuite.agent import extras_of
 from rlsuite.experience import Batch
 from rlsuite.replay.rollout import RolloutBatch
+from rlsuite.replay.sequence_store import SequenceBatch
 
 VECTORS = Box(-1.0, 1.0, (4,), np.float32)
 PIXELS = Box(0, 255, (4, 10, 10), np.uint8)
 ARM = Box(np.array([-2.0, -1.0], np.float32), np.array([2.0, 3.0], np.float32))
 HIDDEN = (32, 32)
+SMALL_ROLLOUT = {"num_envs": 2, "rollout_env_steps": 8, "epochs": 2, "minibatches": 2}
+SMALL_SEQUENCE = {"burn_in_env_steps": 2, "sequence_env_steps": 3, "n_step": 2, "target_period_updates": 7}
 
 CASES = {
     "dqn": (DQN, DQNConfig(env="-", hidden=HIDDEN, target_period_updates=7), VECTORS, Discrete(3)),
@@ -33,6 +39,17 @@ CASES = {
     "ddpg pixels": (DDPG, DDPGConfig(env="-", hidden=HIDDEN), PIXELS, ARM),
     "reinforce": (Reinforce, ReinforceConfig(env="-", hidden=HIDDEN), VECTORS, Discrete(3)),
     "reinforce gaussian": (Reinforce, ReinforceConfig(env="-", hidden=HIDDEN, baseline="none"), VECTORS, ARM),
+    "reinforce multi-discrete": (Reinforce, ReinforceConfig(env="-", hidden=HIDDEN), VECTORS, MultiDiscrete([3, 4])),
+    "ppo": (PPO, PPOConfig(env="-", hidden=HIDDEN, **SMALL_ROLLOUT), VECTORS, Discrete(3)),
+    "ppo gaussian": (PPO, PPOConfig(env="-", hidden=HIDDEN, **SMALL_ROLLOUT), VECTORS, ARM),
+    "ppo multi-binary": (PPO, PPOConfig(env="-", hidden=HIDDEN, **SMALL_ROLLOUT), VECTORS, MultiBinary(2)),
+    "r2d2": (R2D2, R2D2Config(env="-", hidden=HIDDEN, memory=8, **SMALL_SEQUENCE), VECTORS, Discrete(3)),
+    "r2d2 lstm": (
+        R2D2,
+        R2D2Config(env="-", hidden=HIDDEN, memory=8, cell="lstm", **SMALL_SEQUENCE),
+        VECTORS,
+        Discrete(3),
+    ),
 }
 
 
@@ -42,40 +59,43 @@ def observations(space, *axes):
     return torch.randn(*axes, *space.shape)
 
 
-def batches(kind, seeds, observation_space, action_space, count, size=8):
+def batches(name, seeds, count, size=8):
     """The same batches for every population that is asked for: row k belongs to seed k."""
+    kind, config, observation_space, action_space = CASES[name]
+    extras = extras_of(kind(config, observation_space, action_space, [0]))
     made = []
     for number in range(count):
         torch.manual_seed(number)
-        axes = (seeds, size)
-        discrete = isinstance(action_space, Discrete)
-        action = torch.randint(0, 3, axes) if discrete else torch.rand(*axes, 2) * 2 - 1
-        if kind is Reinforce:
-            rollout_axes = (seeds, size // 2, 2)
-            ended = torch.rand(rollout_axes) < 0.2
-            made.append(
-                RolloutBatch(
-                    observation=observations(observation_space, *rollout_axes),
-                    action=action.reshape(*rollout_axes, *action.shape[2:]),
-                    reward=torch.randn(rollout_axes),
-                    successor=observations(observation_space, *rollout_axes),
-                    ended=ended,
-                    bootstrap=~ended | (torch.rand(rollout_axes) < 0.5),
-                    valid=torch.ones(rollout_axes, dtype=torch.bool),
-                    began=torch.zeros(rollout_axes, dtype=torch.bool),
-                    extras={} if discrete else {"sample": action.reshape(*rollout_axes, *action.shape[2:])},
-                )
-            )
+        if kind in (Reinforce, PPO):
+            axes, leading = (seeds, size // 2, 2), 3
+        elif kind is R2D2:
+            axes, leading = (seeds, 4, config.sequence_rows), 2
         else:
+            axes, leading = (seeds, size), 2
+        if isinstance(action_space, Box):
+            action = torch.rand(*axes, 2) * 2 - 1
+        else:
+            action = torch.randint(0, 2, (*axes, *action_space.shape))
+        ended = torch.rand(axes) < 0.2
+        bootstrap = ~ended | (torch.rand(axes) < 0.5)
+        common = {
+            "observation": observations(observation_space, *axes),
+            "action": action,
+            "reward": torch.randn(axes),
+            "extras": {key: torch.randn(*axes[:leading], *spec.shape) for key, spec in extras.items()},
+        }
+        began = torch.rand(axes) < 0.2
+        valid = torch.ones(axes, dtype=torch.bool)
+        if kind in (Reinforce, PPO):
+            successor = observations(observation_space, *axes)
             made.append(
-                Batch(
-                    observation=observations(observation_space, *axes),
-                    action=action,
-                    reward=torch.randn(axes),
-                    discount=torch.full(axes, 0.99),
-                    next_observation=observations(observation_space, *axes),
-                )
+                RolloutBatch(**common, successor=successor, ended=ended, bootstrap=bootstrap, valid=valid, began=began)
             )
+        elif kind is R2D2:
+            made.append(SequenceBatch(**common, bootstrap=bootstrap, valid=~ended, began=began))
+        else:
+            following = observations(observation_space, *axes)
+            made.append(Batch(**common, discount=torch.full(axes, 0.99), next_observation=following))
     return made
 
 
@@ -102,7 +122,7 @@ def test_seed_k_of_s_learns_what_it_learns_alone(name):
     updates = 20 if "pixels" in name else 100
     together = kind(config, observation_space, action_space, [5, 3, 8])
     alone = kind(config, observation_space, action_space, [3])
-    for batch in batches(kind, 3, observation_space, action_space, updates):
+    for batch in batches(name, 3, updates):
         together.update(batch)
         alone.update(row(batch, 1))
     for key, tensor in flat(together.state_dict()).items():
@@ -131,7 +151,7 @@ def test_seed_k_of_s_acts_as_it_acts_alone(name):
 @pytest.mark.parametrize("name", CASES)
 def test_a_restored_agent_goes_on_bit_for_bit(name):
     kind, config, observation_space, action_space = CASES[name]
-    made = batches(kind, 2, observation_space, action_space, 12)
+    made = batches(name, 2, 12)
     straight, first, second = (kind(config, observation_space, action_space, [0, 1]) for _ in range(3))
     for batch in made:
         straight.update(batch)
@@ -151,7 +171,9 @@ def test_a_restored_agent_goes_on_bit_for_bit(name):
         (DQN, DQNConfig(env="-"), MultiDiscrete([2, 3]), "dqn needs a Discrete action space"),
         (DDPG, DDPGConfig(env="-"), Discrete(3), "ddpg needs a bounded Box"),
         (DDPG, DDPGConfig(env="-"), Box(-np.inf, np.inf, (2,)), "ddpg needs a bounded Box"),
-        (Reinforce, ReinforceConfig(env="-"), MultiDiscrete([2, 3]), "reinforce needs a Discrete or one-axis Box"),
+        (Reinforce, ReinforceConfig(env="-"), Tuple([Discrete(2)]), "reinforce needs a Discrete, MultiDiscrete"),
+        (PPO, PPOConfig(env="-"), Tuple([Discrete(2)]), "ppo needs a Discrete, MultiDiscrete"),
+        (R2D2, R2D2Config(env="-"), ARM, "r2d2 needs a Discrete"),
     ],
 )
 def test_spaces_an_agent_cannot_act_in_are_named(kind, config, space, needs):
