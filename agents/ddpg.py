@@ -57,8 +57,8 @@ class DDPG:
         assert isinstance(observation_space, Box)
         self.config = config
         self.actions = action_space.shape[0]
-        low, high = torch.tensor(action_space.low), torch.tensor(action_space.high)
-        self.middle, self.half_range = ((low + high) / 2).to(device), ((high - low) / 2).to(device)
+        low, high = torch.tensor(action_space.low, device=device), torch.tensor(action_space.high, device=device)
+        self.middle, self.half_range = (low + high) / 2, (high - low) / 2
 
         def body() -> tuple[nn.Module, int]:
             if is_pixels(observation_space):
@@ -95,7 +95,7 @@ class DDPG:
         return self.middle + self.half_range * action
 
     def _to_unit(self, action: Tensor) -> Tensor:
-        return (action - self.middle) / self.half_range
+        return (action - self.middle) / torch.where(self.half_range > 0.0, self.half_range, 1.0)  # 0 of a fixed one
 
     @torch.no_grad()
     def act(self, observation: Tensor, env_step: Tensor, began: Tensor, *, explore: bool) -> Tensor:

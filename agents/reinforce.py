@@ -15,6 +15,7 @@ from agents.configs import ReinforceConfig
 from rlsuite import random
 from rlsuite.networks import distributions
 from rlsuite.networks.encoder import encoder
+from rlsuite.notice import warn_once
 from rlsuite.replay.rollout import RolloutBatch, reward_to_go
 from rlsuite.training.execution import compiled
 from rlsuite.training.population import Adam, Population, clip_rows, gradient
@@ -26,7 +27,8 @@ _POLICY_STREAM = 6
 class Reinforce:
     """A stochastic policy that makes actions likelier in proportion to the return that followed them.
 
-    Discrete actions come from a softmax; continuous ones from a Gaussian, squashed by tanh where the space is bounded.
+    Discrete actions come from a softmax; continuous ones from a Gaussian, each component squashed by tanh where it is
+    bounded on both sides, and by softplus where it is on one.
 
     Args:
         config: see ``ReinforceConfig``.
@@ -59,9 +61,11 @@ class Reinforce:
         self.discrete = isinstance(action_space, Discrete)
         if isinstance(action_space, Box):
             self.actions = action_space.shape[0]
-            low, high = torch.tensor(action_space.low, device=device), torch.tensor(action_space.high, device=device)
-            self.bounded = bool(action_space.is_bounded())
-            self.middle, self.half_range = (low + high) / 2, (high - low) / 2
+            self.low, self.high = (
+                torch.tensor(bound, device=device) for bound in (action_space.low, action_space.high)
+            )
+            if not action_space.is_bounded():
+                warn_once(f"some actions are unbounded, and so are what reinforce tries of them: {action_space}")
         else:
             assert isinstance(action_space, Discrete)
             self.actions = int(action_space.n)
@@ -102,7 +106,7 @@ class Reinforce:
         """The action in the environment's units that a draw stands for."""
         if self.discrete:
             return draw
-        return self.middle + self.half_range * torch.tanh(draw) if self.bounded else draw
+        return distributions.squash(draw, self.low, self.high)
 
     def act(self, observation: Tensor, env_step: Tensor, began: Tensor, *, explore: bool) -> Tensor:
         """Actions ``[S, E]`` or ``[S, E, A]``; without ``explore`` the likeliest index, or the mean."""

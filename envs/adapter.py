@@ -11,11 +11,12 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
-from envs.conversion import action_array, check_action_space, observation_tensor, tensor_space
-from envs.info import STOPS_BOOTSTRAP
+from envs.conversion import action_array, observation_tensor, tensor_action_space, tensor_space
+from envs.info import STOPS_BOOTSTRAP, EnvironmentFailure
 from envs.inspection import Fault, action_fault, observation_fault, reported_fault, reward_fault
 from envs.seeding import Purpose, check_count, check_saved, environment_seeds
 from rlsuite.experience import ExperienceError, Step
+from rlsuite.notice import warn_once
 
 
 class Stateful(Protocol):
@@ -32,7 +33,8 @@ class VectorAdapter:
     """S x E environments in any vector environment, as ``rlsuite.experience.Environments``.
 
     Environment e of seed s is number ``s * E + e`` underneath. The three autoreset modes give the same transitions in
-    the same order; NEXT_STEP alone has phantom steps between episodes. Observations are as ``tensor_space`` says.
+    the same order; NEXT_STEP alone has phantom steps between episodes. Observations are as ``tensor_space`` says,
+    actions as ``tensor_action_space`` does.
 
     A vector environment with an attribute ``device`` works with tensors there: it takes and returns them, and nothing
     here waits for it, so its numbers are not looked at either. All others work with NumPy arrays and are checked.
@@ -66,9 +68,8 @@ class VectorAdapter:
         stateful: Stateful | None = None,
     ) -> None:
         check_count(seeds, num_envs, vector_env.num_envs)
-        check_action_space(vector_env.single_action_space)
         self.observation_space: gymnasium.Space[Any] = tensor_space(vector_env.single_observation_space)
-        self.action_space: gymnasium.Space[Any] = vector_env.single_action_space
+        self.action_space: gymnasium.Space[Any] = tensor_action_space(vector_env.single_action_space)
         self.vector_env: Any = vector_env
         self.seeds = tuple(seeds)
         self.num_envs = num_envs
@@ -104,16 +105,18 @@ class VectorAdapter:
         """Begin to act everywhere; ``action`` is ``[S, E]`` int64 counted from 0, or ``[S, E, A]`` float32.
 
         Raises:
-            ExperienceError: an action is not finite or not in the space, or environments failed.
+            ExperienceError: an action is not finite or is none of a ``Discrete`` space, or environments failed.
         """
         if self._sent is not None:
             raise RuntimeError("send() twice without receive() between")
         self._steps += 1
         actions: Any = action.flatten(0, 1)
         if not self._takes_tensors:
-            actions = action_array(self.action_space, actions)
-            if fault := action_fault(self.action_space, actions):
+            space = self.vector_env.single_action_space
+            actions = actions.detach().cpu().numpy()
+            if fault := action_fault(space, actions):
                 raise self._error(fault)
+            actions = action_array(space, actions)
         if self._steps_apart:
             with self._failures_named():
                 self.vector_env.step_async(actions)
@@ -203,16 +206,19 @@ class VectorAdapter:
         return self._observation
 
     def close(self) -> None:
-        if self._sent is not None and self._steps_apart:
-            with contextlib.suppress(Exception):  # what the last step did is of no interest any more
-                self.vector_env.step_wait()
+        """Close the environments, also with a step under way. What goes wrong then is said and does no harm."""
         self._sent = None
-        self.vector_env.close()
+        try:
+            self.vector_env.close()
+        except Exception as error:
+            warn_once(f"{self._env_id}: close() raised {_in_one_line(error)}")
 
     def _go_back(self, state: dict[str, Any]) -> bool:
         if self._stateful is None or "environments" not in state:
             return False
-        if self._stateful.load_state_dict(state["environments"]) is False:
+        with self._failures_named():
+            is_back = self._stateful.load_state_dict(state["environments"])
+        if is_back is False:
             warnings.warn(f"{self._env_id} did not play back as saved: new episodes are started.", stacklevel=3)
             return False
         return True
@@ -266,7 +272,9 @@ class VectorAdapter:
             yield
         except Exception as error:
             self._is_whole = False
-            raise self._error(Fault(None, f"{type(error).__name__}: {error}")) from error
+            if isinstance(error, EnvironmentFailure):
+                raise self._error(Fault(error.environment, str(error))) from error
+            raise self._error(Fault(None, _in_one_line(error))) from error
 
     def _error(self, fault: Fault) -> ExperienceError:
         where = "its environments"
@@ -276,6 +284,10 @@ class VectorAdapter:
         return ExperienceError(
             f"{self._env_id}: experience broke off in {where} at env step {self._steps}.\n{fault.what}"
         )
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _autoreset_mode(vector_env: VectorEnv[Any, Any, Any]) -> AutoresetMode:

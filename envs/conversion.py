@@ -8,6 +8,8 @@ import torch
 from gymnasium.spaces import Box, Discrete
 from torch import Tensor
 
+_INTEGERS_OF_FLOAT32 = 1 << 23  # below, float32 holds each integer and the half beside it
+
 
 def tensor_space(space: gymnasium.Space[Any]) -> Box:
     """The space of the tensors that ``observation_tensor`` makes of a single environment's observations.
@@ -43,15 +45,38 @@ def observation_tensor(space: gymnasium.Space[Any], observation: Any) -> Tensor:
     return tensor if tensor.dtype == torch.uint8 else tensor.float()
 
 
-def check_action_space(space: gymnasium.Space[Any]) -> None:
-    """``ValueError`` for action spaces that no agent here can act in."""
-    if not isinstance(space, Discrete | Box):
-        raise ValueError(f"action space {space} is not supported: Discrete and Box are.")
+def tensor_action_space(space: gymnasium.Space[Any]) -> Box | Discrete:
+    """The space that agents act in, of which ``action_array`` makes actions of ``space``.
 
+    ``Discrete`` stays. ``Box`` becomes float32; bounds that float32 cannot hold, or hardly, become infinite. A ``Box``
+    of integers is widened by half on each side, so that rounding gives every value an equal share.
 
-def action_array(space: gymnasium.Space[Any], action: Tensor) -> np.ndarray:
-    """Actions ``[N]`` int64 counted from 0, or ``[N, A]`` float32, as a new array of the space's type and start."""
-    array = action.detach().cpu().numpy()
+    Raises:
+        ValueError: any other space, or a ``Box`` of more integers than float32 can tell apart.
+    """
     if isinstance(space, Discrete):
-        return array.astype(np.int64) + int(space.start)
-    return array.reshape(len(array), *(space.shape or ())).astype(space.dtype)
+        return space
+    if not isinstance(space, Box):
+        raise ValueError(f"action space {space} is not supported: Discrete and Box are.")
+    low, high = space.low.astype(np.float64), space.high.astype(np.float64)
+    if space.dtype.kind in "iub":
+        if max(np.abs(low).max(initial=0), np.abs(high).max(initial=0)) >= _INTEGERS_OF_FLOAT32:
+            raise ValueError(f"action space {space} has more integers than the float32 of an agent can tell apart.")
+        low, high = low - 0.5, high + 0.5
+    largest = float(np.finfo(np.float32).max)
+    low, high = np.where(low <= -largest, -np.inf, low), np.where(high >= largest, np.inf, high)
+    return Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
+
+
+def action_array(space: gymnasium.Space[Any], action: np.ndarray) -> np.ndarray:
+    """Actions ``[N]`` int64 counted from 0, or ``[N, A]`` float32, as a new array of the space's shape, type and start.
+
+    Those of a ``Box`` are brought within its bounds, and to the nearest integers where it is one of integers.
+    """
+    if isinstance(space, Discrete):
+        return (action + space.start).astype(space.dtype)
+    assert isinstance(space, Box)
+    action = action.reshape(len(action), *space.shape)
+    if space.dtype.kind in "iub":
+        return np.clip(np.rint(action), space.low, space.high).astype(space.dtype)
+    return np.clip(action.astype(space.dtype), space.low, space.high)

@@ -53,12 +53,22 @@ def gaussian_draw(parameters: Tensor, normal: Tensor) -> Tensor:
 def gaussian_log_prob(parameters: Tensor, draw: Tensor) -> Tensor:
     """Log-density ``[...]`` of draws ``[..., A]``.
 
-    For a squashed action tanh(draw) the density differs by the slope of tanh, which does not depend on the parameters:
-    the score function, all that a policy gradient needs, is that of the draw.
+    The density of a squashed action differs by the slope of ``squash``, which does not depend on the parameters: the
+    score function, all that a policy gradient needs, is that of the draw.
     """
     mean, log_std = parameters.chunk(2, dim=-1)
     standard = (draw - mean) * torch.exp(-log_std)
     return (-0.5 * standard.square() - log_std - 0.5 * math.log(2.0 * math.pi)).sum(dim=-1)
+
+
+def squash(draw: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Draws ``[..., A]`` of any size brought within bounds ``[A]``, each component as its own are.
+
+    By tanh between two bounds, by softplus beside one; where both are infinite the draw stays as it is.
+    """
+    has_low, has_high = low.isfinite(), high.isfinite()
+    beside = torch.where(has_low, low + F.softplus(draw), torch.where(has_high, high - F.softplus(draw), draw))
+    return torch.where(has_low & has_high, (low + high) / 2 + (high - low) / 2 * torch.tanh(draw), beside)
 
 
 def gaussian_entropy(parameters: Tensor) -> Tensor:

@@ -93,6 +93,11 @@ class FrameReplay:
         self._shift = torch.zeros(seeds, num_envs, dtype=torch.int64, device=device)
 
     @property
+    def n_step(self) -> int:
+        """Steps of a transition: an environment's first n steps make at least one."""
+        return self._accumulator.n_step
+
+    @property
     def size(self) -> Tensor:
         """Transitions that can be sampled, ``[S]`` int64 on the device."""
         return self._end[:, -1].clone()

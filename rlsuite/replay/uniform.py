@@ -69,6 +69,11 @@ class UniformReplay:
         self._seed = torch.arange(seeds, device=device).unsqueeze(1)
 
     @property
+    def n_step(self) -> int:
+        """Steps of a transition: an environment's first n steps make at least one."""
+        return self._accumulator.n_step
+
+    @property
     def size(self) -> Tensor:
         """Transitions that can be sampled, ``[S]`` int64 on the device."""
         return self._transitions.written.clamp(max=self.capacity)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rlsuite import random
-from rlsuite.experience import Batch, Environments, Step
+from rlsuite.experience import Batch, Environments, ExperienceError, Step
 from rlsuite.training.episodes import EpisodeStatistics
 from rlsuite.training.execution import Execution, compiled
 from rlsuite.training.stopwatch import Stopwatch
@@ -38,7 +38,14 @@ class Actor(Protocol):
 
 
 class Replay(Protocol):
-    """What stores transitions; see ``rlsuite.replay``."""
+    """What stores transitions; see ``rlsuite.replay``.
+
+    Attributes:
+        n_step: of an environment's first n steps, at least one transition can be sampled.
+    """
+
+    @property
+    def n_step(self) -> int: ...
 
     def add(self, observation: Tensor, action: Tensor, step: Step) -> None: ...
 
@@ -64,7 +71,8 @@ class Collector:
         agent: chooses the actions.
         environments, replay: where transitions come from and go to.
         batch_size: transitions an update, per seed.
-        learning_starts_env_steps: no updates before; exploration is the agent's own matter.
+        learning_starts_env_steps: no updates before, nor before there is a transition to learn from; exploration is the
+            agent's own matter.
         train_every_env_steps: env steps (per seed) between two rounds of updates; where ``num_envs`` does not divide
             it, rounds are stretched to the least common multiple at the same ratio of updates to env steps.
         updates_per_train: updates of one round.
@@ -89,7 +97,8 @@ class Collector:
     ) -> None:
         self.agent, self.environments, self.replay = agent, environments, replay
         self.batch_size, self.clip_rewards, self.save_replay = batch_size, clip_rewards, save_replay
-        self.learning_starts_env_steps = learning_starts_env_steps
+        self._warm_up_env_steps = max(learning_starts_env_steps, replay.n_step * environments.num_envs)
+        self.learning_starts_env_steps = self._warm_up_env_steps
         round_env_steps = math.lcm(train_every_env_steps, environments.num_envs)
         self._round_env_steps = round_env_steps
         self._vector_steps = round_env_steps // environments.num_envs
@@ -101,10 +110,13 @@ class Collector:
         shape = (len(environments.seeds), environments.num_envs)
         self.episodes = EpisodeStatistics(*shape, device)
         # Buffers that keep their addresses once experience has begun, so that what reads them can be captured.
+        self._has_begun = False
         self._observation: Tensor | None = None
         self._action = torch.empty(0)
         self._began = torch.ones(shape, dtype=torch.bool, device=device)
-        self._arrived: Step | None = None  # a step received early, to be saved
+        self._arrived: Step | ExperienceError | None = (
+            None  # received early, to be saved; or why nothing comes any more
+        )
         self._watch = Stopwatch()
         short = max(self._vector_steps, self.updates_a_round) <= _SHORT_ROUND
         on_device, is_compiled = environments.on_device, execution != "eager"
@@ -115,11 +127,13 @@ class Collector:
         self._what_came: Step | None = None
         self._answer_region = compiled(self._answer_what_came, execution)
         self._answer = self._answer_from_memory if is_compiled and not on_device else self._store_and_act
-        # A step is received early only to be saved, which environments on the device do themselves.
-        self._receive = environments.receive if environments.on_device else self._receive_or_arrived
+        # A step is received early only to be saved, which environments on the device do themselves; nor do they fail.
+        self._receive = environments.receive if on_device else self._receive_or_arrived
+        self._send = environments.send if on_device else self._send_or_fail
 
     def collect(self) -> int:
         if self._observation is None:
+            self._has_begun = True
             self._begin(self.environments.reset())
         for _ in range(self._vector_steps):
             with self._watch("collect"):
@@ -141,7 +155,7 @@ class Collector:
 
     def _begin(self, observation: Tensor) -> None:
         self._hold(observation, self.agent.act(observation, self._env_step, self._began, explore=True))
-        self.environments.send(self._action)
+        self._send(self._action)
 
     def _hold(self, observation: Tensor, action: Tensor) -> None:
         if self._observation is None:
@@ -155,7 +169,7 @@ class Collector:
         self._began.copy_(step.began)
         self._answer(step)
         with self._watch("environment"):
-            self.environments.send(self._action)
+            self._send(self._action)
 
     def _answer_from_memory(self, step: Step) -> None:
         # A region works on the same tensors each time, whereas in a step some may be new and two may be one.
@@ -180,11 +194,27 @@ class Collector:
             self._action.copy_(self.agent.act(self._observation, self._env_step, self._began, explore=True))
 
     def _receive_or_arrived(self) -> Step:
-        if self._arrived is not None:
-            step, self._arrived = self._arrived, None
-            return step
-        with self._watch("environment"):
-            return self.environments.receive()
+        self._let_arrive()
+        if isinstance(self._arrived, ExperienceError):
+            raise self._arrived
+        assert self._arrived is not None
+        step, self._arrived = self._arrived, None
+        return step
+
+    def _let_arrive(self) -> None:
+        """Wait for the step under way. Should it fail, that shows when it is asked for: what there is can be saved."""
+        if self._arrived is None:
+            try:
+                with self._watch("environment"):
+                    self._arrived = self.environments.receive()
+            except ExperienceError as error:
+                self._arrived = error
+
+    def _send_or_fail(self, action: Tensor) -> None:
+        try:
+            self.environments.send(action)
+        except ExperienceError as error:
+            self._arrived = error
 
     def sample(self) -> Batch:
         self._sampled.add_(1)
@@ -194,22 +224,23 @@ class Collector:
         return self.episodes.drain() | self._watch.fractions()
 
     def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on exactly here; where environments failed, to go on with new episodes."""
         state: dict[str, Any] = {
             "env_steps": self.env_steps,
             "sampled": self._sampled,
             "replay": self.replay.state_dict() if self.save_replay else {},
             "episodes": self.episodes.state_dict(),
-            "started": self._observation is not None,
+            "started": self._has_begun,
             "learning_starts_env_steps": self.learning_starts_env_steps,
         }
         if self._observation is not None:
-            if not self.environments.on_device and self._arrived is None:
-                self._arrived = self._receive()
-            state["environments"] = self.environments.state_dict()
+            if not self.environments.on_device:
+                self._let_arrive()
             state["observation"], state["action"], state["began"] = self._observation, self._action, self._began
-            # Nothing has arrived where the environments failed; they will start new episodes.
-            if self._arrived is not None:
+            if isinstance(self._arrived, Step):
                 state["arrived"] = {field.name: getattr(self._arrived, field.name) for field in fields(Step)}
+        if self._has_begun:
+            state["environments"] = self.environments.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -220,9 +251,11 @@ class Collector:
         if state["replay"]:
             self.replay.load_state_dict(state["replay"])
         else:
-            self.learning_starts_env_steps += self.env_steps  # the replay was not kept: fill a new one first
+            # The replay was not kept: fill a new one first.
+            self.learning_starts_env_steps = self.env_steps + self._warm_up_env_steps
         self.episodes.load_state_dict(state["episodes"])
-        if not state["started"]:
+        self._has_begun = state["started"]
+        if not self._has_begun:
             return
         fresh = self.environments.load_state_dict(state["environments"])
         if self.environments.exact_resume:
@@ -232,6 +265,8 @@ class Collector:
                 self._arrived = Step(**state["arrived"])
                 if torch.equal(self._arrived.observation, self._arrived.successor):
                     self._arrived = replace(self._arrived, successor=self._arrived.observation)
+            elif not self.environments.on_device:
+                self._send(self._action)  # they refused it then
             return
         # The environments could not go back to where they were: their episodes are cut here and new ones begin.
         self.replay.cut()

@@ -53,12 +53,14 @@ class RolloutSource:
         self.env_steps = 0
         self.episodes = EpisodeStatistics(*shape, device)
         self._env_step = torch.zeros((), dtype=torch.int64, device=device)
+        self._has_begun = False
         self._observation: Tensor | None = None
         self._watch = Stopwatch()
         self._take_step = compiled(self._step, execution if environments.on_device else "eager")
 
     def collect(self) -> int:
         if self._observation is None:
+            self._has_begun = True
             self._observation = self.environments.reset().clone()
         for _ in range(self.rollout.length):
             with self._watch("collect"):
@@ -85,13 +87,15 @@ class RolloutSource:
         return self.episodes.drain() | self._watch.fractions()
 
     def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on exactly here; where environments failed, to go on with new episodes."""
         state: dict[str, Any] = {
             "env_steps": self.env_steps,
             "episodes": self.episodes.state_dict(),
-            "started": self._observation is not None,
+            "started": self._has_begun,
         }
-        if self._observation is not None:
+        if self._has_begun:
             state["environments"] = self.environments.state_dict()
+        if self._observation is not None:
             state["observation"] = self._observation
         return state
 
@@ -99,7 +103,8 @@ class RolloutSource:
         self.env_steps = state["env_steps"]
         self._env_step.fill_(self.env_steps)
         self.episodes.load_state_dict(state["episodes"])
-        if not state["started"]:
+        self._has_begun = state["started"]
+        if not self._has_begun:
             return
         fresh = self.environments.load_state_dict(state["environments"])
         if self.environments.exact_resume:

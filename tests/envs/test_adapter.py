@@ -206,7 +206,7 @@ FAULTS = {
     "infinite observation": "the observation is inf",
     "shape": "observation of shape (1,) instead of (2,)",
     "type": "observation of type <U1 instead of float64",
-    "no reward": "raised TypeError",
+    "no reward": "step() returned a reward that is no number: None",
     "reset": "reset() raised OSError: no such level",
 }
 
