@@ -85,13 +85,14 @@ class VectorAdapter:
 
         self._steps = 0  # of each environment, phantom steps included
         self._restarts = 0
-        self._is_whole = True  # False once a step failed in some environments and not in others
+        self._failure: ExperienceError | None = None  # after which nothing goes on before a new beginning
         self._sent: Any = None  # the action under way
         self._observation: Tensor | None = None  # [S, E, ...], to act on next
         self._is_phantom: Any = None  # bool [N], the next step only resets
 
     def reset(self) -> Tensor:
         """Start every environment; always with the same episodes, so that an evaluation can be repeated."""
+        self._sent = self._failure = None
         seeds = environment_seeds(self.seeds, self.num_envs, self._purpose, self._restarts)
         with self._failures_named():
             observation, info = self.vector_env.reset(seed=seeds)
@@ -105,8 +106,10 @@ class VectorAdapter:
         """Begin to act everywhere; ``action`` is ``[S, E]`` int64 counted from 0, or ``[S, E, A]`` float32.
 
         Raises:
-            ExperienceError: an action is not finite or is none of a ``Discrete`` space, or environments failed.
+            ExperienceError: an action is not finite or is none of a ``Discrete`` space, or environments failed, now or
+                before.
         """
+        self._require_no_failure()
         if self._sent is not None:
             raise RuntimeError("send() twice without receive() between")
         self._steps += 1
@@ -126,8 +129,9 @@ class VectorAdapter:
         """Wait for what the sent actions did.
 
         Raises:
-            ExperienceError: an environment raised, or returned something that cannot be learned from.
+            ExperienceError: an environment raised, or returned something that cannot be learned from, now or before.
         """
+        self._require_no_failure()
         if self._sent is None:
             raise RuntimeError("receive() without send()")
         actions, self._sent = self._sent, None
@@ -181,7 +185,7 @@ class VectorAdapter:
             "steps": self._steps,
             "restarts": self._restarts,
         }
-        if self._stateful is not None and self._observation is not None and self._is_whole:
+        if self._stateful is not None and self._observation is not None and self._failure is None:
             state["environments"] = self._stateful.state_dict()
             state["observation"] = self._observation.clone()
             state["is_phantom"] = torch.as_tensor(self._is_phantom).clone()
@@ -195,7 +199,7 @@ class VectorAdapter:
         """
         check_saved(state, self.seeds, self.num_envs)
         self._steps, self._restarts = state["steps"], state["restarts"]
-        self._sent, self._is_whole = None, True
+        self._sent = self._failure = None
         self.exact_resume = self._go_back(state)
         if not self.exact_resume:
             self._restarts += 1
@@ -263,7 +267,6 @@ class VectorAdapter:
 
     def _check(self, fault: Fault | None) -> None:
         if fault is not None:
-            self._is_whole = False
             raise self._error(fault)
 
     @contextlib.contextmanager
@@ -271,19 +274,23 @@ class VectorAdapter:
         try:
             yield
         except Exception as error:
-            self._is_whole = False
             if isinstance(error, EnvironmentFailure):
                 raise self._error(Fault(error.environment, str(error))) from error
             raise self._error(Fault(None, _in_one_line(error))) from error
+
+    def _require_no_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     def _error(self, fault: Fault) -> ExperienceError:
         where = "its environments"
         if fault.environment is not None:
             seed, environment = divmod(fault.environment, self.num_envs)
             where = f"environment {environment} of seed {self.seeds[seed]}"
-        return ExperienceError(
+        self._failure = ExperienceError(
             f"{self._env_id}: experience broke off in {where} at env step {self._steps}.\n{fault.what}"
         )
+        return self._failure
 
 
 def _in_one_line(error: Exception) -> str:

@@ -42,7 +42,7 @@ class ProcessVectorEnv(AsyncVectorEnv):
         self.parent_pipes, self.processes = [], []
         _open.add(self)
         try:
-            super().__init__(env_fns, worker=_serve, autoreset_mode=autoreset_mode)
+            super().__init__(env_fns, worker=_serve, autoreset_mode=autoreset_mode)  # type: ignore[arg-type]
         except BaseException:
             self.close()
             raise
@@ -64,15 +64,15 @@ class ProcessVectorEnv(AsyncVectorEnv):
         name = kind if isinstance(kind, str) else kind.__name__
         raise EnvironmentFailure(index, " ".join(f"{name}: {message}".split()))
 
-    def close_extras(self, timeout: float | None = _CLOSING_SECONDS, terminate: bool = False) -> None:
-        """End the processes: as they like within ``timeout`` seconds, then by force."""
+    def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
+        """End the processes: as they like within ``timeout`` seconds (20 unless given), then by force."""
         if os.getpid() != self._owner:  # a copy in a process that was forked off
             return
         for pipe in self.parent_pipes:
             with contextlib.suppress(OSError, EnvironmentFailure):  # its process is dead
                 pipe.send(("close", None))
             pipe.close()  # whoever is about to answer learns that nobody listens
-        end = time.monotonic() + (0.0 if terminate or timeout is None else timeout)
+        end = time.monotonic() + (0.0 if terminate else _CLOSING_SECONDS if timeout is None else timeout)
         for process in self.processes:
             process.join(max(end - time.monotonic(), 0.0))
             if process.is_alive():

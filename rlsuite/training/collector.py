@@ -1,5 +1,6 @@
 """The source of off-policy agents: steps environments, fills a replay, samples it."""
 
+import contextlib
 import math
 from dataclasses import fields, replace
 from typing import Any, Protocol
@@ -127,9 +128,8 @@ class Collector:
         self._what_came: Step | None = None
         self._answer_region = compiled(self._answer_what_came, execution)
         self._answer = self._answer_from_memory if is_compiled and not on_device else self._store_and_act
-        # A step is received early only to be saved, which environments on the device do themselves; nor do they fail.
-        self._receive = environments.receive if on_device else self._receive_or_arrived
-        self._send = environments.send if on_device else self._send_or_fail
+        # A step is received early only to be saved, which environments on the device do themselves.
+        self._receive = environments.receive if environments.on_device else self._receive_or_arrived
 
     def collect(self) -> int:
         if self._observation is None:
@@ -155,7 +155,7 @@ class Collector:
 
     def _begin(self, observation: Tensor) -> None:
         self._hold(observation, self.agent.act(observation, self._env_step, self._began, explore=True))
-        self._send(self._action)
+        self.environments.send(self._action)
 
     def _hold(self, observation: Tensor, action: Tensor) -> None:
         if self._observation is None:
@@ -169,7 +169,7 @@ class Collector:
         self._began.copy_(step.began)
         self._answer(step)
         with self._watch("environment"):
-            self._send(self._action)
+            self.environments.send(self._action)
 
     def _answer_from_memory(self, step: Step) -> None:
         # A region works on the same tensors each time, whereas in a step some may be new and two may be one.
@@ -194,27 +194,11 @@ class Collector:
             self._action.copy_(self.agent.act(self._observation, self._env_step, self._began, explore=True))
 
     def _receive_or_arrived(self) -> Step:
-        self._let_arrive()
-        if isinstance(self._arrived, ExperienceError):
-            raise self._arrived
-        assert self._arrived is not None
-        step, self._arrived = self._arrived, None
-        return step
-
-    def _let_arrive(self) -> None:
-        """Wait for the step under way. Should it fail, that shows when it is asked for: what there is can be saved."""
-        if self._arrived is None:
-            try:
-                with self._watch("environment"):
-                    self._arrived = self.environments.receive()
-            except ExperienceError as error:
-                self._arrived = error
-
-    def _send_or_fail(self, action: Tensor) -> None:
-        try:
-            self.environments.send(action)
-        except ExperienceError as error:
-            self._arrived = error
+        if self._arrived is not None:
+            step, self._arrived = self._arrived, None
+            return step
+        with self._watch("environment"):
+            return self.environments.receive()
 
     def sample(self) -> Batch:
         self._sampled.add_(1)
@@ -234,10 +218,12 @@ class Collector:
             "learning_starts_env_steps": self.learning_starts_env_steps,
         }
         if self._observation is not None:
-            if not self.environments.on_device:
-                self._let_arrive()
+            if not self.environments.on_device and self._arrived is None:
+                # Should it fail, they say so again when the step is asked for; what there is can be saved.
+                with contextlib.suppress(ExperienceError):
+                    self._arrived = self._receive()
             state["observation"], state["action"], state["began"] = self._observation, self._action, self._began
-            if isinstance(self._arrived, Step):
+            if self._arrived is not None:
                 state["arrived"] = {field.name: getattr(self._arrived, field.name) for field in fields(Step)}
         if self._has_begun:
             state["environments"] = self.environments.state_dict()
@@ -265,8 +251,6 @@ class Collector:
                 self._arrived = Step(**state["arrived"])
                 if torch.equal(self._arrived.observation, self._arrived.successor):
                     self._arrived = replace(self._arrived, successor=self._arrived.observation)
-            elif not self.environments.on_device:
-                self._send(self._action)  # they refused it then
             return
         # The environments could not go back to where they were: their episodes are cut here and new ones begin.
         self.replay.cut()

@@ -1,4 +1,4 @@
-"""One environment that falls ill as it is told to, registered as ``sick/*`` on import."""
+"""One environment with many faults, registered on import with each of them as ``sick/*``."""
 
 import os
 import sys
@@ -17,9 +17,9 @@ FAULTS = {
     "reward beyond float32": "the reward is 1e+39, more than the largest float32",
     "reward of two": "step() returned a reward that is no number: array([1., 2.])",
     "observation nan": "the observation is nan at index [1]",
-    "observation beyond float32": "step() returned an observation with numbers beyond float32: array([1.e+300",
+    "observation beyond float32": "step() returned an observation with numbers beyond float32: array(",
     "observation of another shape": "step() returned an observation of shape (2,) instead of (3,)",
-    "four values": "not enough values to unpack (expected 5, got 4)",
+    "four values": "instead of (observation, reward, terminated, truncated, info)",
     "process dies": "its process ended (exit status 7)",
 }
 """What goes wrong, and what is said of it."""
@@ -78,5 +78,11 @@ class SickBox(Sick):
     action_space = Box(-1.0, 1.0, (1,), np.float32)
 
 
-for entry_point in (Sick, SickBox):
-    gymnasium.register(f"sick/{entry_point.__name__}-v0", entry_point, disable_env_checker=True)
+def sick(agent: str, fault: str) -> str:
+    """The id of an environment that ``agent`` can act in, with that fault."""
+    return f"sick/{'Box' if agent == 'ddpg' else ''}{fault.title().replace(' ', '')}-v0"
+
+
+for agent, entry_point in {"ddpg": SickBox, "dqn": Sick}.items():
+    for fault in FAULTS:
+        gymnasium.register(sick(agent, fault), entry_point, kwargs={"fault": fault}, disable_env_checker=True)

@@ -267,7 +267,11 @@ def test_actions_that_are_none_are_refused(env_id: str, action: Tensor, message:
     with pytest.raises(ExperienceError) as caught:
         environments.step(action)
     assert message in str(caught.value)
-    environments.step(torch.zeros_like(action))  # the environments have not noticed
+    with pytest.raises(ExperienceError) as again:
+        environments.receive()
+    assert again.value is caught.value
+    environments.reset()
+    environments.step(torch.zeros_like(action))
     assert "environments" in environments.state_dict()
 
 
