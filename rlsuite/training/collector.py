@@ -110,14 +110,12 @@ class Collector:
         self._seeds = torch.tensor(environments.seeds, dtype=torch.int64, device=device)
         shape = (len(environments.seeds), environments.num_envs)
         self.episodes = EpisodeStatistics(*shape, device)
-        # Buffers that keep their addresses once experience has begun, so that what reads them can be captured.
         self._has_begun = False
+        # Buffers that keep their addresses once experience has begun, so that what reads them can be captured.
         self._observation: Tensor | None = None
         self._action = torch.empty(0)
         self._began = torch.ones(shape, dtype=torch.bool, device=device)
-        self._arrived: Step | ExperienceError | None = (
-            None  # received early, to be saved; or why nothing comes any more
-        )
+        self._arrived: Step | None = None  # a step received early, to be saved
         self._watch = Stopwatch()
         short = max(self._vector_steps, self.updates_a_round) <= _SHORT_ROUND
         on_device, is_compiled = environments.on_device, execution != "eager"
