@@ -19,7 +19,7 @@ from rlsuite.replay.uniform import UniformReplay
 from rlsuite.tracking.notices import say
 from rlsuite.tracking.record import Clock, Writer
 from rlsuite.training.collector import Collector, Replay
-from rlsuite.training.evaluation import evaluate
+from rlsuite.training.evaluation import Watch, evaluate
 from rlsuite.training.on_policy import RolloutSource
 from rlsuite.training.rows import equal_shares
 from rlsuite.training.schedules import per_seed
@@ -84,7 +84,8 @@ def build_worker(run: Run) -> Worker[Any]:
         num_envs = evaluation_envs(run, episodes, _EVALUATION_ENVS)
         own = environments(run, "evaluate", num_envs)
         try:
-            found = evaluate(agent, own, episodes, device, evaluation_limit(run, episodes, num_envs))
+            limit = evaluation_limit(run, episodes, num_envs)
+            found = evaluate(agent, own, episodes, device, limit, Watch("evaluation", episodes))
             if found.unfinished:
                 say(f"the evaluation was cut, {found.unfinished} episodes are open: see --evaluation-max-env-steps")
             return found.metrics()

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from rlsuite.tracking.notices import without
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.record import Clock
 from rlsuite.training.checkpoint import load, to_device
+from rlsuite.training.evaluation import EvaluationStopped
 from rlsuite.training.session import Session, session
-from rlsuite.training.trainer import Crew
+from rlsuite.training.trainer import Crew, Outcome
 
 _HEADLINES = {"train/return": "return", "evaluation/score": "evaluation"}
 _LOSSES = {"dqn": "loss/td", "ddpg": "loss/critic", "reinforce": "loss/policy"}
@@ -131,9 +132,11 @@ def _train(run: Run, crew: Crew, at_work: ExitStack, state: dict[str, Any] | Non
             with must_fit(run.checkpoints.folder / checkpoint):
                 trainer.load_state_dict(to_device(state, run.device))
         _extend(run, 0 if resume_at is None else resume_at.env_steps)
-        outcome = trainer.run()
+        outcome: Outcome | None = None
+        with suppress(EvaluationStopped):
+            outcome = trainer.run()
         at_work.close()  # the environments of the training, of which there may be few copies
-        if outcome.status == "interrupted":
+        if outcome is None or outcome.status == "interrupted":
             sitting.status = "interrupted"
             print(f"stopped; go on with: python scripts/train.py --resume {run.folder}")
             return 130
@@ -160,8 +163,8 @@ def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
                 y_label="evaluation return",
                 title=f"{run.agent} on {run.config.env}",
             )
-    shown = ("mean", "iqm", "ci95", "per_seed_mean", "episodes", "unfinished_episodes", "cut_at_env_steps", "protocol")
-    shown += ("checkpoint", "human_normalised")
+    cut = ("unfinished_episodes", "cut_at_env_steps")
+    shown = ("mean", "iqm", "ci95", "per_seed_mean", "episodes", *cut, "protocol", "checkpoint", "human_normalised")
     sitting.tracker.summary({name: report[name] for name in shown if name in report})
     if run.config.video:
         try:

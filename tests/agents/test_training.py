@@ -1,13 +1,17 @@
 """Runs from start to end: their folders, what they are resumed with, what they are judged by."""
 
 import json
+import os
 import shutil
+import signal
+import time
 
 import gymnasium
 import numpy as np
 import pytest
 
 from agents.configs import DQNConfig, ReinforceConfig
+from agents.runs import Run
 from agents.training import resume_run, train
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
@@ -114,3 +118,34 @@ def test_a_run_whose_environment_has_changed_is_refused(tmp_path, monkeypatch):
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == before
     with pytest.raises(ValueError, match="--workers 2 is more than the 1 tiles"):
         resume_run(tmp_path / "run", workers=2)
+
+
+class Endless(Growing):
+    """Episodes without an end; the first Ctrl-C comes while it is evaluated."""
+
+    copies = 0
+
+    def __init__(self):
+        super().__init__()
+        Endless.copies += 1
+        self.is_evaluated, self.time = Endless.copies > 2, 0  # a probe and the training come first
+
+    def step(self, action):
+        self.time += 1
+        if self.is_evaluated and self.time == 20:
+            os.kill(os.getpid(), signal.SIGINT)
+        observation, reward, *_ = super().step(action)
+        return observation, reward, False, False, {}
+
+
+gymnasium.register("toy/Endless-v0", Endless)
+
+
+def test_the_first_ctrl_c_ends_an_evaluation_too(tmp_path, capsys):
+    started = time.monotonic()
+    config = short(tmp_path, env="toy/Endless-v0", evaluation_max_env_steps=100_000_000)
+    assert train("dqn", config) == 130
+    assert "go on with" in capsys.readouterr().out
+    assert time.monotonic() - started < 60
+    state = Run(tmp_path / "run", "dqn", config).checkpoints.load_last()
+    assert state["clock"]["env_steps"] == 32
