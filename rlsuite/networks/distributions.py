@@ -22,8 +22,11 @@ class GaussianHead(nn.Module):
         self.log_std = nn.Parameter(torch.full((actions,), initial_log_std))
 
     def forward(self, features: Tensor) -> Tensor:
-        mean = self.mean(features)
-        return torch.cat([mean, self.log_std.expand_as(mean)], dim=-1)
+        return self.combine(self.mean(features), self.log_std)
+
+    def combine(self, mean: Tensor, log_std: Tensor) -> Tensor:
+        """The parameters ``[..., 2 A]`` from means ``[..., A]`` and what broadcasts to them."""
+        return torch.cat([mean, log_std.expand_as(mean)], dim=-1)
 
 
 def categorical_draw(logits: Tensor, uniform: Tensor) -> Tensor:

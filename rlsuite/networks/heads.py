@@ -13,8 +13,11 @@ class Dueling(nn.Module):
         self.advantage = nn.Linear(features, actions)
 
     def forward(self, features: Tensor) -> Tensor:
-        advantage = self.advantage(features)
-        return self.value(features) + advantage - advantage.mean(dim=-1, keepdim=True)
+        return self.combine(self.value(features), self.advantage(features))
+
+    def combine(self, value: Tensor, advantage: Tensor) -> Tensor:
+        """Q-values ``[..., A]`` from values ``[..., 1]`` and advantages ``[..., A]``."""
+        return value + advantage - advantage.mean(dim=-1, keepdim=True)
 
 
 class ActionValue(nn.Module):

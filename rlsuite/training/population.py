@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from rlsuite.compiling import in_memory
-from rlsuite.networks.heads import ActionValue
+from rlsuite.networks.distributions import GaussianHead
+from rlsuite.networks.heads import ActionValue, Dueling
 from rlsuite.networks.precision import Bfloat16, rounding
 
 # Outputs of which each is quicker as a sum, joined to what comes before and after it, than all as a product. One output
@@ -67,7 +68,7 @@ class Population:
 
 def _is_turned(shape: Sequence[int]) -> bool:
     """Whether a parameter of that shape is stored the other way round: weights are, unless their outputs are few."""
-    return len(shape) == 2 and 8 * shape[0] > shape[1]
+    return len(shape) == 2 and shape[0] > 1 and 8 * shape[0] > shape[1]
 
 
 def _turned(parameter: Tensor) -> Tensor:
@@ -96,16 +97,22 @@ def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Tensor) -> Te
         observation, action = inputs
         features = _stacked(module.encoder, _below("encoder", named), observation)
         return _stacked(module.head, _below("head", named), torch.cat([features, action], dim=-1))
+    if isinstance(module, Dueling):
+        value, advantage = (_stacked(child, _below(name, named), *inputs) for name, child in module.named_children())
+        return module.combine(value, advantage)
+    if isinstance(module, GaussianHead):
+        mean = _stacked(module.mean, _below("mean", named), *inputs)
+        return module.combine(mean, named["log_std"].unsqueeze(1))
     if isinstance(module, nn.Linear) and inputs[0].dim() == 3:
-        # One batched product; vmap reaches it by a detour that costs a third more.
+        # One batched product; vmap reaches it by a detour that costs a third more. One seed takes the same path as
+        # several, and a product of a matrix and a vector none that is chosen by their number: to the last bit, what a
+        # seed learns does not depend on how many are beside it.
         weight, bias, x = named["weight"], named["bias"], inputs[0]
-        if not _is_turned(weight.shape[1:]):
-            if 1 < weight.shape[1] <= _VERY_FEW and torch.compiler.is_compiling() and x.device.type == "cpu":
-                return (x.unsqueeze(2) * weight.unsqueeze(1)).sum(dim=-1) + bias.unsqueeze(1)
-            return torch.bmm(weight, x.mT).mT + bias.unsqueeze(1)
-        if len(x) == 1 and not torch.compiler.is_compiling():
-            return torch.addmm(bias[0], x[0], weight[0].mT).unsqueeze(0)
-        return torch.bmm(x, weight.mT) + bias.unsqueeze(1)
+        if _is_turned(weight.shape[1:]) or x.shape[1] == 1:
+            return torch.bmm(x, weight.mT) + bias.unsqueeze(1)
+        if 1 < weight.shape[1] <= _VERY_FEW and torch.compiler.is_compiling() and x.device.type == "cpu":
+            return (x.unsqueeze(2) * weight.unsqueeze(1)).sum(dim=-1) + bias.unsqueeze(1)
+        return torch.bmm(weight, x.mT).mT + bias.unsqueeze(1)
     if isinstance(module, _ELEMENTWISE):
         return module(inputs[0])
     if isinstance(module, nn.Flatten):

@@ -28,6 +28,24 @@ def join_rows(states: Sequence[Any], sizes: Sequence[int]) -> Any:
     return torch.cat(list(states)) if _has_rows(first, sizes[0]) else first
 
 
+def without_rows(state: Any, seeds: int) -> dict[str, Any]:
+    """What ``join_rows`` takes of the first state only: it may differ between tiles that have not come equally far."""
+    rest: dict[str, Any] = {}
+    for name, entry in state.items():
+        if isinstance(entry, dict):
+            rest[name] = without_rows(entry, seeds)
+        elif not _has_rows(entry, seeds):
+            rest[name] = entry
+    return rest
+
+
+def with_rest(state: Any, rest: Any) -> Any:
+    """A state whose entries are those of ``rest`` wherever this has them."""
+    if not isinstance(rest, dict):
+        return rest
+    return state | {name: with_rest(state.get(name), entry) for name, entry in rest.items()}
+
+
 def split_rows(state: Any, sizes: Sequence[int]) -> list[Any]:
     """The opposite of ``join_rows``: a state for each tile."""
     if isinstance(state, dict):
