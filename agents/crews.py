@@ -10,7 +10,17 @@ import torch
 from gymnasium.spaces import Discrete
 
 from agents.configs import AgentConfig, ReinforceConfig, ReplayConfig, RunConfig
-from agents.runs import Run, build_agent, environments, evaluation_envs, evaluation_limit, is_atari, resolved
+from agents.runs import (
+    Run,
+    build_agent,
+    environments,
+    evaluation_envs,
+    evaluation_limit,
+    final_episodes,
+    is_atari,
+    resolved,
+)
+from envs.seeding import Purpose
 from rlsuite.experience import Environments
 from rlsuite.networks.encoder import is_pixels
 from rlsuite.replay.frames import FrameReplay
@@ -28,6 +38,7 @@ from rlsuite.training.trainer import Crew, Schedule, Trainer
 from rlsuite.training.worker import Source, Worker
 
 _EVALUATION_ENVS = 10  # per seed, at most, so that populations do not open thousands of environments
+_CONFIRMATION_EPISODES = 100  # at most: a mean of ten is above the target by chance too often
 # Multiplications in one product; with fewer, waking threads costs more than it wins.
 _PRODUCTS_WORTH_THREADS = 8_000_000
 
@@ -48,11 +59,21 @@ def build_trainer(
 
 
 def build_crew(run: Run) -> Crew:
-    """The worker of a run, or its ``--workers`` with ``--tiles`` of seeds as equal as can be."""
+    """The worker of a run, or its ``--workers`` with ``--tiles`` of seeds as equal as can be.
+
+    Raises:
+        ValueError: the configuration does not fit.
+    """
     workers = run.config.workers or 1
     number = run.config.tiles or workers
+    if workers > number:
+        raise ValueError(
+            f"--workers {workers} is more than {number}, the groups (--tiles) that the run has its seeds in"
+        )
     if number == 1:
         return build_worker(run)
+    if run.config.vectorization == "async":
+        raise ValueError("--vectorization async has processes of its own, which workers cannot start: add --workers 1")
     tiles = [tile(run, share.start, share.stop) for share in equal_shares(len(run.seeds), number)]
     builders = [functools.partial(build_worker, part) for part in tiles]
     return Tiles(builders, [len(part.seeds) for part in tiles], workers)
@@ -79,10 +100,9 @@ def build_worker(run: Run) -> Worker[Any]:
     torch.set_num_threads(config.threads or _default_threads(config, train.observation_space))
     agent = build_agent(run, train.observation_space, train.action_space)
 
-    def evaluation() -> dict[str, np.ndarray]:
-        episodes = config.evaluation_episodes
+    def play(purpose: Purpose, episodes: int) -> dict[str, np.ndarray]:
         num_envs = evaluation_envs(run, episodes, _EVALUATION_ENVS)
-        own = environments(run, "evaluate", num_envs)
+        own = environments(run, purpose, num_envs)
         try:
             limit = evaluation_limit(run, episodes, num_envs)
             found = evaluate(agent, own, episodes, device, limit, Watch("evaluation", episodes))
@@ -92,14 +112,16 @@ def build_worker(run: Run) -> Worker[Any]:
         finally:
             own.close()
 
+    confirmation_episodes = max(config.evaluation_episodes, min(final_episodes(config), _CONFIRMATION_EPISODES))
     source = _source(config, agent, train, device)
     return Worker(
         agent,
         source,
-        evaluation,
+        functools.partial(play, "evaluate", config.evaluation_episodes),
         run.seeds,
         execution=config.execution if agent.is_one_region else "eager",
         rounds=source if isinstance(source, Collector) and source.round_is_one_region else None,
+        confirmation=functools.partial(play, "confirm", confirmation_episodes),
     )
 
 

@@ -185,7 +185,7 @@ def is_atari(env_id: str) -> bool:
 
 
 def environments(run: Run, purpose: Purpose, num_envs: int, seeds: Sequence[int] | None = None) -> Environments:
-    """The environments of a run: ``train``, ``evaluate`` (between updates) or ``test`` (once it is over)."""
+    """The environments of a run: ``train``; ``evaluate``, ``confirm`` (meanwhile); or ``test`` (once it is over)."""
     config = run.config
     return make_environments(
         config.env,
@@ -244,6 +244,13 @@ def resolved(config: RunConfig) -> RunConfig:
     return dataclasses.replace(config, **changes)
 
 
+def final_episodes(config: RunConfig) -> int:
+    """Episodes of the evaluation when the run is over."""
+    if config.final_episodes is not None:
+        return config.final_episodes
+    return 10 if is_atari(config.env) else 100  # an Atari episode takes up to half an hour of play
+
+
 def _is_long(config: RunConfig) -> bool:
     """Whether the run lasts so long that compiling and processes of its own pay, by a rule of thumb."""
     if isinstance(config, ReplayConfig):
@@ -268,7 +275,7 @@ def _workers(config: RunConfig) -> int:
         if config.workers > config.seeds:
             raise ValueError(f"--workers {config.workers} is more than --seeds {config.seeds}: each needs a seed")
         return config.workers
-    if usable_device(config.device).type != "cpu" or not _is_long(config):
+    if usable_device(config.device).type != "cpu" or not _is_long(config) or config.vectorization == "async":
         return 1
     return min(config.seeds, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 

@@ -9,7 +9,7 @@ from typing import Any
 from agents.configs import RunConfig
 from agents.crews import build_crew, build_trainer
 from agents.evaluating import evaluate_run
-from agents.runs import Run, is_atari, make_folder, must_fit, open_run, plan, spaces_of
+from agents.runs import Run, final_episodes, make_folder, must_fit, open_run, plan, spaces_of
 from agents.watching import record
 from envs.watched import RenderError
 from rlsuite.experience import ExperienceError
@@ -25,9 +25,7 @@ from rlsuite.training.trainer import Crew, Outcome
 
 _HEADLINES = {"train/return": "return", "evaluation/score": "evaluation"}
 _LOSSES = {"dqn": "loss/td", "ddpg": "loss/critic", "reinforce": "loss/policy"}
-_FINAL_EPISODES = 100
 _VIDEO_SECONDS = 20.0
-_FINAL_EPISODES_ATARI = 10  # an Atari episode takes up to half an hour of play
 
 
 def train(agent: str, config: RunConfig) -> int:
@@ -147,9 +145,7 @@ def _train(run: Run, crew: Crew, at_work: ExitStack, state: dict[str, Any] | Non
 
 def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
     """What a finished run leaves behind besides its metrics and checkpoints."""
-    episodes = run.config.final_episodes
-    if episodes is None:
-        episodes = _FINAL_EPISODES_ATARI if is_atari(run.config.env) else _FINAL_EPISODES
+    episodes = final_episodes(run.config)
     # Who asks for a return wants the agents that reached it, each of them at its own time.
     checkpoint = "last" if run.config.target_return is None else "best"
     report = evaluate_run(run, episodes, checkpoint) if episodes else {}
