@@ -68,7 +68,7 @@ def build_crew(run: Run) -> Crew:
     number = run.config.tiles or workers
     if workers > number:
         raise ValueError(
-            f"--workers {workers} is more than {number}, the groups (--tiles) that the run has its seeds in"
+            f"--workers {workers} is more than the {number} groups (--tiles) that the run has its seeds in"
         )
     if number == 1:
         return build_worker(run)
