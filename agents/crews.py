@@ -8,18 +8,20 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium.spaces import Discrete
+from torch import Tensor
 
 from agents.configs import AgentConfig, ReinforceConfig, ReplayConfig, RunConfig
 from agents.runs import (
     Run,
+    Spaces,
     build_agent,
     environments,
     evaluation_envs,
     evaluation_limit,
     final_episodes,
-    is_atari,
     resolved,
 )
+from envs.lookup import is_atari
 from envs.seeding import Purpose
 from rlsuite.experience import Environments
 from rlsuite.networks.encoder import is_pixels
@@ -31,6 +33,7 @@ from rlsuite.tracking.record import Clock, Writer
 from rlsuite.training.collector import Collector, Replay
 from rlsuite.training.evaluation import Watch, evaluate
 from rlsuite.training.on_policy import RolloutSource
+from rlsuite.training.room import require_room
 from rlsuite.training.rows import equal_shares
 from rlsuite.training.schedules import per_seed
 from rlsuite.training.tiles import Tiles
@@ -136,11 +139,13 @@ def _default_threads(config: RunConfig, observation_space: Any) -> int:
 
 def _source(config: RunConfig, agent: Any, train: Environments, device: torch.device) -> Source[Any]:
     """Where the agent's batches come from: a replay where the configuration has one, else its own rollouts."""
+    shapes = _shapes(len(train.seeds), train.num_envs, Spaces(train.observation_space, train.action_space))
     if isinstance(config, ReplayConfig):
+        discount = per_seed("discount", config.discount, train.seeds).to(device)
         return Collector(
             agent,
             train,
-            _replay(config, train, device),
+            _replay(config, shapes, discount, device),
             batch_size=config.batch_size,
             learning_starts_env_steps=config.learning_starts_env_steps,
             train_every_env_steps=config.train_every_env_steps,
@@ -151,21 +156,14 @@ def _source(config: RunConfig, agent: Any, train: Environments, device: torch.de
             device=device,
         )
     assert isinstance(config, ReinforceConfig)
-    vector_steps = config.rollout_env_steps // train.num_envs
-    if vector_steps < 1:
-        raise ValueError(
-            f"--rollout-env-steps {config.rollout_env_steps} is less than one step of --num-envs {train.num_envs}"
-        )
-    rollout = Rollout(vector_steps, **_shapes(train), device=device)
+    rollout = _rollout(config, shapes, device)
     return RolloutSource(
         agent, train, rollout, clip_rewards=config.clip_rewards, execution=config.execution, device=device
     )
 
 
-def _replay(config: ReplayConfig, environments: Environments, device: torch.device) -> Replay:
-    shapes = _shapes(environments)
-    discount = per_seed("discount", config.discount, environments.seeds).to(device)
-    if is_atari(config.env):
+def _replay(config: ReplayConfig, shapes: dict[str, Any], discount: Tensor, device: torch.device) -> Replay:
+    if is_atari(config.env) and len(shapes["observation_shape"]) == 3:
         stack, *frame = shapes["observation_shape"]
         return FrameReplay(
             config.replay_capacity,
@@ -180,14 +178,43 @@ def _replay(config: ReplayConfig, environments: Environments, device: torch.devi
     return UniformReplay(config.replay_capacity, **shapes, discount=discount, n_step=config.n_step, device=device)
 
 
-def _shapes(environments: Environments) -> dict[str, Any]:
+def _rollout(config: ReinforceConfig, shapes: dict[str, Any], device: torch.device) -> Rollout:
+    vector_steps = config.rollout_env_steps // config.num_envs
+    if vector_steps < 1:
+        raise ValueError(
+            f"--rollout-env-steps {config.rollout_env_steps} is less than one step of --num-envs {config.num_envs}"
+        )
+    return Rollout(vector_steps, **shapes, device=device)
+
+
+def _shapes(seeds: int, num_envs: int, spaces: Spaces) -> dict[str, Any]:
     """What a memory must know of the environments whose steps it stores."""
-    observations, actions = environments.observation_space, environments.action_space
     return {
-        "seeds": len(environments.seeds),
-        "num_envs": environments.num_envs,
-        "observation_shape": observations.shape,
-        "observation_dtype": torch.uint8 if is_pixels(observations) else torch.float32,
-        "action_shape": actions.shape,
-        "action_dtype": torch.int64 if isinstance(actions, Discrete) else torch.float32,
+        "seeds": seeds,
+        "num_envs": num_envs,
+        "observation_shape": spaces.observation.shape,
+        "observation_dtype": torch.uint8 if spaces.observation.dtype == np.uint8 else torch.float32,
+        "action_shape": spaces.action.shape,
+        "action_dtype": torch.int64 if isinstance(spaces.action, Discrete) else torch.float32,
     }
+
+
+def require_room_for(run: Run, spaces: Spaces) -> None:
+    """Refuse a run whose experience, of all seeds together, takes more memory than there is.
+
+    Raises:
+        ValueError: the message says how much is needed, how much there is, and which option makes it fit.
+    """
+    config = run.config
+    parts = config.tiles or config.workers or 1
+    shapes = _shapes(len(run.seeds), config.num_envs, spaces)
+    nowhere = torch.device("meta")  # tensors there have a size and take no memory
+    if isinstance(config, ReplayConfig):
+        replay = _replay(config, shapes, torch.ones(()), nowhere)
+        filled = min(1.0, config.total_env_steps / config.replay_capacity)
+        require_room(
+            "the replay", "--replay-capacity", config.replay_capacity, replay.nbytes, filled, run.device, parts
+        )
+    elif isinstance(config, ReinforceConfig):
+        nbytes = _rollout(config, shapes, nowhere).nbytes
+        require_room("a rollout", "--rollout-env-steps", config.rollout_env_steps, nbytes, 1.0, run.device, parts)

@@ -6,7 +6,6 @@ Shapes: S seeds, E environments or B transitions of each, A action components.
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from gymnasium.spaces import Box, Space
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from agents.configs import DDPGConfig
 from rlsuite import random
 from rlsuite.experience import Batch
-from rlsuite.networks.encoder import encoder, is_pixels
+from rlsuite.networks.encoder import encoder, is_pixels, numbers
 from rlsuite.networks.heads import ActionValue
 from rlsuite.networks.mlp import mlp
 from rlsuite.training.execution import Execution, compiled
@@ -33,7 +32,7 @@ class DDPG:
 
     Args:
         config: see ``DDPGConfig``.
-        observation_space: vectors or uint8 images.
+        observation_space: vectors or pictures.
         action_space: a bounded ``Box``.
         seeds: one integer a seed.
         device: where the parameters live.
@@ -61,9 +60,9 @@ class DDPG:
         self.middle, self.half_range = (low + high) / 2, (high - low) / 2
 
         def body() -> tuple[nn.Module, int]:
-            if is_pixels(observation_space):
+            if is_pixels(observation_space) or config.encoder not in ("auto", "mlp"):
                 return encoder(observation_space, config.encoder, precision=config.encoder_precision)
-            return nn.Flatten(), int(np.prod(observation_space.shape))
+            return numbers(observation_space)
 
         def actor() -> nn.Module:
             network, features = body()

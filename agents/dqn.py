@@ -28,7 +28,7 @@ class DQN:
 
     Args:
         config: see ``DQNConfig``; values per seed are single numbers or one for each of ``seeds``.
-        observation_space: vectors or uint8 images.
+        observation_space: vectors or pictures.
         action_space: ``Discrete``.
         seeds: one integer a seed.
         device: where the parameters live.

@@ -9,8 +9,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from agents.runs import Run, environments, evaluation_envs, evaluation_limit, is_atari, load_agent
+from agents.runs import Run, environments, evaluation_envs, evaluation_limit, load_agent
 from envs.atari_scores import human_normalised
+from envs.lookup import is_atari
 from envs.protocols import PROTOCOLS
 from rlsuite.tracking.notices import say
 from rlsuite.tracking.statistics import bootstrap_interval, iqm

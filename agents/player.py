@@ -11,8 +11,9 @@ from gymnasium.spaces import Box
 from torch import Tensor
 
 from agents.insight import Insight, insight
-from agents.runs import Run, is_atari, load_agent
+from agents.runs import Run, load_agent
 from envs.action_names import action_names
+from envs.lookup import is_atari
 from envs.protocols import PROTOCOLS
 from envs.watched import make_watched, picture
 from rlsuite.tracking.text import number_text

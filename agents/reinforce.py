@@ -32,7 +32,7 @@ class Reinforce:
 
     Args:
         config: see ``ReinforceConfig``.
-        observation_space: vectors or uint8 images.
+        observation_space: vectors or pictures.
         action_space: ``Discrete``, or ``Box`` of one axis.
         seeds: one integer a seed.
         device: where the parameters live.

@@ -20,7 +20,7 @@ from gymnasium.vector import AutoresetMode
 
 from agents.configs import AgentConfig, DQNConfig, ReplayConfig, RunConfig
 from agents.registry import agent_class, config_class
-from envs.lookup import find_spec
+from envs.lookup import find_spec, is_atari, is_on_tensors, same_game
 from envs.make import make_environments
 from envs.protocols import PROTOCOLS
 from envs.seeding import Purpose
@@ -98,6 +98,8 @@ def plan(agent: str, config: RunConfig) -> Run:
     # Decided once: a checkpoint of two workers is resumed by two.
     config = dataclasses.replace(config, workers=_workers(config))
     config = dataclasses.replace(config, tiles=_tiles(config))
+    if game := same_game(config.env):
+        log.warning(f"{config.env} is run as {game}: frames skipped, sticky actions and all else are --protocol's")
     wants_bfloat16 = isinstance(config, AgentConfig) and config.encoder_precision == "bfloat16"
     if wants_bfloat16 and not has_bfloat16(usable_device(config.device)):
         log.warning("this processor does not multiply in bfloat16: --encoder-precision float32 is quicker here")
@@ -180,10 +182,6 @@ def spaces_of(run: Run) -> Spaces:
     return spaces
 
 
-def is_atari(env_id: str) -> bool:
-    return env_id.startswith("ALE/")
-
-
 def environments(run: Run, purpose: Purpose, num_envs: int, seeds: Sequence[int] | None = None) -> Environments:
     """The environments of a run: ``train``; ``evaluate``, ``confirm`` (meanwhile); or ``test`` (once it is over)."""
     config = run.config
@@ -208,7 +206,7 @@ def evaluation_envs(run: Run, episodes: int, at_most: int) -> int:
     are few, or costly ones, as many as train.
     """
     config = run.config
-    is_vector = find_spec(config.env).namespace in ("ALE", "rlsuite")
+    is_vector = is_atari(config.env) or is_on_tensors(config.env)
     return min(episodes, config.evaluation_envs or (at_most if is_vector else config.num_envs))
 
 
@@ -286,7 +284,7 @@ def _tiles(config: RunConfig) -> int:
         if not workers <= config.tiles <= config.seeds:
             raise ValueError(f"--tiles must be from {workers} (workers) to {config.seeds} (seeds), not {config.tiles}")
         return config.tiles
-    if not isinstance(config, ReplayConfig) or not config.env.startswith("rlsuite/"):
+    if not isinstance(config, ReplayConfig) or not is_on_tensors(config.env):
         return workers
     if usable_device(config.device).type != "cpu" or resolved(config).execution != "compile":
         return workers

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from agents.configs import RunConfig
-from agents.crews import build_crew, build_trainer
+from agents.crews import build_crew, build_trainer, require_room_for
 from agents.evaluating import evaluate_run
 from agents.runs import Run, final_episodes, make_folder, must_fit, open_run, plan, spaces_of
 from agents.watching import record
-from envs.watched import RenderError
+from envs.lookup import is_atari
 from rlsuite.experience import ExperienceError
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
@@ -37,6 +37,7 @@ def train(agent: str, config: RunConfig) -> int:
     """
     run = plan(agent, config)
     spaces = spaces_of(run)
+    require_room_for(run, spaces)
     with ExitStack() as at_work:
         # Whatever does not fit shows before anything is written.
         crew = build_crew(run)
@@ -74,7 +75,9 @@ def resume_run(
             raise ValueError(f"--total-env-steps {total_env_steps:,} is behind {run.folder}, which is at {now:,}")
         if workers is not None and workers > (run.config.tiles or 1):
             raise ValueError(f"--workers {workers} is more than the {run.config.tiles or 1} tiles of {folder}")
-        spaces_of(run).require_those_of(run)
+        spaces = spaces_of(run)
+        spaces.require_those_of(run)
+        require_room_for(run, spaces)
         crew = build_crew(run)
         at_work.callback(crew.close)
         return _train(run, crew, at_work, state, checkpoint)
@@ -165,7 +168,8 @@ def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
     if run.config.video:
         try:
             video = record(run, run.folder / "videos" / "final.mp4", max_seconds=_VIDEO_SECONDS)
-        except (RenderError, ExperienceError, OSError) as error:
-            print(f"no video: {error}")  # the training is not lost to a missing screen
+        except Exception as error:  # the training is not lost to a missing screen, encoder or renderer
+            why = str(error) if isinstance(error, ValueError | ExperienceError | OSError) else repr(error)
+            print(f"no video: {why}")
         else:
             sitting.tracker.video(clock, "final", video)

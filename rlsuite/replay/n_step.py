@@ -45,13 +45,14 @@ class NStepAccumulator:
     ) -> None:
         if n_step < 1:
             raise ValueError(f"n_step must be at least 1, not {n_step}")
-        discount = torch.as_tensor(discount, dtype=torch.float32, device=device)
+        discount = torch.as_tensor(discount, dtype=torch.float32)
         if discount.shape not in ((), (seeds,)):
             raise ValueError(
                 f"discount must be one number or one for each of {seeds} seeds, not {tuple(discount.shape)}"
             )
         if not bool(((discount >= 0) & (discount <= 1)).all()):
             raise ValueError(f"discount must lie in [0, 1], not {discount.tolist()}")
+        discount = discount.to(device)
         self.n_step = n_step
         # Lengths that the windows have once the next step has come, the oldest first: n, n-1, ..., 1.
         self._length = torch.arange(n_step, 0, -1, device=device)

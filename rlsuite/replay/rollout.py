@@ -69,6 +69,11 @@ class Rollout:
         )
         self._added = torch.zeros(1, dtype=torch.int64, device=device)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the steps of all seeds take."""
+        return sum(getattr(self._steps, name).nbytes for name in _FIELDS)
+
     def add(self, observation: Tensor, action: Tensor, step: Step) -> None:
         """Store what came of acting on ``observation`` ``[S, E, ...]`` with ``action`` ``[S, E, ...]``."""
         added = RolloutBatch(observation, action, step.reward, step.successor, step.ended, step.bootstrap, step.valid)

@@ -9,6 +9,7 @@ import time
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.envs.classic_control import CartPoleEnv
 
 from agents.configs import DQNConfig, ReinforceConfig
 from agents.runs import Run
@@ -149,3 +150,23 @@ def test_the_first_ctrl_c_ends_an_evaluation_too(tmp_path, capsys):
     assert time.monotonic() - started < 60
     state = Run(tmp_path / "run", "dqn", config).checkpoints.load_last()
     assert state["clock"]["env_steps"] == 32
+
+
+@pytest.mark.parametrize(
+    ("maker", "why"),
+    [
+        (lambda: CartPoleEnv(), "Odd-v0 cannot be watched"),
+        (lambda render_mode=None: CartPoleEnv(), "Odd-v0 could not be drawn: its render() returns no picture"),
+    ],
+)
+def test_a_run_that_cannot_be_drawn_is_finished_all_the_same(tmp_path, capsys, maker, why):
+    gymnasium.register("Odd-v0", maker, max_episode_steps=20)
+    try:
+        config = DQNConfig(
+            env="Odd-v0", evaluation_episodes=2, final_episodes=0, runs=str(tmp_path), name="run", wandb="disabled", **QUICK
+        )
+        assert train("dqn", config) == 0
+    finally:
+        del gymnasium.registry["Odd-v0"]
+    assert f"no video: {why}" in capsys.readouterr().out
+    assert list((tmp_path / "run").rglob("*.mp4")) == []

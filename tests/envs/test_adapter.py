@@ -296,9 +296,9 @@ def test_observations_become_float32_and_uint8_stays() -> None:
     environments = make_environments("toy/Walk-v0", [0], 1)
     assert environments.observation_space.dtype == np.float32
     assert environments.reset().dtype == torch.float32
-    pixels = make_environments("Pong-v4", [0], 1)
-    assert pixels.observation_space.dtype == np.uint8
-    assert pixels.reset().dtype == torch.uint8 and pixels.reset().shape == (1, 1, 210, 160, 3)
+    pixels = make_environments("toy/Screen-v0", [0], 1)
+    assert pixels.observation_space.dtype == np.uint8 and pixels.observation_space.shape == (3, 20, 30)
+    assert pixels.reset().dtype == torch.uint8 and pixels.reset().shape == (1, 1, 3, 20, 30)
 
 
 @pytest.mark.parametrize(
