@@ -11,7 +11,6 @@ from agents.crews import build_crew, build_trainer, require_room_for
 from agents.evaluating import evaluate_run
 from agents.runs import Run, final_episodes, make_folder, must_fit, open_run, plan, spaces_of
 from agents.watching import record
-from envs.lookup import is_atari
 from rlsuite.experience import ExperienceError
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics

@@ -163,7 +163,13 @@ def test_a_run_that_cannot_be_drawn_is_finished_all_the_same(tmp_path, capsys, m
     gymnasium.register("Odd-v0", maker, max_episode_steps=20)
     try:
         config = DQNConfig(
-            env="Odd-v0", evaluation_episodes=2, final_episodes=0, runs=str(tmp_path), name="run", wandb="disabled", **QUICK
+            env="Odd-v0",
+            evaluation_episodes=2,
+            final_episodes=0,
+            runs=str(tmp_path),
+            name="run",
+            wandb="disabled",
+            **QUICK,
         )
         assert train("dqn", config) == 0
     finally:
