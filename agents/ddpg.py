@@ -17,6 +17,7 @@ from rlsuite.experience import Batch
 from rlsuite.networks.encoder import encoder, is_pixels, numbers
 from rlsuite.networks.heads import ActionValue
 from rlsuite.networks.mlp import mlp
+from rlsuite.state import check_tensor, restore
 from rlsuite.training.execution import Execution, compiled
 from rlsuite.training.population import Adam, Population, clip_rows, gradient
 from rlsuite.training.schedules import per_seed
@@ -178,10 +179,10 @@ class DDPG:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.actor.parameters.copy_(state["actor"])
-        self.critic.parameters.copy_(state["critic"])
-        self.actor_target.copy_(state["actor_target"])
-        self.critic_target.copy_(state["critic_target"])
-        self.actor_optimiser.load_state_dict(state["actor_optimiser"])
-        self.critic_optimiser.load_state_dict(state["critic_optimiser"])
-        self.noise, self._waited = state["noise"].clone(), state["waited"]
+        # Noise has the shape of the environments that were acted in; before that, none.
+        noise = state["noise"]
+        check_tensor(
+            noise, (len(self.seeds), None, self.actions) if noise.dim() > 1 else (0,), self.noise.dtype, "noise"
+        )
+        restore(self.state_dict() | {"noise": noise}, state)
+        self.noise, self._waited = noise.clone(), state["waited"]

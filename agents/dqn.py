@@ -17,6 +17,7 @@ from rlsuite.compiling import in_memory
 from rlsuite.experience import Batch
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
+from rlsuite.state import restore
 from rlsuite.training.population import Adam, Population, clip_rows, gradient
 from rlsuite.training.schedules import linear, per_seed
 
@@ -136,6 +137,4 @@ class DQN:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.online.copy_(state["online"])
-        self.target.copy_(state["target"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        restore(self.state_dict(), state)

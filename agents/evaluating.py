@@ -9,18 +9,19 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from agents.runs import Run, environments, evaluation_envs, evaluation_limit, load_agent
+from agents.runs import Run, environments, evaluation_envs, evaluation_limit, load_agent, shown
 from envs.atari_scores import human_normalised
 from envs.lookup import is_atari
 from envs.protocols import PROTOCOLS
 from rlsuite.tracking.notices import say
 from rlsuite.tracking.statistics import bootstrap_interval, iqm
+from rlsuite.training.checkpoint import Name
 from rlsuite.training.evaluation import Watch, evaluate
 
 _TEST_ENVS = 25  # per seed, at most
 
 
-def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protocol: Any = None) -> dict[str, Any]:
+def evaluate_run(run: Run, episodes: int = 100, checkpoint: Name = "last", protocol: Any = None) -> dict[str, Any]:
     """Play ``episodes`` episodes with every seed's agent in environments it has never seen; returns the report.
 
     The report is also written to ``evaluation.json`` in the run's folder. Its protocol is the run's own unless another
@@ -31,6 +32,7 @@ def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protoc
     """
     if protocol is not None:
         run = dataclasses.replace(run, config=dataclasses.replace(run.config, protocol=protocol))
+    checkpoint = shown(run, checkpoint)
     agent = load_agent(run, checkpoint)
     num_envs = evaluation_envs(run, episodes, _TEST_ENVS)
     limit = evaluation_limit(run, episodes, num_envs)

@@ -18,6 +18,7 @@ from envs.protocols import PROTOCOLS
 from envs.watched import make_watched, picture
 from rlsuite.tracking.text import number_text
 from rlsuite.tracking.watch_panel import PLOT_ENV_STEPS, Bars, Moment, Sliders
+from rlsuite.training.checkpoint import Name
 
 _DEFAULT_FRAMES_PER_SECOND = 30
 _PAUSE_SECONDS = 1.0  # on the last picture of an episode
@@ -60,7 +61,7 @@ class Player:
     """
 
     def __init__(
-        self, run: Run, checkpoint: str, seed: int | None = None, frames_per_second: float | None = None
+        self, run: Run, checkpoint: Name, seed: int | None = None, frames_per_second: float | None = None
     ) -> None:
         self.run = run
         self.seed = run.seeds[0] if seed is None else seed

@@ -17,6 +17,7 @@ from rlsuite.networks import distributions
 from rlsuite.networks.encoder import encoder
 from rlsuite.notice import warn_once
 from rlsuite.replay.rollout import RolloutBatch, reward_to_go
+from rlsuite.state import restore
 from rlsuite.training.execution import compiled
 from rlsuite.training.population import Adam, Population, clip_rows, gradient
 from rlsuite.training.schedules import linear, per_seed
@@ -190,10 +191,7 @@ class Reinforce:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.policy.parameters.copy_(state["policy"])
-        self.baseline.parameters.copy_(state["baseline"])
-        self.policy_optimiser.load_state_dict(state["policy_optimiser"])
-        self.baseline_optimiser.load_state_dict(state["baseline_optimiser"])
+        restore(self.state_dict(), state)
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:

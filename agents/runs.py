@@ -7,8 +7,8 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,12 +25,11 @@ from envs.make import make_environments
 from envs.protocols import PROTOCOLS
 from envs.seeding import Purpose
 from rlsuite.configuration import from_json
-from rlsuite.experience import Environments, ExperienceError
+from rlsuite.experience import Environments
 from rlsuite.networks.precision import has_bfloat16
 from rlsuite.tracking import run_folder
-from rlsuite.training.checkpoint import CheckpointError, Checkpoints, load, to_device
+from rlsuite.training.checkpoint import Checkpoints, Name, fitting, to_device
 from rlsuite.training.device import usable_device
-from rlsuite.training.worker import TrainingError
 
 log = logging.getLogger("rlsuite")
 
@@ -292,34 +291,26 @@ def _tiles(config: RunConfig) -> int:
     return min(config.seeds, workers * -(-seeds_a_worker // _SEEDS_A_TILE))
 
 
-def load_agent(run: Run, checkpoint: str = "best") -> Any:
+def load_agent(run: Run, checkpoint: Name = "best") -> Any:
     """The trained agent of a run from its ``best``, ``last`` or ``previous`` checkpoint.
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged.
     """
-    folder = run.checkpoints.folder / checkpoint
-    if checkpoint == "best" and not folder.exists():
-        folder = run.checkpoints.folder / "last"
-    state = load(folder)
+    state = run.checkpoints.load(shown(run, checkpoint))
     spaces = spaces_of(run)
     agent = build_agent(run, spaces.observation, spaces.action)
-    with must_fit(folder):
+    with fitting(f"checkpoint {checkpoint} of {run.folder}"):
         agent.load_state_dict(to_device(state["learner"], run.device))
     return agent
 
 
-@contextmanager
-def must_fit(folder: Path) -> Iterator[None]:
-    """Load a state that was read from ``folder``: whatever fails says in one line that it does not fit the run."""
-    try:
-        yield
-    except (TrainingError, ExperienceError, CheckpointError, OSError):
-        raise
-    except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        missing = "it lacks " if isinstance(error, KeyError) else ""
-        raise CheckpointError(f"{folder} does not fit the agent of its config.json: {missing}{reason}") from error
+def shown(run: Run, checkpoint: Name) -> Name:
+    """The checkpoint that is there to be shown: the last one, before any evaluation has found a best."""
+    if checkpoint != "best" or run.checkpoints.exists("best"):
+        return checkpoint
+    log.warning("no evaluation has chosen a best checkpoint of %s yet: the last one is shown", run.folder)
+    return "last"
 
 
 def seeds_text(seeds: Sequence[int]) -> str:

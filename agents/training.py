@@ -9,7 +9,7 @@ from typing import Any
 from agents.configs import RunConfig
 from agents.crews import build_crew, build_trainer, require_room_for
 from agents.evaluating import evaluate_run
-from agents.runs import Run, final_episodes, make_folder, must_fit, open_run, plan, spaces_of
+from agents.runs import Run, final_episodes, make_folder, open_run, plan, spaces_of
 from agents.watching import record
 from rlsuite.experience import ExperienceError
 from rlsuite.tracking import run_folder
@@ -17,7 +17,7 @@ from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.tracking.notices import without
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.record import Clock
-from rlsuite.training.checkpoint import load, to_device
+from rlsuite.training.checkpoint import Name, clock, to_device
 from rlsuite.training.evaluation import EvaluationStopped
 from rlsuite.training.session import Session, session
 from rlsuite.training.trainer import Crew, Outcome
@@ -48,7 +48,7 @@ def train(agent: str, config: RunConfig) -> int:
 
 def resume_run(
     folder: Path,
-    checkpoint: str = "last",
+    checkpoint: Name = "last",
     total_env_steps: int | None = None,
     device: str | None = None,
     workers: int | None = None,
@@ -69,8 +69,8 @@ def resume_run(
         changes: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
         run = dataclasses.replace(run, config=dataclasses.replace(run.config, **changes))
         state = _load(run, checkpoint)
-        if state is not None and total_env_steps is not None and total_env_steps < state["clock"]["env_steps"]:
-            now = state["clock"]["env_steps"]
+        now = 0 if state is None else clock(state).env_steps
+        if total_env_steps is not None and total_env_steps < now:
             raise ValueError(f"--total-env-steps {total_env_steps:,} is behind {run.folder}, which is at {now:,}")
         if workers is not None and workers > (run.config.tiles or 1):
             raise ValueError(f"--workers {workers} is more than the {run.config.tiles or 1} tiles of {folder}")
@@ -82,15 +82,12 @@ def resume_run(
         return _train(run, crew, at_work, state, checkpoint)
 
 
-def _load(run: Run, checkpoint: str) -> dict[str, Any] | None:
+def _load(run: Run, checkpoint: Name) -> dict[str, Any] | None:
     if run.checkpoints.is_empty:
         print(f"{run.folder} has no checkpoint yet: it starts over")
         (run.folder / "metrics.jsonl").unlink(missing_ok=True)
         return None
-    state = run.checkpoints.load_last() if checkpoint == "last" else load(run.checkpoints.folder / checkpoint)
-    with must_fit(run.checkpoints.folder / checkpoint):
-        Clock(**state["clock"])
-    return state
+    return run.checkpoints.load(checkpoint)
 
 
 def _extend(run: Run, env_steps: int) -> None:
@@ -111,10 +108,10 @@ def _extend(run: Run, env_steps: int) -> None:
     )
 
 
-def _train(run: Run, crew: Crew, at_work: ExitStack, state: dict[str, Any] | None, checkpoint: str = "last") -> int:
+def _train(run: Run, crew: Crew, at_work: ExitStack, state: dict[str, Any] | None, checkpoint: Name = "last") -> int:
     """Train with a crew, which ``at_work`` closes, and finish the run."""
     config = run.config
-    resume_at = None if state is None else Clock(**state["clock"])
+    resume_at = None if state is None else clock(state)
     reports = session(
         run.folder,
         f"{run.agent} on {config.env}",
@@ -129,8 +126,9 @@ def _train(run: Run, crew: Crew, at_work: ExitStack, state: dict[str, Any] | Non
     with reports as sitting:
         trainer = build_trainer(run, sitting.tracker, sitting.console.tick, crew)
         if state is not None:
-            with must_fit(run.checkpoints.folder / checkpoint):
-                trainer.load_state_dict(to_device(state, run.device))
+            trainer.load_state_dict(to_device(state, run.device))
+            if checkpoint == "previous":
+                run.checkpoints.go_back()
         _extend(run, 0 if resume_at is None else resume_at.env_steps)
         outcome: Outcome | None = None
         with suppress(EvaluationStopped):

@@ -13,6 +13,7 @@ from rlsuite.replay.n_step import NStepAccumulator
 from rlsuite.replay.packing import Packing
 from rlsuite.replay.rings import Rings
 from rlsuite.replay.transitions import TransitionRings
+from rlsuite.state import StateError, check, check_counts
 
 
 class FrameReplay:
@@ -203,9 +204,14 @@ class FrameReplay:
         Raises:
             ValueError: it was saved by a replay of another shape.
         """
+        check(self._state | {name: state[name] for name in ("accumulator", "transitions", "frames")}, state, "replay")
+        for name in self._state:
+            check_counts(state[name], name)
         self._accumulator.load_state_dict(state["accumulator"])
         self._transitions.load_state_dict(state["transitions"])
-        self._frames.load_state_dict(state["frames"])
+        self._frames.load_state_dict(state["frames"], state["position"] + 1)
         for name, value in self._state.items():
             value.copy_(state[name])
+        if (self._state["forgotten"] > self._transitions.written).any():
+            raise StateError("the replay has forgotten more transitions than it was given")
         self._count()

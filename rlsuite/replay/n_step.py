@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rlsuite.experience import Batch, Step
+from rlsuite.state import restore
 
 
 class NStepAccumulator:
@@ -120,10 +121,4 @@ class NStepAccumulator:
         return {name: value.clone() for name, value in self._state.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name, value in self._state.items():
-            if state[name].shape != value.shape:
-                raise ValueError(
-                    f"the saved replay's {name} has shape {tuple(state[name].shape)}, this one's {tuple(value.shape)}: "
-                    "n_step, seeds, environments and spaces must be those it was saved with"
-                )
-            value.copy_(state[name])
+        restore(self._state, state, "accumulator")

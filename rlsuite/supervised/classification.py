@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rlsuite import random
+from rlsuite.state import check, restore
 from rlsuite.training.population import Adam, Population, gradient
 
 _SHUFFLE_STREAM = 11
@@ -58,6 +59,7 @@ class Minibatches:
         return {"drawn": self.drawn}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        check(self.state_dict(), state)
         self.drawn = state["drawn"]
         self._order = torch.empty(0)
 
@@ -110,5 +112,4 @@ class Classifier:
         return {"parameters": self.network.parameters, "optimiser": self.optimiser.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.network.parameters.copy_(state["parameters"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        restore(self.state_dict(), state)

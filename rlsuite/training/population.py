@@ -19,6 +19,7 @@ from rlsuite.compiling import in_memory
 from rlsuite.networks.distributions import GaussianHead
 from rlsuite.networks.heads import ActionValue, Dueling
 from rlsuite.networks.precision import Bfloat16, rounding
+from rlsuite.state import restore
 
 # Outputs of which each is quicker as a sum, joined to what comes before and after it, than all as a product. One output
 # is a product of a matrix and a vector, which libraries do as quickly.
@@ -190,6 +191,4 @@ class Adam:
         return {"first_moment": self.first_moment, "second_moment": self.second_moment, "updates": self.updates}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        self.first_moment.copy_(state["first_moment"])
-        self.second_moment.copy_(state["second_moment"])
-        self.updates.copy_(state["updates"])
+        restore(self.state_dict(), state)

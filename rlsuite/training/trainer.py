@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from rlsuite.experience import ExperienceError
+from rlsuite.state import check, map_tensors
 from rlsuite.tracking.record import Clock, Writer
-from rlsuite.training.checkpoint import Checkpoints
+from rlsuite.training.checkpoint import Checkpoints, fitting
 from rlsuite.training.rows import select_rows
 from rlsuite.training.signals import StopRequest
 from rlsuite.training.worker import Measured, TrainingError, Unit
@@ -238,10 +239,29 @@ class Trainer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on exactly where ``state_dict`` was taken."""
-        self.crew.load_state_dict(state)
-        own = state["trainer"]
+        with fitting("the checkpoint", TrainingError):
+            self.crew.load_state_dict(state)
+            self._load_own(state["trainer"], state["learner"])
+
+    def _load_own(self, own: dict[str, Any], learner: dict[str, Any]) -> None:
+        scores = own.get("best_score")
+        found = scores is not None
+        check(
+            {
+                "wall_seconds": 0.0,
+                "logged": 0,
+                "evaluated": 0,
+                "has_news": False,
+                "best_score": [0.0] * (len(scores) if isinstance(scores, list) else 1) if found else None,
+                "best_state": learner if found else {},
+            },
+            own,
+            "trainer",
+        )
         self._seconds_before = own["wall_seconds"]
         self._logged, self._evaluated, self._has_news = own["logged"], own["evaluated"], own["has_news"]
-        if own["best_score"] is not None:
-            self.best_score, self._best_state = np.array(own["best_score"]), own["best_state"]
+        if found:
+            self.best_score = np.array(scores)
+            # A copy: what was loaded would hold on to its file, and to that file's place on the disk.
+            self._best_state = map_tensors(torch.clone, own["best_state"])
         self._is_saved = True

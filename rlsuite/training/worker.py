@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlsuite.state import check, check_tensor
 from rlsuite.training.execution import Execution, compiled
 from rlsuite.training.memory import keep_freed_memory
 from rlsuite.training.stopwatch import Stopwatch
@@ -237,12 +238,14 @@ class Worker(Generic[B]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if "tiles" in state:
             raise ValueError(f"the checkpoint is one of {len(state['tiles'])} tiles, this run has 1")
+        check({"updates": 0, "summed": 0}, {name: state[name] for name in ("updates", "summed")})
         self.learner.load_state_dict(state["learner"])
         self.source.load_state_dict(state["source"])
         self.updates = state["updates"]
         self._start_sums_over()
         self._summed = state["summed"]
         for name, total in state["sums"].items():
+            check_tensor(total, (None if self.seeds is None else len(self.seeds),), total.dtype, f"sums/{name}")
             self._sums.setdefault(name.replace(".", "/"), torch.zeros_like(total)).copy_(total)
 
     def close(self) -> None:

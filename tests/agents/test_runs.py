@@ -243,7 +243,7 @@ def test_an_untrained_or_foreign_checkpoint_is_refused(tmp_path):
     Run(tmp_path / "run", "dqn", config).checkpoints.save_last(trainer.state_dict())
     load_agent(run)
     wider = replace(run, config=replace(config, hidden=(32,)))
-    with pytest.raises(CheckpointError, match="does not fit the agent"):
+    with pytest.raises(CheckpointError, match="does not fit this run"):
         load_agent(wider)
 
 

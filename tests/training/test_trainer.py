@@ -212,7 +212,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, stop_at, monkeypa
     first, _, begun = trainer(tmp_path / "cut", source=Interrupted())
     assert first.run().status == "interrupted"
     second, resumed, rest = trainer(tmp_path / "cut")
-    second.load_state_dict(second.checkpoints.load_last())
+    second.load_state_dict(second.checkpoints.load())
     assert second.run().status == "finished"
     assert torch.equal(resumed.weights, learner.weights)
     for name in ("loss/square", "train/return", "evaluation/score"):
@@ -224,7 +224,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_not_saved(tmp_path):
     run, _, _ = trainer(tmp_path, source=Counting(bad_at=30))
     with pytest.raises(TrainingError, match=r"loss/square is not finite at env step 80, update \d+ \(seeds \[0\]\)"):
         run.run()
-    assert torch.isfinite(run.checkpoints.load_last()["learner"]["weights"]).all()
+    assert torch.isfinite(run.checkpoints.load()["learner"]["weights"]).all()
 
 
 def test_progress_may_be_counted_in_updates():
