@@ -175,8 +175,9 @@ def _checksum(values: str, tensors: Mapping[str, Tensor]) -> str:
     return f"crc32:{value:08x}"
 
 
-def _bytes(tensor: Tensor) -> memoryview:
-    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
+def _bytes(tensor: Tensor) -> Any:
+    """A buffer on the tensor's memory."""
+    return tensor.reshape(-1).view(torch.uint8).numpy()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -313,9 +314,9 @@ def fitting(what: str, *passing: type[Exception]) -> Iterator[None]:
     """
     try:
         yield
-    except (CheckpointError, ExperienceError, OSError, *passing):
-        raise
     except Exception as error:
+        if isinstance(error, (CheckpointError, ExperienceError, OSError, *passing)):
+            raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         if isinstance(error, KeyError):
             reason = f"it lacks {reason}"
