@@ -56,7 +56,7 @@ def begin(agent: str, config: RunConfig, folder: Path) -> tuple[Run, Trainer]:
 
 def go_on(run: Run) -> Trainer:
     trainer = build_trainer(run, Silent())
-    trainer.load_state_dict(run.checkpoints.load_last())
+    trainer.load_state_dict(run.checkpoints.load())
     return trainer
 
 
@@ -86,7 +86,7 @@ def test_what_was_learned_is_saved_and_the_run_goes_on(agent, vectorization, fau
     learner, updates = trainer.crew.learner.state_dict(), trainer.crew.updates
     trainer.crew.close()
 
-    saved = run.checkpoints.load_last()
+    saved = run.checkpoints.load()
     assert saved["updates"] == updates > 0
     assert_same(saved["learner"], learner)
     resumed = go_on(run)
@@ -118,5 +118,5 @@ def test_a_failure_of_the_step_after_the_last_ends_no_run(tmp_path):
         "dqn", config.__class__(**vars(config) | {"total_env_steps": 178, "train_every_env_steps": 2}), tmp_path
     )
     assert trainer.run().status == "finished"
-    assert run.checkpoints.load_last()["source"]["env_steps"] == 178
+    assert run.checkpoints.load()["source"]["env_steps"] == 178
     trainer.crew.close()

@@ -148,7 +148,7 @@ def test_the_first_ctrl_c_ends_an_evaluation_too(tmp_path, capsys):
     assert train("dqn", config) == 130
     assert "go on with" in capsys.readouterr().out
     assert time.monotonic() - started < 60
-    state = Run(tmp_path / "run", "dqn", config).checkpoints.load_last()
+    state = Run(tmp_path / "run", "dqn", config).checkpoints.load()
     assert state["clock"]["env_steps"] == 32
 
 

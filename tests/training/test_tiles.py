@@ -83,13 +83,13 @@ def run_to(tiles, folder, memory, stop_after_ticks=None):
 
     schedule = Schedule(total=104, log_every=20, evaluate_every=40)
     trainer = Trainer(tiles, schedule, memory, Checkpoints(folder), tick)
-    trainer.load_state_dict(trainer.checkpoints.load_last())
+    trainer.load_state_dict(trainer.checkpoints.load())
     return trainer.run(), dict(flat(trainer.state_dict()))
 
 
 def test_wherever_tiles_are_stopped_they_end_as_if_they_never_had_been(tiles, tmp_path):
     Trainer(tiles, Schedule(total=0), Memory(), Checkpoints(tmp_path / "whole")).run()
-    begun = Checkpoints(tmp_path / "whole").load_last()
+    begun = Checkpoints(tmp_path / "whole").load()
     memory = Memory()
     _, expected = run_to(tiles, tmp_path / "whole", memory)
     assert [env_steps for env_steps, _ in memory.named("train/return")] == [20, 40, 60, 80, 100, 104]
@@ -102,7 +102,7 @@ def test_wherever_tiles_are_stopped_they_end_as_if_they_never_had_been(tiles, tm
         for stop in (*stops, None):
             outcome, found = run_to(tiles, folder, again, stop)
             assert outcome.status == ("finished" if stop is None else "interrupted")
-            saved = Checkpoints(folder).load_last()["tiles"]
+            saved = Checkpoints(folder).load()["tiles"]
             seen_apart |= len({tile["source"]["env_steps"] for tile in saved.values()}) > 1
         assert found == expected
         for name in ("loss/square", "train/return", "evaluation/score"):

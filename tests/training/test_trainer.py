@@ -143,7 +143,7 @@ def test_a_target_that_was_reached_by_chance_is_not_reached(tmp_path):
     assert best.tolist() == [at[1][0].item(), at[2][1].item()]
     assert memory.named("evaluation/confirmed_score") == [(40, [4.0, 9.0]), (80, [6.0, 4.5]), (120, [9.0, 5.0])]
     resumed, _, _ = trainer(tmp_path, schedule)
-    resumed.load_state_dict(resumed.checkpoints.load_last())
+    resumed.load_state_dict(resumed.checkpoints.load())
     assert resumed.run().status == "solved"
 
 
@@ -152,10 +152,10 @@ def test_a_state_that_was_just_loaded_is_not_saved_over_the_one_before_it(tmp_pa
     run, _, _ = trainer(tmp_path, replace(SCHEDULE, checkpoint_every_seconds=-1.0), source)
     with pytest.raises(TrainingError):
         run.run()
-    kept = [run.checkpoints.load_last(), load(tmp_path / "previous")]
+    kept = [run.checkpoints.load(), load(tmp_path / "previous")]
     for _ in range(2):
         again, _, _ = trainer(tmp_path, source=Counting(bad_at=30))
-        again.load_state_dict(again.checkpoints.load_last())
+        again.load_state_dict(again.checkpoints.load())
         with pytest.raises(TrainingError):
             again.run()
         for before, name in zip(kept, ("last", "previous"), strict=True):
@@ -178,7 +178,7 @@ def test_parameters_that_are_not_finite_are_never_saved_even_where_no_loss_shows
     run = Trainer(worker, replace(SCHEDULE, total=total), Memory(), Checkpoints(tmp_path))
     with pytest.raises(TrainingError, match=r"weights is not finite at env step 80, update 36 \(seeds \[8\]\)"):
         run.run()
-    assert torch.isfinite(run.checkpoints.load_last()["learner"]["weights"]).all()
+    assert torch.isfinite(run.checkpoints.load()["learner"]["weights"]).all()
 
 
 def test_an_evaluation_that_failed_is_taken_before_the_run_goes_on(tmp_path):
@@ -191,7 +191,7 @@ def test_an_evaluation_that_failed_is_taken_before_the_run_goes_on(tmp_path):
     with pytest.raises(ExperienceError):
         run.run()
     resumed, _, rest = trainer(tmp_path / "cut")
-    resumed.load_state_dict(resumed.checkpoints.load_last())
+    resumed.load_state_dict(resumed.checkpoints.load())
     resumed.run()
     for name in ("evaluation/score", "train/return"):
         assert begun.named(name) + rest.named(name) == memory.named(name)
@@ -244,4 +244,4 @@ def test_a_checkpoint_never_relies_on_metrics_that_are_not_on_the_disk(tmp_path)
     memory.sync = full
     with pytest.raises(OSError, match="no space for metrics"):
         first.run()
-    assert first.checkpoints.load_last()["clock"]["env_steps"] == 0
+    assert first.checkpoints.load()["clock"]["env_steps"] == 0
