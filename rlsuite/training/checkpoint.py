@@ -177,7 +177,10 @@ def _checksum(values: str, tensors: Mapping[str, Tensor]) -> str:
 
 def _bytes(tensor: Tensor) -> Any:
     """A buffer on the tensor's memory."""
-    return tensor.reshape(-1).view(torch.uint8).numpy()
+    flat = tensor.reshape(-1)
+    # One number is contiguous whatever its stride, but only with a stride of one can it be seen as bytes.
+    flat = flat if flat.stride(0) == 1 else flat.clone(memory_format=torch.contiguous_format)
+    return flat.view(torch.uint8).numpy()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -260,7 +263,7 @@ class Checkpoints:
         if name != "last":
             return load(self.folder / name)
         # A trainer may rename the one while the other is looked for; it takes far longer to write the next one.
-        for place in ("next", "last") * 3:
+        for place in ("next", "last") * 20:
             with contextlib.suppress(_MissingError):
                 return load(self.folder / place)
         return load(self.folder / "last")

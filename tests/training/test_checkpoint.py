@@ -27,6 +27,7 @@ STATE = {
     "best": None,
     "pixels": torch.tensor([1, 255], dtype=torch.uint8),
     "scalar": torch.tensor(3),
+    "expanded": torch.zeros(()).expand(1),
     "half": torch.tensor([1.5], dtype=torch.bfloat16),
     "nothing": torch.zeros(2, 0, dtype=torch.float64),
     "empty": {},
