@@ -97,5 +97,9 @@ def _print_table(runs: Sequence[Run], found: Sequence[Series], curves: Sequence[
 
 
 def _final(folder: Path) -> dict[str, Any] | None:
-    path = folder / "evaluation.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    """The report of the final evaluation, where there is a whole one."""
+    try:
+        report = json.loads((folder / "evaluation.json").read_text())
+        return {"iqm": float(report["iqm"]), "episodes": int(report["episodes"])}
+    except (OSError, ValueError, TypeError, KeyError):
+        return None

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 
 from agents.configs import AgentConfig, ReplayConfig, RunConfig
-from agents.runs import Run, build_agent, environments, evaluation_envs, evaluation_limit, resolved
+from agents.runs import Run, build_agent, environments, evaluation_envs, evaluation_limit, final_episodes, resolved
 from agents.sources import collector
+from envs.seeding import Purpose
 from rlsuite.networks.encoder import is_pixels
 from rlsuite.tracking.notices import say
 from rlsuite.tracking.record import Clock, Writer
-from rlsuite.training.evaluation import evaluate
+from rlsuite.training.evaluation import Watch, evaluate
 from rlsuite.training.plan import compile_worker
 from rlsuite.training.rows import equal_shares
 from rlsuite.training.schedules import per_seed
@@ -23,6 +24,7 @@ from rlsuite.training.trainer import Crew, Schedule, Trainer
 from rlsuite.training.worker import Worker
 
 _EVALUATION_ENVS = 10  # per seed, at most, so that populations do not open thousands of environments
+_CONFIRMATION_EPISODES = 100  # at most: a mean of ten is above the target by chance too often
 # Multiplications in one product; with fewer, waking threads costs more than it wins.
 _PRODUCTS_WORTH_THREADS = 8_000_000
 
@@ -43,11 +45,21 @@ def build_trainer(
 
 
 def build_crew(run: Run) -> Crew:
-    """The worker of a run, or its ``--workers`` with ``--tiles`` of seeds as equal as can be."""
+    """The worker of a run, or its ``--workers`` with ``--tiles`` of seeds as equal as can be.
+
+    Raises:
+        ValueError: the configuration does not fit.
+    """
     workers = run.config.workers or 1
     number = run.config.tiles or workers
+    if workers > number:
+        raise ValueError(
+            f"--workers {workers} is more than the {number} groups (--tiles) that the run has its seeds in"
+        )
     if number == 1:
         return build_worker(run)
+    if run.config.vectorization == "async":
+        raise ValueError("--vectorization async has processes of its own, which workers cannot start: add --workers 1")
     tiles = [tile(run, share.start, share.stop) for share in equal_shares(len(run.seeds), number)]
     builders = [functools.partial(build_worker, part) for part in tiles]
     return Tiles(builders, [len(part.seeds) for part in tiles], workers)
@@ -74,19 +86,26 @@ def build_worker(run: Run) -> Worker[Any]:
     torch.set_num_threads(config.threads or _default_threads(config, train.observation_space))
     agent = build_agent(run, train.observation_space, train.action_space)
 
-    def evaluation() -> dict[str, np.ndarray]:
-        episodes = config.evaluation_episodes
+    def play(purpose: Purpose, episodes: int) -> dict[str, np.ndarray]:
         num_envs = evaluation_envs(run, episodes, _EVALUATION_ENVS)
-        own = environments(run, "evaluate", num_envs)
+        own = environments(run, purpose, num_envs)
         try:
-            found = evaluate(agent, own, episodes, device, evaluation_limit(run, episodes, num_envs))
+            limit = evaluation_limit(run, episodes, num_envs)
+            found = evaluate(agent, own, episodes, device, limit, Watch("evaluation", episodes))
             if found.unfinished:
                 say(f"the evaluation was cut, {found.unfinished} episodes are open: see --evaluation-max-env-steps")
             return found.metrics()
         finally:
             own.close()
 
-    worker: Worker[Any] = Worker(agent, collector(run, config, agent, train, device), evaluation, run.seeds)
+    confirmation_episodes = max(config.evaluation_episodes, min(final_episodes(config), _CONFIRMATION_EPISODES))
+    worker: Worker[Any] = Worker(
+        agent,
+        collector(run, config, agent, train, device),
+        functools.partial(play, "evaluate", config.evaluation_episodes),
+        run.seeds,
+        confirmation=functools.partial(play, "confirm", confirmation_episodes),
+    )
     compile_worker(worker, config.execution)
     return worker
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from gymnasium.spaces import Box, Space
@@ -18,10 +17,11 @@ from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
 from rlsuite.configuration import Count, Fraction, Natural, NotNegative
 from rlsuite.experience import Batch
-from rlsuite.networks.encoder import encoder, is_pixels
+from rlsuite.networks.encoder import encoder, is_pixels, numbers
 from rlsuite.networks.heads import ActionValue
 from rlsuite.networks.mlp import mlp
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
+from rlsuite.state import restore
 from rlsuite.training.schedules import per_seed
 
 _NOISE_STREAM, _WARMUP_STREAM = 4, 5
@@ -63,7 +63,7 @@ class DDPG:
 
     Args:
         config: see ``DDPGConfig``.
-        observation_space: vectors or uint8 images.
+        observation_space: vectors or pictures.
         action_space: a bounded ``Box``.
         seeds: one integer a seed.
         device: where the parameters live.
@@ -87,13 +87,13 @@ class DDPG:
         assert isinstance(observation_space, Box)
         self.config = config
         self.actions = action_space.shape[0]
-        low, high = torch.tensor(action_space.low), torch.tensor(action_space.high)
-        self.middle, self.half_range = ((low + high) / 2).to(device), ((high - low) / 2).to(device)
+        low, high = torch.tensor(action_space.low, device=device), torch.tensor(action_space.high, device=device)
+        self.middle, self.half_range = (low + high) / 2, (high - low) / 2
 
         def body() -> tuple[nn.Module, int]:
-            if is_pixels(observation_space):
+            if is_pixels(observation_space) or config.encoder not in ("auto", "mlp"):
                 return encoder(observation_space, config.encoder, precision=config.encoder_precision)
-            return nn.Flatten(), int(np.prod(observation_space.shape))
+            return numbers(observation_space)
 
         def actor() -> nn.Module:
             network, features = body()
@@ -122,7 +122,7 @@ class DDPG:
         return self.middle + self.half_range * action
 
     def _to_unit(self, action: Tensor) -> Tensor:
-        return (action - self.middle) / self.half_range
+        return (action - self.middle) / torch.where(self.half_range > 0.0, self.half_range, 1.0)  # 0 of a fixed one
 
     def initial_state(self, num_envs: int) -> ActingState:
         """The Ornstein-Uhlenbeck process ``[S, E, A]``, where it is the noise."""
@@ -210,12 +210,7 @@ class DDPG:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.actor.parameters.copy_(state["actor"])
-        self.critic.parameters.copy_(state["critic"])
-        self.actor_target.copy_(state["actor_target"])
-        self.critic_target.copy_(state["critic_target"])
-        self.actor_optimiser.load_state_dict(state["actor_optimiser"])
-        self.critic_optimiser.load_state_dict(state["critic_optimiser"])
+        restore(self.state_dict(), state)
         self._waited = state["waited"]
 
 

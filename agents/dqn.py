@@ -21,6 +21,7 @@ from rlsuite.experience import Batch
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
+from rlsuite.state import restore
 from rlsuite.training.exploration import epsilon_greedy
 from rlsuite.training.schedules import linear, per_seed
 
@@ -56,7 +57,7 @@ class DQN:
 
     Args:
         config: see ``DQNConfig``; values per seed are single numbers or one for each of ``seeds``.
-        observation_space: vectors or uint8 images.
+        observation_space: vectors or pictures.
         action_space: ``Discrete``.
         seeds: one integer a seed.
         device: where the parameters live.
@@ -176,9 +177,7 @@ class DQN:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.online.copy_(state["online"])
-        self.target.copy_(state["target"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        restore(self.state_dict(), state)
 
 
 SPEC = AgentSpec("dqn", DQNConfig, DQN, learns_from="replay", headline={"loss/td": "loss"})

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,19 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from agents.runs import Run, environments, evaluation_envs, evaluation_limit, is_atari, load_agent
+from agents.runs import Run, environments, evaluation_envs, evaluation_limit, load_agent, shown
 from envs.atari_scores import human_normalised
+from envs.lookup import is_atari
 from envs.protocols import PROTOCOLS
 from rlsuite.tracking.notices import say
 from rlsuite.tracking.statistics import bootstrap_interval, iqm
-from rlsuite.training.evaluation import Progress, evaluate
+from rlsuite.training.checkpoint import Name
+from rlsuite.training.evaluation import Watch, evaluate
 
 _TEST_ENVS = 25  # per seed, at most
-_LINE_SECONDS = 10.0
 
 
-def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protocol: Any = None) -> dict[str, Any]:
+def evaluate_run(run: Run, episodes: int = 100, checkpoint: Name = "last", protocol: Any = None) -> dict[str, Any]:
     """Play ``episodes`` episodes with every seed's agent in environments it has never seen; returns the report.
 
     The report is also written to ``evaluation.json`` in the run's folder. Its protocol is the run's own unless another
@@ -32,12 +32,13 @@ def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protoc
     """
     if protocol is not None:
         run = dataclasses.replace(run, config=dataclasses.replace(run.config, protocol=protocol))
+    checkpoint = shown(run, checkpoint)
     agent = load_agent(run, checkpoint)
     num_envs = evaluation_envs(run, episodes, _TEST_ENVS)
     limit = evaluation_limit(run, episodes, num_envs)
     test = environments(run, "test", num_envs)
     try:
-        result = evaluate(agent, test, episodes, run.device, limit, _Lines(episodes))
+        result = evaluate(agent, test, episodes, run.device, limit, Watch("final evaluation", episodes))
     finally:
         test.close()
     per_seed = np.nanmean(result.returns, axis=1)
@@ -70,20 +71,6 @@ def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protoc
         )
     (run.folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
     return report
-
-
-class _Lines:
-    """Says now and then how far a long evaluation is."""
-
-    def __init__(self, episodes: int) -> None:
-        self._episodes = episodes
-        self._next = time.monotonic() + _LINE_SECONDS
-
-    def __call__(self, progress: Progress) -> None:
-        if time.monotonic() > self._next:
-            self._next = time.monotonic() + _LINE_SECONDS
-            episodes = f"{progress.episodes:.0f} of {self._episodes} episodes"
-            say(f"final evaluation: {episodes}, {progress.env_steps:,} env steps")
 
 
 def protocol_name(run: Run) -> str:

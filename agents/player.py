@@ -11,13 +11,15 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor
 
-from agents.runs import Run, is_atari, load_agent
+from agents.runs import Run, load_agent
 from envs.action_names import action_names
+from envs.lookup import is_atari
 from envs.protocols import PROTOCOLS
 from envs.watched import make_watched, picture
 from rlsuite.agent import Acted, ActingState, Diagnostics
 from rlsuite.tracking.text import number_text
 from rlsuite.tracking.watch_panel import PLOT_ENV_STEPS, Bars, Moment, Sliders
+from rlsuite.training.checkpoint import Name
 
 _DEFAULT_FRAMES_PER_SECOND = 30
 _PAUSE_SECONDS = 1.0  # on the last picture of an episode
@@ -60,7 +62,7 @@ class Player:
     """
 
     def __init__(
-        self, run: Run, checkpoint: str, seed: int | None = None, frames_per_second: float | None = None
+        self, run: Run, checkpoint: Name, seed: int | None = None, frames_per_second: float | None = None
     ) -> None:
         self.run = run
         self.seed = run.seeds[0] if seed is None else seed

@@ -20,6 +20,7 @@ from rlsuite.networks.encoder import encoder
 from rlsuite.networks.policy import Categorical, policy_for
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
 from rlsuite.replay.rollout import RolloutBatch, advantages
+from rlsuite.state import restore
 from rlsuite.training.schedules import linear, per_seed
 
 _POLICY_STREAM, _SHUFFLE_STREAM = 21, 22
@@ -212,8 +213,7 @@ class PPO:
         return {"network": self.network.parameters, "optimiser": self.optimiser.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.network.parameters.copy_(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        restore(self.state_dict(), state)
 
 
 def _near_zero(head: nn.Module) -> nn.Module:

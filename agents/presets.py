@@ -6,6 +6,7 @@ A preset is what differs from the agent's plain defaults; what the command line 
 from typing import Any
 
 from agents.registry import nearest
+from envs.lookup import find_spec, is_atari
 
 # Ours, for 50,000 steps. The zoo's values (bursts of 128 updates at 2.3e-3, one target copy a burst) left 4 of 10 seeds
 # below 350 here: with discount 0.99 so few copies do not carry the values far enough. Averaged targets and three-step
@@ -274,18 +275,22 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def family(env_id: str) -> str:
-    """``rlsuite/CartPole-v1`` and ``CartPole-v1`` are one family; so are all games of ALE, and of MinAtar."""
-    if env_id.startswith("ALE/"):
+    """``rlsuite/CartPole-v1`` and ``CartPole-v1`` are one family; so are all games of ALE, and of MinAtar.
+
+    Raises:
+        ValueError: there is no such environment.
+    """
+    spec = find_spec(env_id)
+    if is_atari(spec):
         return "Atari"
-    name = env_id.split(":")[-1].split("/")[-1].rsplit("-v", 1)[0]
-    return "MinAtar" if name.startswith("MinAtar-") else name
+    return "MinAtar" if spec.name.startswith("MinAtar-") else spec.name
 
 
 def preset(agent: str, env_id: str, name: str = "auto") -> dict[str, Any]:
     """The tuned values to start from: those of the environment's family (``auto``), of a named preset, or ``none``.
 
     Raises:
-        ValueError: no preset of that name; the message gives the nearest.
+        ValueError: no environment or no preset of that name; the message gives the nearest.
     """
     known = PRESETS.get(agent, {})
     if name == "none":

@@ -20,6 +20,7 @@ from rlsuite.networks.heads import Dueling
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
 from rlsuite.networks.recurrent import RecurrentBackbone, WithMemory
 from rlsuite.replay.sequence_store import SequenceBatch, n_step_targets
+from rlsuite.state import restore
 from rlsuite.training.exploration import epsilon_greedy
 from rlsuite.training.schedules import linear, per_seed
 
@@ -195,9 +196,7 @@ class R2D2:
         return {"online": self.online, "target": self.target, "optimiser": self.optimiser.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.online.copy_(state["online"])
-        self.target.copy_(state["target"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        restore(self.state_dict(), state)
 
 
 SPEC = AgentSpec("r2d2", R2D2Config, R2D2, learns_from="sequences", headline={"loss/td": "loss"})

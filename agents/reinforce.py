@@ -20,6 +20,7 @@ from rlsuite.networks.encoder import encoder
 from rlsuite.networks.policy import Categorical, policy_for
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
 from rlsuite.replay.rollout import RolloutBatch, reward_to_go
+from rlsuite.state import restore
 from rlsuite.training.schedules import linear, per_seed
 
 _POLICY_STREAM = 6
@@ -55,11 +56,12 @@ class ReinforceConfig(RolloutConfig):
 class Reinforce:
     """A stochastic policy that makes actions likelier in proportion to the return that followed them.
 
-    Discrete actions come from a softmax; continuous ones from a Gaussian, squashed by tanh where the space is bounded.
+    Discrete actions come from a softmax; continuous ones from a Gaussian, each component squashed by tanh where it is
+    bounded on both sides, and by softplus where it is on one.
 
     Args:
         config: see ``ReinforceConfig``.
-        observation_space: vectors or uint8 images.
+        observation_space: vectors or pictures.
         action_space: ``Discrete``, ``MultiDiscrete``, ``MultiBinary`` or ``Box``.
         seeds: one integer a seed.
         device: where the parameters live.
@@ -194,10 +196,7 @@ class Reinforce:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.policy.parameters.copy_(state["policy"])
-        self.baseline.parameters.copy_(state["baseline"])
-        self.policy_optimiser.load_state_dict(state["policy_optimiser"])
-        self.baseline_optimiser.load_state_dict(state["baseline_optimiser"])
+        restore(self.state_dict(), state)
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,17 +20,16 @@ from gymnasium.vector import AutoresetMode
 
 from agents.configs import AgentConfig, EpsilonGreedyConfig, ReplayConfig, RunConfig
 from agents.registry import agent_spec, find
-from envs.lookup import find_spec
+from envs.lookup import find_spec, is_atari, is_on_tensors, same_game
 from envs.make import make_environments
 from envs.protocols import PROTOCOLS
 from envs.seeding import Purpose
 from rlsuite.configuration import from_json
-from rlsuite.experience import Environments, ExperienceError
+from rlsuite.experience import Environments
 from rlsuite.networks.precision import has_bfloat16
 from rlsuite.tracking import run_folder
-from rlsuite.training.checkpoint import CheckpointError, Checkpoints, load, to_device
+from rlsuite.training.checkpoint import Checkpoints, Name, fitting, to_device
 from rlsuite.training.device import usable_device
-from rlsuite.training.worker import TrainingError
 
 log = logging.getLogger("rlsuite")
 
@@ -112,6 +111,8 @@ def plan(agent: str, config: RunConfig) -> Run:
     # Decided once: a checkpoint of two workers is resumed by two.
     config = dataclasses.replace(config, workers=_workers(config))
     config = dataclasses.replace(config, tiles=_tiles(config))
+    if game := same_game(config.env):
+        log.warning(f"{config.env} is run as {game}: frames skipped, sticky actions and all else are --protocol's")
     wants_bfloat16 = isinstance(config, AgentConfig) and config.encoder_precision == "bfloat16"
     if wants_bfloat16 and not has_bfloat16(usable_device(config.device)):
         log.warning("this processor does not multiply in bfloat16: --encoder-precision float32 is quicker here")
@@ -194,12 +195,8 @@ def spaces_of(run: Run) -> Spaces:
     return spaces
 
 
-def is_atari(env_id: str) -> bool:
-    return env_id.startswith("ALE/")
-
-
 def environments(run: Run, purpose: Purpose, num_envs: int, seeds: Sequence[int] | None = None) -> Environments:
-    """The environments of a run: ``train``, ``evaluate`` (between updates) or ``test`` (once it is over)."""
+    """The environments of a run: ``train``; ``evaluate``, ``confirm`` (meanwhile); or ``test`` (once it is over)."""
     config = run.config
     return make_environments(
         config.env,
@@ -222,7 +219,7 @@ def evaluation_envs(run: Run, episodes: int, at_most: int) -> int:
     are few, or costly ones, as many as train.
     """
     config = run.config
-    is_vector = find_spec(config.env).namespace in ("ALE", "rlsuite")
+    is_vector = is_atari(config.env) or is_on_tensors(config.env)
     return min(episodes, config.evaluation_envs or (at_most if is_vector else config.num_envs))
 
 
@@ -258,6 +255,13 @@ def resolved(config: RunConfig) -> RunConfig:
     return dataclasses.replace(config, **changes)
 
 
+def final_episodes(config: RunConfig) -> int:
+    """Episodes of the evaluation when the run is over."""
+    if config.final_episodes is not None:
+        return config.final_episodes
+    return 10 if is_atari(config.env) else 100  # an Atari episode takes up to half an hour of play
+
+
 def _is_long(config: RunConfig) -> bool:
     """Whether the run lasts so long that compiling and processes of its own pay, by a rule of thumb."""
     if isinstance(config, ReplayConfig):
@@ -282,7 +286,7 @@ def _workers(config: RunConfig) -> int:
         if config.workers > config.seeds:
             raise ValueError(f"--workers {config.workers} is more than --seeds {config.seeds}: each needs a seed")
         return config.workers
-    if usable_device(config.device).type != "cpu" or not _is_long(config):
+    if usable_device(config.device).type != "cpu" or not _is_long(config) or config.vectorization == "async":
         return 1
     return min(config.seeds, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
@@ -293,7 +297,7 @@ def _tiles(config: RunConfig) -> int:
         if not workers <= config.tiles <= config.seeds:
             raise ValueError(f"--tiles must be from {workers} (workers) to {config.seeds} (seeds), not {config.tiles}")
         return config.tiles
-    if not isinstance(config, ReplayConfig) or not config.env.startswith("rlsuite/"):
+    if not isinstance(config, ReplayConfig) or not is_on_tensors(config.env):
         return workers
     if usable_device(config.device).type != "cpu" or resolved(config).execution != "compile":
         return workers
@@ -301,34 +305,26 @@ def _tiles(config: RunConfig) -> int:
     return min(config.seeds, workers * -(-seeds_a_worker // _SEEDS_A_TILE))
 
 
-def load_agent(run: Run, checkpoint: str = "best") -> Any:
+def load_agent(run: Run, checkpoint: Name = "best") -> Any:
     """The trained agent of a run from its ``best``, ``last`` or ``previous`` checkpoint.
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged.
     """
-    folder = run.checkpoints.folder / checkpoint
-    if checkpoint == "best" and not folder.exists():
-        folder = run.checkpoints.folder / "last"
-    state = load(folder)
+    state = run.checkpoints.load(shown(run, checkpoint))
     spaces = spaces_of(run)
     agent = build_agent(run, spaces.observation, spaces.action)
-    with must_fit(folder):
+    with fitting(f"checkpoint {checkpoint} of {run.folder}"):
         agent.load_state_dict(to_device(state["learner"], run.device))
     return agent
 
 
-@contextmanager
-def must_fit(folder: Path) -> Iterator[None]:
-    """Load a state that was read from ``folder``: whatever fails says in one line that it does not fit the run."""
-    try:
-        yield
-    except (TrainingError, ExperienceError, CheckpointError, OSError):
-        raise
-    except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        missing = "it lacks " if isinstance(error, KeyError) else ""
-        raise CheckpointError(f"{folder} does not fit the agent of its config.json: {missing}{reason}") from error
+def shown(run: Run, checkpoint: Name) -> Name:
+    """The checkpoint that is there to be shown: the last one, before any evaluation has found a best."""
+    if checkpoint != "best" or run.checkpoints.exists("best"):
+        return checkpoint
+    log.warning("no evaluation has chosen a best checkpoint of %s yet: the last one is shown", run.folder)
+    return "last"
 
 
 def seeds_text(seeds: Sequence[int]) -> str:

@@ -2,15 +2,17 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium.spaces import Box
+from torch import Tensor
 
 from agents.configs import ReplayConfig, RolloutConfig, RunConfig, SequenceConfig
 from agents.registry import agent_spec
-from agents.runs import Run, is_atari
+from agents.runs import Run, Spaces
+from envs.lookup import is_atari
 from rlsuite.agent import extras_of
 from rlsuite.experience import Environments
-from rlsuite.networks.encoder import is_pixels
 from rlsuite.replay.frame_store import FrameStore
 from rlsuite.replay.prioritised import Prioritised
 from rlsuite.replay.replay import Replay, Sampler, Store, Uniform
@@ -18,6 +20,7 @@ from rlsuite.replay.rollout import Rollout
 from rlsuite.replay.sequence_store import SequenceStore
 from rlsuite.replay.transition_store import TransitionStore
 from rlsuite.training.collector import Collector, rounds_of
+from rlsuite.training.room import require_room
 from rlsuite.training.schedules import per_seed
 
 _CONFIGS: dict[str, type[RunConfig]] = {
@@ -39,87 +42,100 @@ def collector(run: Run, config: RunConfig, agent: Any, train: Environments, devi
         raise ValueError(f"{run.agent_name} learns from {learns_from!r}: it must be one of {', '.join(_CONFIGS)}")
     if not isinstance(config, needed):
         raise ValueError(f"{run.agent_name} learns from {learns_from}: its configuration must be a {needed.__name__}")
+    layout = _layout(agent, len(train.seeds), train.num_envs, Spaces(train.observation_space, train.action_space))
     if isinstance(config, RolloutConfig):
-        return _rollouts(config, agent, train, device)
+        return Collector(
+            agent,
+            train,
+            _rollout(config, layout, device),
+            vector_steps=_vector_steps(config),
+            acts_ahead=False,
+            clip_rewards=config.clip_rewards,
+            device=device,
+        )
     assert isinstance(config, ReplayConfig)
     vector_steps, updates = rounds_of(config.train_every_env_steps, config.updates_per_train, train.num_envs)
+    store = _store(config, layout, per_seed("discount", config.discount, train.seeds).to(device), device)
     return Collector(
         agent,
         train,
-        _replay(config, agent, train, device, is_atari(run.config.env)),
+        Replay(store, config.batch_size, _sampler(config, store, len(train.seeds), device)),
         vector_steps=vector_steps,
         updates_a_round=updates,
-        learning_starts_env_steps=config.learning_starts_env_steps,
+        # Not before there is something to learn from.
+        learning_starts_env_steps=max(config.learning_starts_env_steps, store.warm_up_steps * train.num_envs),
         clip_rewards=config.clip_rewards,
         save_experience=config.save_replay,
         device=device,
     )
 
 
-def _rollouts(config: RolloutConfig, agent: Any, train: Environments, device: torch.device) -> Collector:
-    vector_steps = config.rollout_env_steps // train.num_envs
+def require_room_for(run: Run, spaces: Spaces, agent: Any = None) -> None:
+    """Refuse a run whose experience, of all seeds together, takes more memory than there is.
+
+    Raises:
+        ValueError: the message says how much is needed, how much there is, and which option makes it fit.
+    """
+    config = run.config
+    parts = config.tiles or config.workers or 1
+    layout = _layout(agent, len(run.seeds), config.num_envs, spaces)
+    nowhere = torch.device("meta")  # tensors there have a size and take no memory
+    if isinstance(config, ReplayConfig):
+        nbytes, capacity = _store(config, layout, torch.ones(()), nowhere).nbytes, config.replay_capacity
+        filled = min(1.0, config.total_env_steps / capacity)
+        require_room("the replay", "--replay-capacity", capacity, nbytes, filled, run.device, parts)
+    elif isinstance(config, RolloutConfig):
+        nbytes = _rollout(config, layout, nowhere).nbytes
+        require_room("a rollout", "--rollout-env-steps", config.rollout_env_steps, nbytes, 1.0, run.device, parts)
+
+
+def _rollout(config: RolloutConfig, layout: dict[str, Any], device: torch.device) -> Rollout:
+    return Rollout(_vector_steps(config), **layout, device=device)
+
+
+def _vector_steps(config: RolloutConfig) -> int:
+    vector_steps = config.rollout_env_steps // config.num_envs
     if vector_steps < 1:
         raise ValueError(
-            f"--rollout-env-steps {config.rollout_env_steps} is less than one step of --num-envs {train.num_envs}"
+            f"--rollout-env-steps {config.rollout_env_steps} is less than one step of --num-envs {config.num_envs}"
         )
-    return Collector(
-        agent,
-        train,
-        Rollout(vector_steps, **_layout(agent, train), device=device),
-        vector_steps=vector_steps,
-        acts_ahead=False,
-        clip_rewards=config.clip_rewards,
+    return vector_steps
+
+
+def _store(config: ReplayConfig, layout: dict[str, Any], discount: Tensor, device: torch.device) -> Store:
+    capacity = config.replay_capacity
+    if isinstance(config, SequenceConfig):
+        length, period = config.sequence_rows, config.sequence_period_env_steps
+        return SequenceStore(capacity, length=length, period=period, **layout, device=device)
+    if is_atari(config.env) and len(layout["observation_shape"]) == 3:
+        stack, *frame = layout["observation_shape"]
+        frames = {name: part for name, part in layout.items() if not name.startswith("observation")}
+        frames |= {"stack": stack, "frame_shape": tuple(frame)}
+        return FrameStore(capacity, **frames, discount=discount, n_step=config.n_step, device=device)
+    return TransitionStore(capacity, **layout, discount=discount, n_step=config.n_step, device=device)
+
+
+def _sampler(config: ReplayConfig, store: Store, seeds: int, device: torch.device) -> Sampler:
+    if config.replay_priority_exponent == 0:
+        return Uniform()
+    return Prioritised(
+        seeds,
+        store.slots,
+        alpha=config.replay_priority_exponent,
+        beta=config.replay_importance_exponent,
+        beta_draws=config.total_updates,
         device=device,
     )
 
 
-def _replay(
-    config: ReplayConfig, agent: Any, environments: Environments, device: torch.device, stacked_frames: bool
-) -> Replay:
-    store = _store(config, agent, environments, device, stacked_frames)
-    sampler: Sampler = Uniform()
-    if config.replay_priority_exponent > 0:
-        sampler = Prioritised(
-            len(environments.seeds),
-            store.slots,
-            alpha=config.replay_priority_exponent,
-            beta=config.replay_importance_exponent,
-            beta_draws=config.total_updates,
-            device=device,
-        )
-    return Replay(store, config.batch_size, sampler)
-
-
-def _store(
-    config: ReplayConfig, agent: Any, environments: Environments, device: torch.device, stacked_frames: bool
-) -> Store:
-    layout = _layout(agent, environments)
-    if isinstance(config, SequenceConfig):
-        return SequenceStore(
-            config.replay_capacity,
-            length=config.sequence_rows,
-            period=config.sequence_period_env_steps,
-            **layout,
-            device=device,
-        )
-    discount = per_seed("discount", config.discount, environments.seeds).to(device)
-    if stacked_frames:
-        stack, *frame = layout.pop("observation_shape")
-        layout.pop("observation_dtype")
-        layout |= {"stack": stack, "frame_shape": tuple(frame)}
-        return FrameStore(config.replay_capacity, **layout, discount=discount, n_step=config.n_step, device=device)
-    return TransitionStore(config.replay_capacity, **layout, discount=discount, n_step=config.n_step, device=device)
-
-
-def _layout(agent: Any, environments: Environments) -> dict[str, Any]:
-    """What a memory must know of the environments whose steps it stores."""
-    observations, actions = environments.observation_space, environments.action_space
+def _layout(agent: Any, seeds: int, num_envs: int, spaces: Spaces) -> dict[str, Any]:
+    """What a memory must know of the steps that it stores."""
     return {
-        "seeds": len(environments.seeds),
-        "num_envs": environments.num_envs,
-        "observation_shape": observations.shape,
-        "observation_dtype": torch.uint8 if is_pixels(observations) else torch.float32,
-        "action_shape": actions.shape,
-        "action_dtype": torch.float32 if isinstance(actions, Box) else torch.int64,
+        "seeds": seeds,
+        "num_envs": num_envs,
+        "observation_shape": spaces.observation.shape,
+        "observation_dtype": torch.uint8 if spaces.observation.dtype == np.uint8 else torch.float32,
+        "action_shape": spaces.action.shape,
+        "action_dtype": torch.float32 if isinstance(spaces.action, Box) else torch.int64,
         "extras": extras_of(agent),
     }

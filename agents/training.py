@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +10,22 @@ from agents.configs import RunConfig
 from agents.crews import build_crew, build_trainer
 from agents.evaluating import evaluate_run
 from agents.registry import agent_spec
-from agents.runs import Run, is_atari, make_folder, must_fit, open_run, plan, spaces_of
+from agents.runs import Run, final_episodes, make_folder, open_run, plan, spaces_of
+from agents.sources import require_room_for
 from agents.watching import record
-from envs.watched import RenderError
 from rlsuite.experience import ExperienceError
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.tracking.notices import without
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.record import Clock
-from rlsuite.training.checkpoint import load, to_device
+from rlsuite.training.checkpoint import Name, clock, to_device
+from rlsuite.training.evaluation import EvaluationStopped
 from rlsuite.training.session import Session, session
-from rlsuite.training.trainer import Crew
+from rlsuite.training.trainer import Crew, Outcome
 
 _HEADLINES = {"train/return": "return", "evaluation/score": "evaluation"}
-_FINAL_EPISODES = 100
 _VIDEO_SECONDS = 20.0
-_FINAL_EPISODES_ATARI = 10  # an Atari episode takes up to half an hour of play
 
 
 def train(agent: str, config: RunConfig) -> int:
@@ -38,6 +37,7 @@ def train(agent: str, config: RunConfig) -> int:
     """
     run = plan(agent, config)
     spaces = spaces_of(run)
+    require_room_for(run, spaces)
     with ExitStack() as at_work:
         # Whatever does not fit shows before anything is written.
         crew = build_crew(run)
@@ -49,7 +49,7 @@ def train(agent: str, config: RunConfig) -> int:
 
 def resume_run(
     folder: Path,
-    checkpoint: str = "last",
+    checkpoint: Name = "last",
     total_env_steps: int | None = None,
     device: str | None = None,
     workers: int | None = None,
@@ -70,26 +70,25 @@ def resume_run(
         changes: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
         run = dataclasses.replace(run, config=dataclasses.replace(run.config, **changes))
         state = _load(run, checkpoint)
-        if state is not None and total_env_steps is not None and total_env_steps < state["clock"]["env_steps"]:
-            now = state["clock"]["env_steps"]
+        now = 0 if state is None else clock(state).env_steps
+        if total_env_steps is not None and total_env_steps < now:
             raise ValueError(f"--total-env-steps {total_env_steps:,} is behind {run.folder}, which is at {now:,}")
         if workers is not None and workers > (run.config.tiles or 1):
             raise ValueError(f"--workers {workers} is more than the {run.config.tiles or 1} tiles of {folder}")
-        spaces_of(run).require_those_of(run)
+        spaces = spaces_of(run)
+        spaces.require_those_of(run)
+        require_room_for(run, spaces)
         crew = build_crew(run)
         at_work.callback(crew.close)
         return _train(run, crew, at_work, state, checkpoint)
 
 
-def _load(run: Run, checkpoint: str) -> dict[str, Any] | None:
+def _load(run: Run, checkpoint: Name) -> dict[str, Any] | None:
     if run.checkpoints.is_empty:
         print(f"{run.folder} has no checkpoint yet: it starts over")
         (run.folder / "metrics.jsonl").unlink(missing_ok=True)
         return None
-    state = run.checkpoints.load_last() if checkpoint == "last" else load(run.checkpoints.folder / checkpoint)
-    with must_fit(run.checkpoints.folder / checkpoint):
-        Clock(**state["clock"])
-    return state
+    return run.checkpoints.load(checkpoint)
 
 
 def _extend(run: Run, env_steps: int) -> None:
@@ -110,10 +109,10 @@ def _extend(run: Run, env_steps: int) -> None:
     )
 
 
-def _train(run: Run, crew: Crew, at_work: ExitStack, state: dict[str, Any] | None, checkpoint: str = "last") -> int:
+def _train(run: Run, crew: Crew, at_work: ExitStack, state: dict[str, Any] | None, checkpoint: Name = "last") -> int:
     """Train with a crew, which ``at_work`` closes, and finish the run."""
     config = run.config
-    resume_at = None if state is None else Clock(**state["clock"])
+    resume_at = None if state is None else clock(state)
     reports = session(
         run.folder,
         f"{run.agent_name} on {config.env}",
@@ -128,12 +127,15 @@ def _train(run: Run, crew: Crew, at_work: ExitStack, state: dict[str, Any] | Non
     with reports as sitting:
         trainer = build_trainer(run, sitting.tracker, sitting.console.tick, crew)
         if state is not None:
-            with must_fit(run.checkpoints.folder / checkpoint):
-                trainer.load_state_dict(to_device(state, run.device))
+            trainer.load_state_dict(to_device(state, run.device))
+            if checkpoint == "previous":
+                run.checkpoints.go_back()
         _extend(run, 0 if resume_at is None else resume_at.env_steps)
-        outcome = trainer.run()
+        outcome: Outcome | None = None
+        with suppress(EvaluationStopped):
+            outcome = trainer.run()
         at_work.close()  # the environments of the training, of which there may be few copies
-        if outcome.status == "interrupted":
+        if outcome is None or outcome.status == "interrupted":
             sitting.status = "interrupted"
             print(f"stopped; go on with: python scripts/train.py --resume {run.folder}")
             return 130
@@ -144,9 +146,7 @@ def _train(run: Run, crew: Crew, at_work: ExitStack, state: dict[str, Any] | Non
 
 def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
     """What a finished run leaves behind besides its metrics and checkpoints."""
-    episodes = run.config.final_episodes
-    if episodes is None:
-        episodes = _FINAL_EPISODES_ATARI if is_atari(run.config.env) else _FINAL_EPISODES
+    episodes = final_episodes(run.config)
     # Who asks for a return wants the agents that reached it, each of them at its own time.
     checkpoint = "last" if run.config.target_return is None else "best"
     report = evaluate_run(run, episodes, checkpoint) if episodes else {}
@@ -160,14 +160,14 @@ def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
                 y_label="evaluation return",
                 title=f"{run.agent_name} on {run.config.env}",
             )
-    shown: tuple[str, ...]
-    shown = ("mean", "iqm", "ci95", "per_seed_mean", "episodes", "unfinished_episodes", "cut_at_env_steps", "protocol")
-    shown += ("checkpoint", "human_normalised")
+    cut = ("unfinished_episodes", "cut_at_env_steps")
+    shown = ("mean", "iqm", "ci95", "per_seed_mean", "episodes", *cut, "protocol", "checkpoint", "human_normalised")
     sitting.tracker.summary({name: report[name] for name in shown if name in report})
     if run.config.video:
         try:
             video = record(run, run.folder / "videos" / "final.mp4", max_seconds=_VIDEO_SECONDS)
-        except (RenderError, ExperienceError, OSError) as error:
-            print(f"no video: {error}")  # the training is not lost to a missing screen
+        except Exception as error:  # the training is not lost to a missing screen, encoder or renderer
+            why = str(error) if isinstance(error, ValueError | ExperienceError | OSError) else repr(error)
+            print(f"no video: {why}")
         else:
             sitting.tracker.video(clock, "final", video)

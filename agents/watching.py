@@ -8,6 +8,7 @@ from agents.runs import Run
 from rlsuite.tracking.video import VideoWriter
 from rlsuite.tracking.watch_panel import WatchPanel, pixels
 from rlsuite.tracking.window import KEYS, Window
+from rlsuite.training.checkpoint import Name
 
 
 def record(
@@ -15,7 +16,7 @@ def record(
     path: Path,
     *,
     episodes: int = 1,
-    checkpoint: str = "best",
+    checkpoint: Name = "best",
     seed: int | None = None,
     frames_per_second: float | None = None,
     max_seconds: float = 60.0,
@@ -48,7 +49,7 @@ def watch(
     run: Run,
     *,
     episodes: int | None = None,
-    checkpoint: str = "best",
+    checkpoint: Name = "best",
     seed: int | None = None,
     frames_per_second: float | None = None,
 ) -> None:

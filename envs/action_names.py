@@ -53,12 +53,21 @@ def action_names(environments: VectorAdapter | OnDevice, env_id: str) -> tuple[s
     space = environments.action_space
     name = env_id.rpartition(":")[2].rpartition("/")[2].rpartition("-v")[0]
     if isinstance(space, Discrete):
-        names = getattr(environments.vector_env, "action_names", None) or _DISCRETE.get(name, ())
+        names = _meanings(environments) or _DISCRETE.get(name, ())
         numbers = [f"action {int(space.start) + index}" for index in range(int(space.n))]
     else:
         names = _actuator_names(environments) or _CONTINUOUS.get(name, ())
         numbers = [f"action {index}" for index in range(int(np.prod(space.shape or ())))]
     return tuple(names if len(names) == len(numbers) else numbers)
+
+
+def _meanings(environments: VectorAdapter | OnDevice) -> Sequence[str]:
+    """What a game of ale-py's calls its actions."""
+    names = getattr(environments.vector_env, "action_names", None)
+    copies = getattr(environments.vector_env, "envs", ())
+    if names is None and copies and hasattr(copies[0].unwrapped, "get_action_meanings"):
+        names = copies[0].unwrapped.get_action_meanings()
+    return names or ()
 
 
 def _actuator_names(environments: VectorAdapter | OnDevice) -> Sequence[str]:

@@ -11,11 +11,12 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
-from envs.conversion import action_array, check_action_space, observation_tensor, tensor_space
-from envs.info import STOPS_BOOTSTRAP
+from envs.conversion import action_array, observation_tensor, tensor_action_space, tensor_space
+from envs.info import STOPS_BOOTSTRAP, EnvironmentFailure
 from envs.inspection import Fault, action_fault, observation_fault, reported_fault, reward_fault
 from envs.seeding import Purpose, check_count, check_saved, environment_seeds
 from rlsuite.experience import ExperienceError, Step
+from rlsuite.notice import warn_once
 
 
 class Stateful(Protocol):
@@ -32,7 +33,8 @@ class VectorAdapter:
     """S x E environments in any vector environment, as ``rlsuite.experience.Environments``.
 
     Environment e of seed s is number ``s * E + e`` underneath. The three autoreset modes give the same transitions in
-    the same order; NEXT_STEP alone has phantom steps between episodes. Observations are as ``tensor_space`` says.
+    the same order; NEXT_STEP alone has phantom steps between episodes. Observations are as ``tensor_space`` says,
+    actions as ``tensor_action_space`` does.
 
     A vector environment with an attribute ``device`` works with tensors there: it takes and returns them, and nothing
     here waits for it, so its numbers are not looked at either. All others work with NumPy arrays and are checked.
@@ -66,9 +68,8 @@ class VectorAdapter:
         stateful: Stateful | None = None,
     ) -> None:
         check_count(seeds, num_envs, vector_env.num_envs)
-        check_action_space(vector_env.single_action_space)
         self.observation_space: gymnasium.Space[Any] = tensor_space(vector_env.single_observation_space)
-        self.action_space: gymnasium.Space[Any] = vector_env.single_action_space
+        self.action_space: gymnasium.Space[Any] = tensor_action_space(vector_env.single_action_space)
         self.vector_env: Any = vector_env
         self.seeds = tuple(seeds)
         self.num_envs = num_envs
@@ -84,13 +85,14 @@ class VectorAdapter:
 
         self._steps = 0  # of each environment, phantom steps included
         self._restarts = 0
-        self._is_whole = True  # False once a step failed in some environments and not in others
+        self._failure: ExperienceError | None = None  # after which nothing goes on before a new beginning
         self._sent: Any = None  # the action under way
         self._observation: Tensor | None = None  # [S, E, ...], to act on next
         self._is_phantom: Any = None  # bool [N], the next step only resets
 
     def reset(self) -> Tensor:
         """Start every environment; always with the same episodes, so that an evaluation can be repeated."""
+        self._sent = self._failure = None
         seeds = environment_seeds(self.seeds, self.num_envs, self._purpose, self._restarts)
         with self._failures_named():
             observation, info = self.vector_env.reset(seed=seeds)
@@ -104,16 +106,20 @@ class VectorAdapter:
         """Begin to act everywhere; ``action`` is ``[S, E]`` int64 counted from 0, or ``[S, E, A]`` float32.
 
         Raises:
-            ExperienceError: an action is not finite or not in the space, or environments failed.
+            ExperienceError: an action is not finite or is none of a ``Discrete`` space, or environments failed, now or
+                before.
         """
+        self._require_no_failure()
         if self._sent is not None:
             raise RuntimeError("send() twice without receive() between")
         self._steps += 1
         actions: Any = action.flatten(0, 1)
         if not self._takes_tensors:
-            actions = action_array(self.action_space, actions)
-            if fault := action_fault(self.action_space, actions):
+            space = self.vector_env.single_action_space
+            actions = actions.detach().cpu().numpy()
+            if fault := action_fault(space, actions):
                 raise self._error(fault)
+            actions = action_array(space, actions)
         if self._steps_apart:
             with self._failures_named():
                 self.vector_env.step_async(actions)
@@ -123,8 +129,9 @@ class VectorAdapter:
         """Wait for what the sent actions did.
 
         Raises:
-            ExperienceError: an environment raised, or returned something that cannot be learned from.
+            ExperienceError: an environment raised, or returned something that cannot be learned from, now or before.
         """
+        self._require_no_failure()
         if self._sent is None:
             raise RuntimeError("receive() without send()")
         actions, self._sent = self._sent, None
@@ -180,7 +187,7 @@ class VectorAdapter:
             "steps": self._steps,
             "restarts": self._restarts,
         }
-        if self._stateful is not None and self._observation is not None and self._is_whole:
+        if self._stateful is not None and self._observation is not None and self._failure is None:
             state["environments"] = self._stateful.state_dict()
             state["observation"] = self._observation.clone()
             state["is_phantom"] = torch.as_tensor(self._is_phantom).clone()
@@ -194,7 +201,7 @@ class VectorAdapter:
         """
         check_saved(state, self.seeds, self.num_envs)
         self._steps, self._restarts = state["steps"], state["restarts"]
-        self._sent, self._is_whole = None, True
+        self._sent = self._failure = None
         self.exact_resume = self._go_back(state)
         if not self.exact_resume:
             self._restarts += 1
@@ -205,16 +212,19 @@ class VectorAdapter:
         return self._observation
 
     def close(self) -> None:
-        if self._sent is not None and self._steps_apart:
-            with contextlib.suppress(Exception):  # what the last step did is of no interest any more
-                self.vector_env.step_wait()
+        """Close the environments, also with a step under way. What goes wrong then is said and does no harm."""
         self._sent = None
-        self.vector_env.close()
+        try:
+            self.vector_env.close()
+        except Exception as error:
+            warn_once(f"{self._env_id}: close() raised {_in_one_line(error)}")
 
     def _go_back(self, state: dict[str, Any]) -> bool:
         if self._stateful is None or "environments" not in state:
             return False
-        if self._stateful.load_state_dict(state["environments"]) is False:
+        with self._failures_named():
+            is_back = self._stateful.load_state_dict(state["environments"])
+        if is_back is False:
             warnings.warn(f"{self._env_id} did not play back as saved: new episodes are started.", stacklevel=3)
             return False
         return True
@@ -259,7 +269,6 @@ class VectorAdapter:
 
     def _check(self, fault: Fault | None) -> None:
         if fault is not None:
-            self._is_whole = False
             raise self._error(fault)
 
     @contextlib.contextmanager
@@ -267,17 +276,27 @@ class VectorAdapter:
         try:
             yield
         except Exception as error:
-            self._is_whole = False
-            raise self._error(Fault(None, f"{type(error).__name__}: {error}")) from error
+            if isinstance(error, EnvironmentFailure):
+                raise self._error(Fault(error.environment, str(error))) from error
+            raise self._error(Fault(None, _in_one_line(error))) from error
+
+    def _require_no_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     def _error(self, fault: Fault) -> ExperienceError:
         where = "its environments"
         if fault.environment is not None:
             seed, environment = divmod(fault.environment, self.num_envs)
             where = f"environment {environment} of seed {self.seeds[seed]}"
-        return ExperienceError(
+        self._failure = ExperienceError(
             f"{self._env_id}: experience broke off in {where} at env step {self._steps}.\n{fault.what}"
         )
+        return self._failure
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _autoreset_mode(vector_env: VectorEnv[Any, Any, Any]) -> AutoresetMode:

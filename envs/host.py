@@ -1,20 +1,18 @@
 """Any Gymnasium environment, many copies of it, in this process or in one process each."""
 
-import os
-import signal
 import warnings
-from collections.abc import Callable
-from functools import partial
 from typing import Any, Literal
 
 import gymnasium
 import numpy as np
 import torch
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-from envs.info import FAILURE
+from envs.info import FAILURE, EnvironmentFailure
+from envs.processes import ProcessVectorEnv
 from envs.replayable import EpisodeRecord, Replayable
+from rlsuite.experience import ExperienceError
 
 Vectorization = Literal["sync", "async"]
 
@@ -37,39 +35,41 @@ def make_host_vector(
 
     Raises:
         ValueError: packages are missing, ``env_kwargs`` do not fit, or there is no such vectorization.
+        ExperienceError: an environment could not be made for another reason.
     """
     if vectorization not in ("sync", "async"):
         raise ValueError(f"unknown vectorization {vectorization!r}: it is 'sync' or 'async'.")
-    wrappers: list[Callable[[gymnasium.Env[Any, Any]], Any]] = [Replayable]
-    if vectorization == "async":
-        wrappers.append(partial(_leave_interrupts_to, os.getpid()))
+    made: list[gymnasium.Env[Any, Any]] = []
+
+    def make() -> gymnasium.Env[Any, Any]:
+        made.append(Replayable(gymnasium.make(spec, **env_kwargs)))
+        return made[-1]
+
     try:
         if _is_made_by(spec, "mujoco"):
             _say_once_what_mujoco_warns_of()
-        return gymnasium.make_vec(
-            spec,
-            num_envs,
-            vectorization_mode=vectorization,
-            vector_kwargs={"autoreset_mode": autoreset_mode},
-            wrappers=wrappers,
-            **env_kwargs,
-        )
-    except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
-        raise ValueError(f"{spec.id} needs packages that are not installed: {error}\n{_remedy(spec)}") from error
-    except TypeError as error:
-        raise ValueError(f"cannot make {spec.id} with {env_kwargs}: {error}") from error
+        kind = SyncVectorEnv if vectorization == "sync" else ProcessVectorEnv
+        return kind([make] * num_envs, autoreset_mode=autoreset_mode)
+    except (Exception, SystemExit) as error:
+        for env in made:
+            env.close()
+        raise _cannot_make(spec, env_kwargs, error) from error
+
+
+def _cannot_make(spec: EnvSpec, env_kwargs: dict[str, Any], error: BaseException) -> Exception:
+    """What to raise where an environment could not be made: what went wrong, and what may help."""
+    if isinstance(error, gymnasium.error.DependencyNotInstalled | ImportError):
+        return ValueError(f"{spec.id} needs packages that are not installed: {error}\n{_remedy(spec)}")
+    given = f" with {env_kwargs}" if env_kwargs else ""
+    what = str(error) if isinstance(error, EnvironmentFailure) else f"{type(error).__name__}: {error}"
+    message = f"cannot make {spec.id}{given}: {' '.join(what.split())} (--env-kwargs passes arguments to it)"
+    # Arguments are wrong from the start; a simulator may fail later, when there is something to save.
+    return ValueError(message) if isinstance(error, TypeError) else ExperienceError(message)
 
 
 def plays_back(spec: EnvSpec) -> bool:
     """Whether, as far as is known, an episode depends on its seed and actions alone; what ``EpisodePlayback`` needs."""
     return not spec.nondeterministic and spec.name not in _KEEPS_ITS_WORLD
-
-
-def _leave_interrupts_to(main_process: int, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
-    """Let worker processes live through Ctrl-C, which the terminal sends to them too: the run is to be saved first."""
-    if os.getpid() != main_process:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return env
 
 
 def _is_made_by(spec: EnvSpec, simulator: str) -> bool:
@@ -102,7 +102,7 @@ class EpisodePlayback:
     """
 
     def __init__(self, vector_env: VectorEnv[Any, Any, Any]) -> None:
-        self._vector_env: Any = vector_env  # a SyncVectorEnv or AsyncVectorEnv
+        self._vector_env: Any = vector_env  # a SyncVectorEnv or ProcessVectorEnv
 
     def state_dict(self) -> dict[str, Any]:
         records: tuple[EpisodeRecord, ...] = self._vector_env.call("record")

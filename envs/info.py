@@ -1,4 +1,4 @@
-"""Keys of ``info`` by which environments of this package tell the adapter more than Gymnasium's interface can."""
+"""What environments of this package tell the adapter beyond Gymnasium's interface: keys of ``info``, an exception."""
 
 FAILURE = "rlsuite_failure"
 """Text [N], where a sub-environment could not step: what happened there."""
@@ -8,3 +8,11 @@ STOPS_BOOTSTRAP = "rlsuite_stops_bootstrap"
 
 STATISTICS = "rlsuite_episode"
 """Return ``r`` and length ``l`` [N] of the episodes so far; not ``episode``, which Gymnasium's own wrappers write."""
+
+
+class EnvironmentFailure(RuntimeError):
+    """One of N environments failed so that it could not even report it: its process is gone, say."""
+
+    def __init__(self, environment: int, what: str) -> None:
+        super().__init__(what)
+        self.environment = environment

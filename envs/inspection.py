@@ -8,6 +8,8 @@ from gymnasium.spaces import Discrete
 
 from envs.info import FAILURE
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 class Fault(NamedTuple):
     """What is wrong, and with which of N environments; None where it concerns the whole batch."""
@@ -25,39 +27,49 @@ def reported_fault(info: dict[str, Any]) -> Fault | None:
 
 
 def observation_fault(space: gymnasium.Space[Any], observation: np.ndarray, num_envs: int) -> Fault | None:
-    """The first observation that is not finite, or outside a ``Discrete`` space."""
+    """The first observation that is not finite in float32, or outside a ``Discrete`` space."""
     expected = (num_envs, *(space.shape or ()))
     if observation.shape != expected:
         return Fault(None, f"the observations have the shape {observation.shape} instead of {expected}")
     if isinstance(space, Discrete):
         outside = _outside(space, observation)
         return outside and Fault(outside.environment, f"the observation {outside.what}")
-    if np.issubdtype(observation.dtype, np.floating) and not np.isfinite(observation).all():
-        environment, *place = (int(index) for index in np.argwhere(~np.isfinite(observation))[0])
-        value = observation[(environment, *place)]
-        return Fault(environment, f"the observation is {value} at index {place}")
+    if np.issubdtype(observation.dtype, np.floating) and (unfit := _not_finite(observation)).any():
+        environment, *place = (int(index) for index in np.argwhere(unfit)[0])
+        return Fault(environment, f"the observation is {_named(observation[(environment, *place)])} at index {place}")
     return None
 
 
 def reward_fault(reward: np.ndarray, num_envs: int) -> Fault | None:
-    """The first reward that is not finite."""
+    """The first reward that is not finite in float32."""
     if reward.shape != (num_envs,):
         return Fault(None, f"the rewards have the shape {reward.shape} instead of {(num_envs,)}")
-    if not np.isfinite(reward).all():
-        environment = int(np.flatnonzero(~np.isfinite(reward))[0])
-        return Fault(environment, f"the reward is {reward[environment]}")
+    if (unfit := _not_finite(reward)).any():
+        environment = int(np.flatnonzero(unfit)[0])
+        return Fault(environment, f"the reward is {_named(reward[environment])}")
     return None
 
 
 def action_fault(space: gymnasium.Space[Any], action: np.ndarray) -> Fault | None:
-    """The first action that is not finite, or outside a ``Discrete`` space. Agents keep to a ``Box`` themselves."""
+    """The first action of an agent, counted from 0, that is not finite, or outside a ``Discrete`` space."""
     if isinstance(space, Discrete):
-        outside = _outside(space, action)
+        outside = _outside(space, action + space.start)
         return outside and Fault(outside.environment, f"the agent's action {outside.what}")
     if not np.isfinite(action).all():
         environment = int(np.argwhere(~np.isfinite(action))[0][0])
         return Fault(environment, f"the agent's action is not finite: {action[environment].tolist()}")
     return None
+
+
+def _not_finite(values: np.ndarray) -> np.ndarray:
+    """Where values are no finite numbers in float32, which is what agents compute in."""
+    if values.dtype.itemsize <= 4:
+        return ~np.isfinite(values)
+    return ~(np.abs(values) <= _LARGEST)
+
+
+def _named(value: Any) -> str:
+    return f"{value}, more than the largest float32 ({_LARGEST:.2g})" if np.isfinite(value) else f"{value}"
 
 
 def _outside(space: Discrete, values: np.ndarray) -> Fault | None:

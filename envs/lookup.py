@@ -1,11 +1,15 @@
-"""Find a registered environment, or say which name was probably meant."""
+"""Find a registered environment, say what kind it is, or which name was probably meant. Imports no torch."""
 
 import difflib
 import importlib
+import sys
+from pathlib import Path
 
 import ale_py  # noqa: F401  registers ALE/*
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
+
+_OWN_PACKAGES = ("agents", "envs", "rlsuite")
 
 
 def find_spec(env_id: str) -> EnvSpec:
@@ -16,19 +20,72 @@ def find_spec(env_id: str) -> EnvSpec:
     """
     module, _, name = env_id.rpartition(":")
     if module:
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise ValueError(f"cannot import the module of environment {env_id!r}: {error}") from error
+        _import(module, env_id)
     spec = gymnasium.registry.get(name)
     if spec is None:
-        raise ValueError(f"unknown environment {name!r}: {_nearest(name)}")
+        raise ValueError(f"unknown environment {name!r}: {_nearest(name)}{_name_taken(module)}")
     return spec
+
+
+def is_atari(environment: str | EnvSpec) -> bool:
+    """Whether it is a game of ale-py's, under whichever name: ``ALE/Pong-v5``, ``ale_py:ALE/Pong-v5``, ``Pong-v4``.
+
+    Raises:
+        ValueError: there is no such environment.
+    """
+    return _module_of_maker(environment).startswith("ale_py.")
+
+
+def is_on_tensors(environment: str | EnvSpec) -> bool:
+    """Whether it is one of this package's environments on tensors, ``rlsuite/*``.
+
+    Raises:
+        ValueError: there is no such environment.
+    """
+    return _module_of_maker(environment) == "envs.registration"
 
 
 def rom_id(spec: EnvSpec) -> str:
     """``pong`` for the registered ``ALE/Pong-v5``: what ale-py and the tables of scores call a game."""
     return str(spec.kwargs["game"])
+
+
+def same_game(env_id: str) -> str | None:
+    """The ``ALE/*`` environment that an older name of an Atari game stands for; None for all other names.
+
+    ``Pong-v4``, ``PongNoFrameskip-v4`` and the like differ in what an Atari protocol says: they run by the protocol.
+    """
+    spec = find_spec(env_id)
+    if not is_atari(spec) or spec.namespace == "ALE":
+        return None
+    names = (name for name, other in gymnasium.registry.items() if other.namespace == "ALE" and is_atari(other))
+    return next((name for name in names if rom_id(gymnasium.registry[name]) == rom_id(spec)), None)
+
+
+def _module_of_maker(environment: str | EnvSpec) -> str:
+    maker = (find_spec(environment) if isinstance(environment, str) else environment).entry_point
+    return maker.partition(":")[0] if isinstance(maker, str) else getattr(maker, "__module__", "")
+
+
+def _import(module: str, env_id: str) -> None:
+    """Import what registers an environment; scripts do not search the folder they are called from by themselves."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # worker processes inherit it
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # anything can go wrong in other people's modules
+        missing = getattr(error, "name", None) or ""
+        what = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"cannot import the module of environment {env_id!r}: {what}{_name_taken(missing)}") from error
+
+
+def _name_taken(module: str) -> str:
+    """The remedy where a person's package has the name of one of ours, and is therefore not found."""
+    package = module.partition(".")[0]
+    if package not in _OWN_PACKAGES:
+        return ""
+    return f". {package!r} is a package of rlsuite: a folder or module of yours needs another name"
 
 
 def _nearest(name: str) -> str:

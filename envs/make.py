@@ -1,7 +1,8 @@
 """From an environment's id to its environments: the one function that training, evaluation and watching begin with."""
 
+import os
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import gymnasium
 import torch
@@ -10,11 +11,14 @@ from gymnasium.vector import AutoresetMode
 
 from envs.adapter import Stateful, VectorAdapter
 from envs.atari import AtariVector, WatchedAtariVector
+from envs.atari_ram import ram_spec
 from envs.host import EpisodePlayback, Vectorization, make_host_vector, plays_back
-from envs.lookup import find_spec, rom_id
+from envs.lookup import find_spec, is_atari, is_on_tensors, rom_id
 from envs.on_device import OnDevice
 from envs.protocols import NATURE, AtariProtocol, find_protocol
 from envs.seeding import Purpose
+
+RenderMode = Literal["rgb_array", "rgb_array_list"]
 
 # Arguments of Gymnasium's makers that are no options of the environment itself.
 _DECIDED_HERE = {
@@ -41,30 +45,33 @@ def make_environments(
     autoreset_mode: AutoresetMode | None = None,
     env_kwargs: dict[str, Any] | None = None,
     purpose: Purpose = "train",
-    render_mode: Literal["rgb_array"] | None = None,
+    render_mode: RenderMode | None = None,
 ) -> VectorAdapter | OnDevice:
     """``num_envs`` environments for each seed.
 
     Args:
-        env_id: ``ALE/*`` (ale-py's own vector environment), ``rlsuite/*`` (vector environments on tensors), or any
-            other id of Gymnasium, ``module:Name-v0`` included.
+        env_id: ``ALE/*`` and Atari's older names (ale-py's own vector environment), ``rlsuite/*`` (vector environments
+            on tensors), or any other id of Gymnasium, ``module:Name-v0`` included.
         seeds: S seeds, one for each training run of the population.
         num_envs: E, environments of each seed.
-        protocol: the rules of ``ALE/*``, ``nature`` unless given; without meaning for others.
+        protocol: the rules of Atari games, ``nature`` unless given; without meaning for others.
         vectorization: of Gymnasium's environments: ``sync`` in this process, ``async`` in a process each.
         device: where observations and all else arrive, and where ``rlsuite/*`` environments live.
         autoreset_mode: NEXT_STEP unless given, SAME_STEP for ``rlsuite/*``.
         env_kwargs: options of the environment itself.
         purpose: environments for different purposes see different episodes.
-        render_mode: ``rgb_array`` for environments whose ``render`` gives pictures.
+        render_mode: ``rgb_array`` for environments whose ``render`` gives pictures, ``rgb_array_list`` for those that
+            give all since the last call.
 
     Raises:
         ValueError: unknown or unsupported names, spaces, sizes or options.
     """
     if num_envs < 1 or not seeds:
         raise ValueError(f"at least one environment and one seed are needed, not {num_envs} and {list(seeds)}.")
-    if render_mode not in (None, "rgb_array"):
-        raise ValueError(f"render_mode is None or 'rgb_array', not {render_mode!r}.")
+    if render_mode not in (None, *get_args(RenderMode)):
+        raise ValueError(f"render_mode is None or one of {get_args(RenderMode)}, not {render_mode!r}.")
+    # pygame opens the sound card with all else, and its drivers complain where there is none. Nothing here is heard.
+    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
     spec = find_spec(env_id)
     options = dict(env_kwargs or {})
     if decided := _DECIDED_HERE & options.keys():
@@ -77,14 +84,16 @@ def make_environments(
     total = len(seeds) * num_envs
     vector_env: Any
     stateful: Stateful | None = None
-    if spec.namespace == "ALE":
-        vector_env = _make_atari(spec, total, protocol or NATURE, **options)
-    elif spec.namespace == "rlsuite":
+    if is_atari(spec) and (spec.kwargs | options).get("obs_type") != "ram":
+        vector_env = _make_atari(spec, total, _rules(protocol), **options)
+    elif is_on_tensors(spec):
         vector_env = gymnasium.make_vec(spec, total, device=device, **options).unwrapped
         if vector_env.autoreset_mode is AutoresetMode.SAME_STEP:
             return OnDevice(vector_env, seeds, num_envs, purpose=purpose)
         stateful = vector_env
     else:
+        if is_atari(spec):
+            spec = ram_spec(spec, _rules(protocol))
         vector_env = make_host_vector(spec, total, vectorization=vectorization, **options)
         if plays_back(spec):
             stateful = EpisodePlayback(vector_env)
@@ -97,19 +106,26 @@ def make_environments(
         raise
 
 
+def _rules(protocol: AtariProtocol | str | None) -> AtariProtocol:
+    return find_protocol(protocol) if isinstance(protocol, str) else protocol or NATURE
+
+
 def _make_atari(
     spec: EnvSpec,
     num_envs: int,
-    protocol: AtariProtocol | str,
+    protocol: AtariProtocol,
     *,
     autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP,
     render_mode: str | None = None,
     **env_kwargs: Any,
 ) -> AtariVector | WatchedAtariVector:
-    if env_kwargs:
-        raise ValueError(f"{spec.id} takes its options from an Atari protocol, not from {env_kwargs}.")
+    # What the protocol decides may differ in a registration: the older names do nothing else.
+    registered = {
+        name: spec.kwargs[name] for name in ("mode", "difficulty", "continuous", "sound_obs") if spec.kwargs.get(name)
+    }
+    if env_kwargs | registered:
+        raise ValueError(f"{spec.id} takes its options from an Atari protocol, not from {env_kwargs | registered}.")
     if autoreset_mode is AutoresetMode.DISABLED:
         raise ValueError(f"{spec.id} always resets itself: its autoreset mode is NEXT_STEP or SAME_STEP.")
-    rules = find_protocol(protocol) if isinstance(protocol, str) else protocol
     vector = AtariVector if render_mode is None else WatchedAtariVector
-    return vector(rom_id(spec), num_envs, rules, autoreset_mode=autoreset_mode)
+    return vector(rom_id(spec), num_envs, protocol, autoreset_mode=autoreset_mode)

@@ -9,7 +9,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
-from envs.conversion import check_action_space, tensor_space
+from envs.conversion import tensor_action_space, tensor_space
 from envs.core import TorchVectorEnv
 from envs.seeding import Purpose, check_count, check_saved, environment_seeds
 from rlsuite.experience import Step
@@ -37,10 +37,9 @@ class OnDevice:
         check_count(seeds, num_envs, vector_env.num_envs)
         if vector_env.autoreset_mode is not AutoresetMode.SAME_STEP:
             raise ValueError(f"environments must reset in the same step, not {vector_env.autoreset_mode}.")
-        check_action_space(vector_env.single_action_space)
         self.vector_env, self.seeds, self.num_envs = vector_env, tuple(seeds), num_envs
         self.observation_space: gymnasium.Space[Any] = tensor_space(vector_env.single_observation_space)
-        self.action_space: gymnasium.Space[Any] = vector_env.single_action_space
+        self.action_space: gymnasium.Space[Any] = tensor_action_space(vector_env.single_action_space)
         self._purpose: Purpose = purpose
         discrete = not self.action_space.shape
         shape = (vector_env.num_envs, *(self.action_space.shape or ()))

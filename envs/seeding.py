@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-Purpose = Literal["train", "evaluate", "test", "watch"]
+Purpose = Literal["train", "evaluate", "test", "watch", "confirm"]
 
-_PURPOSES: dict[Purpose, int] = {"train": 0, "evaluate": 1, "test": 2, "watch": 3}
+_PURPOSES: dict[Purpose, int] = {"train": 0, "evaluate": 1, "test": 2, "watch": 3, "confirm": 4}
 _64_BITS = (1 << 64) - 1
 
 

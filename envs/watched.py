@@ -13,12 +13,14 @@ from gymnasium.vector import AutoresetMode
 
 from envs.adapter import VectorAdapter
 from envs.lookup import find_spec
-from envs.make import make_environments
+from envs.make import RenderMode, make_environments
 from envs.on_device import OnDevice
 from envs.protocols import AtariProtocol
 from rlsuite.tracking.window import has_screen
 
 _PROBE_TIMEOUT_SECONDS = 30
+_CHANNELS = (1, 3, 4)  # grey, colour, colour and alpha
+_MODES: tuple[RenderMode, ...] = ("rgb_array", "rgb_array_list")
 
 
 class RenderError(ValueError):
@@ -41,23 +43,27 @@ def make_watched(
     """
     entry_point = find_spec(env_id).entry_point
     creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
-    modes = getattr(creator, "metadata", {"render_modes": ["rgb_array"]}).get("render_modes", [])
-    if "rgb_array" not in modes:
+    modes = getattr(creator, "metadata", {}).get("render_modes") or ["rgb_array"]  # who says nothing may still draw
+    mode = next((mode for mode in _MODES if mode in modes), None)
+    if mode is None:
         raise RenderError(f"{env_id} cannot be watched: it has no render mode 'rgb_array', only {list(modes)}")
     on_screen = has_screen()
     if not on_screen:
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame opens a display even to draw off screen
-    environments = make_environments(
-        env_id,
-        [seed],
-        1,
-        protocol=protocol,
-        device=device,
-        autoreset_mode=AutoresetMode.NEXT_STEP,
-        env_kwargs=env_kwargs,
-        purpose="watch",
-        render_mode="rgb_array",
-    )
+    try:
+        environments = make_environments(
+            env_id,
+            [seed],
+            1,
+            protocol=protocol,
+            device=device,
+            autoreset_mode=AutoresetMode.NEXT_STEP,
+            env_kwargs=env_kwargs,
+            purpose="watch",
+            render_mode=mode,
+        )
+    except Exception as error:  # it can be made, or there would be no agent to watch: drawing is what it cannot do
+        raise RenderError(f"{env_id} cannot be watched: {_first_line(error)}") from error
     if (model := mujoco_model(environments)) is not None:
         _follow(environments, model)
         try:
@@ -85,11 +91,41 @@ def picture(environments: VectorAdapter | OnDevice, env_id: str) -> np.ndarray:
     try:
         pictures = environments.render()
     except Exception as error:  # drivers raise anything: OpenGL's own errors, mujoco.FatalError, pygame.error, ...
-        reason = (str(error).splitlines() or [""])[0]
-        raise RenderError(f"{env_id} could not be drawn: {type(error).__name__}: {reason}") from error
-    if not pictures or pictures[0] is None:
+        raise RenderError(f"{env_id} could not be drawn: {type(error).__name__}: {_first_line(error)}") from error
+    drawn = pictures[0] if pictures else None
+    if isinstance(drawn, list | tuple):  # all since the last call
+        drawn = drawn[-1] if drawn else None
+    if drawn is None:
         raise RenderError(f"{env_id} could not be drawn: its render() returns no picture")
-    return np.asarray(pictures[0], dtype=np.uint8)
+    try:
+        return _in_colour(np.asarray(drawn))
+    except (TypeError, ValueError) as error:
+        raise RenderError(f"{env_id} could not be drawn: its render() returns {_first_line(error)}") from error
+
+
+def _in_colour(drawn: np.ndarray) -> np.ndarray:
+    """A picture uint8 ``[height, width, 3]`` of one in grey or colour, channels last or first, with or without alpha.
+
+    Raises:
+        ValueError: it is none; the message says what it is.
+    """
+    what = f"an array of {drawn.dtype} with the shape {drawn.shape}"
+    if drawn.dtype.kind not in "buif" or drawn.ndim not in (2, 3) or drawn.size == 0:
+        raise ValueError(f"{what}, which is no picture")
+    if drawn.ndim == 2:
+        drawn = drawn[..., np.newaxis]
+    elif drawn.shape[2] not in _CHANNELS and drawn.shape[0] in _CHANNELS:
+        drawn = drawn.transpose(1, 2, 0)
+    if drawn.shape[2] not in _CHANNELS:
+        raise ValueError(f"{what}, which is no picture")
+    if drawn.dtype == bool or (drawn.dtype.kind == "f" and np.nanmax(drawn) <= 1.0):  # from black to white in [0, 1]
+        drawn = 255.0 * drawn
+    colours = drawn[..., :3] if drawn.shape[2] == 4 else np.broadcast_to(drawn, (*drawn.shape[:2], 3))
+    return np.nan_to_num(colours).clip(0, 255).astype(np.uint8)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _follow(environments: Any, model: Any) -> None:

@@ -40,7 +40,8 @@ def pixels_last(images: Tensor) -> Tensor:
     That is how convolutions take them. What Inductor compiles to get there moves byte after byte; four channels go
     together here, as the bytes of one integer.
     """
-    if not torch.compiler.is_compiling() or images.device.type != "cpu" or images.shape[1] != 4:
+    is_packed = images.dtype == torch.uint8 and images.shape[1] == 4
+    if not torch.compiler.is_compiling() or images.device.type != "cpu" or not is_packed:
         return images
     first, second, third, fourth = images.to(torch.int32).unbind(1)
     pixels = first | second << 8 | third << 16 | fourth << 24  # the first byte in memory is an integer's lowest

@@ -17,6 +17,9 @@ from types import TracebackType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+# ``agents``, ``envs`` and ``rlsuite`` are the project's, whatever else has these names: people have such folders too.
+sys.path.insert(0, str(ROOT))
+
 # Errors whose message is meant for people. They are named, not imported: importing them would load torch.
 _FOR_PEOPLE = {"ValueError", "TrainingError", "CheckpointError", "ExperienceError", "OSError"}
 _OURS = {"rlsuite", "agents", "envs", "command", "benchmarks", "__main__"}

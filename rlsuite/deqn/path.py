@@ -13,6 +13,7 @@ from rlsuite import random
 from rlsuite.deqn.config import SolverConfig
 from rlsuite.deqn.model import Model, PolicyFunction
 from rlsuite.deqn.simulation import advance, describe
+from rlsuite.state import check
 
 _START, _SHOCKS, _BOX, _RESTART = 1, 2, 3, 4  # streams of random numbers
 _SETTLING_PERIODS = 50  # before clouds are drawn, as a better policy leads elsewhere
@@ -135,9 +136,12 @@ class EconomyPath:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.state, self.restarts = state["state"], state["restarts"]
+        begun = state["collected"] > self.config.adam_updates  # the second phase, which alone has clouds
+        cloud = self.state.new_empty(len(self.seeds), self.config.polish_states if begun else 0, self.state.shape[2])
+        check(self.state_dict() | {"cloud": cloud, "held_out": cloud}, state)
+        self.state, self.restarts = state["state"].clone(), state["restarts"].clone()
         self.periods, self.collected = state["periods"], state["collected"]
         self.env_steps = self.periods * self.config.tracks
-        self._cloud, self._held_out = state["cloud"], state["held_out"]
+        self._cloud, self._held_out = state["cloud"].clone(), state["held_out"].clone()
 
     def close(self) -> None: ...

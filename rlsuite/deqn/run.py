@@ -18,9 +18,8 @@ from rlsuite.deqn.plots import draw_all
 from rlsuite.deqn.solver import EquilibriumNet
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.notices import without
-from rlsuite.tracking.record import Clock
 from rlsuite.tracking.wandb_writer import Mode
-from rlsuite.training.checkpoint import CheckpointError, Checkpoints
+from rlsuite.training.checkpoint import Checkpoints, clock, fitting
 from rlsuite.training.device import usable_device
 from rlsuite.training.session import session
 from rlsuite.training.trainer import Schedule, Trainer
@@ -104,12 +103,9 @@ def certify_run(folder: Path) -> int:
     document = _read(folder) | {"device": "cpu"}
     economy = registry.build(document["model"], document["calibration"])
     learner, _ = _build(document, economy)
-    try:
-        learner.load_state_dict(Checkpoints(folder / "checkpoint").load_last()["learner"])
-    except (KeyError, RuntimeError) as error:
-        raise CheckpointError(
-            f"the checkpoint in {folder} is not of this model: {str(error).splitlines()[0]}"
-        ) from None
+    state = Checkpoints(folder / "checkpoint").load()
+    with fitting(f"the checkpoint of {folder}"):
+        learner.load_state_dict(state["learner"])
     return _examine(folder, document, economy, learner)
 
 
@@ -139,10 +135,10 @@ def _train(
     learner, source = work
     total = source.config.adam_updates + source.config.polish_updates
     checkpoints = Checkpoints(folder / "checkpoint")
-    state = checkpoints.load_last() if resume and not checkpoints.is_empty else None
+    state = checkpoints.load() if resume and not checkpoints.is_empty else None
     if state is None:
         (folder / "metrics.jsonl").unlink(missing_ok=True)
-    resume_at = None if state is None else Clock(**state["clock"])
+    resume_at = None if state is None else clock(state)
     headlines = {f"loss/{name}": f"loss {name}" for name in economy.equation_names} | {"loss/held_out": "held out"}
     title = f"{document['model']} ({document['calibration']})"
     reports = session(

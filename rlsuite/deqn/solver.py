@@ -19,6 +19,7 @@ from rlsuite.deqn.model import Model, PolicyFunction, residuals, stack_residuals
 from rlsuite.deqn.path import PathBatch
 from rlsuite.deqn.policy_network import PolicyNetwork
 from rlsuite.networks.population import Adam, clip_rows, gradient
+from rlsuite.state import restore
 
 log = logging.getLogger("rlsuite")
 
@@ -129,9 +130,5 @@ class EquilibriumNet:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.parameters.copy_(state["parameters"])
-        self.solution, self.failures = state["solution"].clone(), state["failures"].clone()
-        self.adam.load_state_dict(state["adam"])
-        self.adam.learning_rate = state["adam"]["learning_rate"]
-        self.marquardt.damping = state["damping"].clone()
+        restore(self.state_dict(), state)
         self.updates = state["updates"]

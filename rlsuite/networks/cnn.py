@@ -1,6 +1,6 @@
 """Convolutional networks: the pixel encoders of the agents and the backbones of supervised vision, one and the same.
 
-Inputs are ``[B, C, H, W]`` floats; uint8 pixels are scaled to [0, 1] by ``Pixels``, the first layer of the encoders.
+Inputs are ``[B, C, H, W]`` floats; ``Scaled``, the first layer of the encoders, makes them of uint8 pixels.
 """
 
 from collections.abc import Sequence
@@ -11,17 +11,18 @@ from torch import Tensor, nn
 from rlsuite.compiling import pixels_last
 
 
-class Pixels(nn.Module):
-    """uint8 ``[B, *shape]`` to float32 ``[B, C, H, W]`` in [0, 1]; a channel-last last axis of a stack is folded in.
+class Scaled(nn.Module):
+    """Numbers in [low, high], bytes included, to float32 in [0, 1]; of pictures ``[B, C, H, W]`` and anything else."""
 
-    Frames arrive as ``[C, H, W]`` (a stack of grey frames is C) or as ``[stack, H, W, 3]`` (colour).
-    """
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.low, self.factor = low, 1.0 / (high - low)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        if pixels.dim() == 5:
-            batch, stack, height, width, channels = pixels.shape
-            pixels = pixels.permute(0, 1, 4, 2, 3).reshape(batch, stack * channels, height, width)
-        return pixels_last(pixels).to(torch.float32) * (1.0 / 255.0)
+    def forward(self, numbers: Tensor) -> Tensor:
+        if numbers.dim() == 4:
+            numbers = pixels_last(numbers)
+        numbers = numbers.to(torch.float32)
+        return (numbers - self.low if self.low else numbers) * self.factor
 
 
 def _flat_features(layers: nn.Sequential, shape: Sequence[int]) -> int:

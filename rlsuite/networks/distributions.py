@@ -59,12 +59,22 @@ def gaussian_sample(parameters: Tensor, normal: Tensor) -> Tensor:
 def gaussian_log_prob(parameters: Tensor, sample: Tensor) -> Tensor:
     """Log-density ``[...]`` of samples ``[..., A]``.
 
-    For a squashed action tanh(sample) the density differs by the derivative of tanh, which does not depend on the
-    parameters: the score function, all that a policy gradient needs, is that of the sample.
+    The density of a squashed action differs by the derivative of ``squash``, which does not depend on the parameters:
+    the score function, all that a policy gradient needs, is that of the sample.
     """
     mean, log_std = parameters.chunk(2, dim=-1)
     standard = (sample - mean) * torch.exp(-log_std)
     return (-0.5 * standard.square() - log_std - 0.5 * math.log(2.0 * math.pi)).sum(dim=-1)
+
+
+def squash(sample: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Samples ``[..., A]`` of any size brought within bounds ``[A]``, each component as its own are.
+
+    By tanh between two bounds, by softplus beside one; where both are infinite the sample stays as it is.
+    """
+    has_low, has_high = low.isfinite(), high.isfinite()
+    beside = torch.where(has_low, low + F.softplus(sample), torch.where(has_high, high - F.softplus(sample), sample))
+    return torch.where(has_low & has_high, (low + high) / 2 + (high - low) / 2 * torch.tanh(sample), beside)
 
 
 def gaussian_entropy(parameters: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Encoders by name: observation space in, features out, the same choice for every agent."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -13,19 +14,12 @@ from rlsuite.networks.precision import Bfloat16, Precision
 
 Encoder = Literal["auto", "mlp", "nature", "impala", "small"]
 
+_SMALLEST = {"nature": 36, "impala": 1, "small": 3}  # height and width that their convolutions leave something of
+
 
 def is_pixels(space: Space) -> bool:
-    """Whether observations are images: uint8 with at least three axes."""
-    return isinstance(space, Box) and space.dtype == np.uint8 and len(space.shape) >= 3
-
-
-def image_shape(space: Box) -> tuple[int, int, int]:
-    """``[C, H, W]`` after ``cnn.Pixels``: colour stacks ``[stack, H, W, 3]`` fold into the channels."""
-    if len(space.shape) == 4:
-        stack, height, width, channels = space.shape
-        return stack * channels, height, width
-    channels, height, width = space.shape
-    return channels, height, width
+    """Whether observations are pictures ``[C, H, W]``: all others are vectors."""
+    return isinstance(space, Box) and len(space.shape) == 3
 
 
 def encoder(
@@ -37,23 +31,40 @@ def encoder(
 ) -> tuple[nn.Module, int]:
     """The network from an observation ``[B, *space.shape]`` to float32 features ``[B, F]``, and F.
 
-    ``auto`` takes ``nature`` for images of at least 36 x 36, ``small`` for smaller ones and ``mlp`` for vectors;
-    ``hidden`` are the widths of the ``mlp``, and of its last entry the features of the image encoders. ``precision`` is
-    that of convolutions and products.
+    Bytes, and pictures of floats with finite bounds, are first scaled to [0, 1]. ``auto`` takes ``nature`` for pictures
+    of at least 36 x 36, ``small`` for smaller ones and ``mlp`` for vectors; ``hidden`` are the widths of the ``mlp``,
+    and of its last entry the features of the image encoders. ``precision`` is that of convolutions and products.
+
+    Raises:
+        ValueError: the encoder does not take such observations.
     """
     network, features = _encoder(space, name, hidden, activation)
     return Bfloat16(network) if precision == "bfloat16" else network, features
 
 
+def numbers(space: Box) -> tuple[nn.Module, int]:
+    """The layer that makes a vector ``[B, N]`` of an observation as it is, scaled as ``encoder`` does, and N."""
+    return nn.Sequential(*_scaling(space), nn.Flatten()), math.prod(space.shape)
+
+
 def _encoder(space: Box, name: Encoder, hidden: Sequence[int], activation: str) -> tuple[nn.Module, int]:
+    smallest = min(space.shape[1:]) if is_pixels(space) else 0
     if name == "auto":
-        name = ("nature" if min(image_shape(space)[1:]) >= 36 else "small") if is_pixels(space) else "mlp"
+        name = ("nature" if smallest >= _SMALLEST["nature"] else "small") if is_pixels(space) else "mlp"
     if name == "mlp":
-        inputs = int(np.prod(space.shape))
-        layers = [nn.Flatten(), *mlp([inputs, *hidden], activation), ACTIVATIONS[activation]()]
-        return nn.Sequential(*layers), hidden[-1]
+        flat, inputs = numbers(space)
+        return nn.Sequential(flat, *mlp([inputs, *hidden], activation), ACTIVATIONS[activation]()), hidden[-1]
     if not is_pixels(space):
-        raise ValueError(f"encoder {name!r} needs uint8 images, but observations are {space}; use encoder 'mlp'")
+        raise ValueError(f"encoder {name!r} needs pictures, but observations are {space}; use encoder 'mlp'")
+    if smallest < _SMALLEST[name]:
+        least = f"{_SMALLEST[name]} x {_SMALLEST[name]}"
+        raise ValueError(f"encoder {name!r} needs pictures of at least {least}, not {space.shape[1:]}; use 'auto'")
     build = {"nature": cnn.nature, "impala": cnn.impala, "small": cnn.small}[name]
     features = {"nature": 512, "impala": 256, "small": 128}[name]
-    return nn.Sequential(cnn.Pixels(), *build(image_shape(space), features)), features
+    return nn.Sequential(*_scaling(space), *build(space.shape, features)), features
+
+
+def _scaling(space: Box) -> list[nn.Module]:
+    low, high = float(space.low.min()), float(space.high.max())
+    is_scaled = space.dtype == np.uint8 or (is_pixels(space) and np.isfinite([low, high]).all())
+    return [cnn.Scaled(low, high)] if is_scaled and high > low else []

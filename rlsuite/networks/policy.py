@@ -16,6 +16,7 @@ from rlsuite import random
 from rlsuite.agent import TensorSpec
 from rlsuite.networks import distributions
 from rlsuite.networks.distributions import GaussianHead
+from rlsuite.notice import warn_once
 
 
 class Policy(Protocol):
@@ -130,16 +131,19 @@ class MultiCategorical:
 
 
 class Gaussian:
-    """A Gaussian a component of ``Box``, squashed by tanh where the space is bounded; one deviation in all states."""
+    """A Gaussian for each component of ``Box``, with one deviation in all states.
+
+    Components are squashed by tanh where they are bounded on both sides, and by softplus where they are on one.
+    """
 
     def __init__(self, space: Box, initial_log_std: float, device: torch.device | str) -> None:
         self.shape, self.components = space.shape, math.prod(space.shape)
         self.initial_log_std = initial_log_std
         # The actions alone would not say what was sampled, where tanh is flat.
         self.extras = {"sample": TensorSpec((self.components,))}
-        self.bounded = bool(space.is_bounded())
-        low, high = (torch.tensor(bound.reshape(-1), device=device) for bound in (space.low, space.high))
-        self.middle, self.half_range = (low + high) / 2, (high - low) / 2
+        self.low, self.high = (torch.tensor(bound.reshape(-1), device=device) for bound in (space.low, space.high))
+        if not space.is_bounded():
+            warn_once(f"some actions are unbounded, and so are those that are tried: {space}")
 
     def head(self, features: int) -> nn.Module:
         return GaussianHead(features, self.components, self.initial_log_std)
@@ -151,7 +155,7 @@ class Gaussian:
         return outputs.chunk(2, dim=-1)[0]
 
     def action(self, sample: Tensor) -> Tensor:
-        action = self.middle + self.half_range * torch.tanh(sample) if self.bounded else sample
+        action = distributions.squash(sample, self.low, self.high)
         return action.unflatten(-1, self.shape) if len(self.shape) != 1 else action
 
     def stored(self, sample: Tensor) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from torch.func import functional_call, vmap
 
 from rlsuite.compiling import in_memory
 from rlsuite.networks.precision import Bfloat16, rounding
+from rlsuite.state import restore
 
 # Outputs of which each is quicker as a sum, joined to what comes before and after it, than all as a product. One output
 # is a product of a matrix and a vector, which libraries do as quickly.
@@ -70,7 +71,7 @@ class Population:
 
 def _is_turned(shape: Sequence[int]) -> bool:
     """Whether a parameter of that shape is stored the other way round: weights are, unless their outputs are few."""
-    return len(shape) == 2 and 8 * shape[0] > shape[1]
+    return len(shape) == 2 and shape[0] > 1 and 8 * shape[0] > shape[1]
 
 
 def _turned(parameter: Tensor) -> Tensor:
@@ -99,15 +100,15 @@ def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Tensor) -> An
         as_one: Callable[..., Any] = module.stacked  # type: ignore[assignment]
         return as_one(lambda name, *own: _child(module, name, named, *own), named, *inputs)
     if isinstance(module, nn.Linear) and inputs[0].dim() == 3:
-        # One batched product; vmap reaches it by a detour that costs a third more.
+        # One batched product; vmap reaches it by a detour that costs a third more. One seed takes the same path as
+        # several, and a product of a matrix and a vector none that is chosen by their number: to the last bit, what a
+        # seed learns does not depend on how many are beside it.
         weight, bias, x = named["weight"], named["bias"], inputs[0]
-        if not _is_turned(weight.shape[1:]):
-            if 1 < weight.shape[1] <= _VERY_FEW and torch.compiler.is_compiling() and x.device.type == "cpu":
-                return (x.unsqueeze(2) * weight.unsqueeze(1)).sum(dim=-1) + bias.unsqueeze(1)
-            return torch.bmm(weight, x.mT).mT + bias.unsqueeze(1)
-        if len(x) == 1 and not torch.compiler.is_compiling():
-            return torch.addmm(bias[0], x[0], weight[0].mT).unsqueeze(0)
-        return torch.bmm(x, weight.mT) + bias.unsqueeze(1)
+        if _is_turned(weight.shape[1:]) or x.shape[1] == 1:
+            return torch.bmm(x, weight.mT) + bias.unsqueeze(1)
+        if 1 < weight.shape[1] <= _VERY_FEW and torch.compiler.is_compiling() and x.device.type == "cpu":
+            return (x.unsqueeze(2) * weight.unsqueeze(1)).sum(dim=-1) + bias.unsqueeze(1)
+        return torch.bmm(weight, x.mT).mT + bias.unsqueeze(1)
     if isinstance(module, _ELEMENTWISE):
         return module(inputs[0])
     if isinstance(module, nn.Flatten):
@@ -189,6 +190,4 @@ class Adam:
         return {"first_moment": self.first_moment, "second_moment": self.second_moment, "updates": self.updates}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        self.first_moment.copy_(state["first_moment"])
-        self.second_moment.copy_(state["second_moment"])
-        self.updates.copy_(state["updates"])
+        restore(self.state_dict(), state)

@@ -14,6 +14,7 @@ from rlsuite.replay.packing import Packing
 from rlsuite.replay.replay import Changes
 from rlsuite.replay.rings import Rings
 from rlsuite.replay.transition_rings import TransitionRings
+from rlsuite.state import StateError, check, check_counts
 
 
 class FrameStore:
@@ -74,6 +75,7 @@ class FrameStore:
         # An observation is the position of the oldest frame it needs, then the table row of each frame of its stack.
         pointers: dict[str, Any] = {"observation_shape": (1 + stack,), "observation_dtype": torch.int64}
         actions: dict[str, Any] = {"action_shape": action_shape, "action_dtype": action_dtype, "extras": extras}
+        self.warm_up_steps = n_step
         self._accumulator = NStepAccumulator(
             n_step, discount, seeds=seeds, num_envs=num_envs, **pointers, **actions, device=device
         )
@@ -217,9 +219,14 @@ class FrameStore:
         Raises:
             ValueError: it was saved by a store of another shape.
         """
+        check(self._state | {name: state[name] for name in ("accumulator", "transitions", "frames")}, state, "replay")
+        for name in self._state:
+            check_counts(state[name], name)
         self._accumulator.load_state_dict(state["accumulator"])
         self._transitions.load_state_dict(state["transitions"])
-        self._frames.load_state_dict(state["frames"])
+        self._frames.load_state_dict(state["frames"], state["position"] + 1)
         for name, value in self._state.items():
             value.copy_(state[name])
+        if (self._state["forgotten"] > self._transitions.written).any():
+            raise StateError("the replay has forgotten more transitions than it was given")
         self._count()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rlsuite.agent import TensorSpec
 from rlsuite.experience import Batch, Step
+from rlsuite.state import restore
 
 
 class NStepAccumulator:
@@ -48,13 +49,14 @@ class NStepAccumulator:
     ) -> None:
         if n_step < 1:
             raise ValueError(f"n_step must be at least 1, not {n_step}")
-        discount = torch.as_tensor(discount, dtype=torch.float32, device=device)
+        discount = torch.as_tensor(discount, dtype=torch.float32)
         if discount.shape not in ((), (seeds,)):
             raise ValueError(
                 f"discount must be one number or one for each of {seeds} seeds, not {tuple(discount.shape)}"
             )
         if not bool(((discount >= 0) & (discount <= 1)).all()):
             raise ValueError(f"discount must lie in [0, 1], not {discount.tolist()}")
+        discount = discount.to(device)
         self.n_step = n_step
         # Lengths that the windows have once the next step has come, the oldest first: n, n-1, ..., 1.
         self._length = torch.arange(n_step, 0, -1, device=device)
@@ -134,13 +136,7 @@ class NStepAccumulator:
         return {name: value.clone() for name, value in self._saved().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name, value in self._saved().items():
-            if state[name].shape != value.shape:
-                raise ValueError(
-                    f"the saved replay's {name} has shape {tuple(state[name].shape)}, this one's {tuple(value.shape)}: "
-                    "n_step, seeds, environments and spaces must be those it was saved with"
-                )
-            value.copy_(state[name])
+        restore(self._saved(), state, "accumulator")
 
 
 def _keep(kept: Tensor, new: Tensor, valid: Tensor) -> None:

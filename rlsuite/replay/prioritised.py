@@ -8,6 +8,7 @@ from torch import Tensor
 from rlsuite import random
 from rlsuite.replay.replay import Changes, Store
 from rlsuite.replay.sum_tree import SumTree
+from rlsuite.state import restore
 
 _LEAST = 1e-6  # added to each priority, so that nothing is lost for ever
 
@@ -82,7 +83,4 @@ class Prioritised:
         return {**levels, "largest": self.largest, "draws": self.draws}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for depth, level in enumerate(self.tree.levels):
-            level.copy_(state[f"level_{depth}"])
-        self.largest.copy_(state["largest"])
-        self.draws.copy_(state["draws"])
+        restore(self.state_dict(), state, "sampler")

@@ -23,6 +23,7 @@ class Store(Protocol):
     """Transitions of S seeds, in ``slots`` numbered slots of each."""
 
     slots: int
+    warm_up_steps: int  # of every environment, after which there is something to read
 
     @property
     def size(self) -> Tensor:
@@ -153,5 +154,5 @@ class Replay:
         Raises:
             ValueError: it was saved by a replay of another shape.
         """
-        self.store.load_state_dict(state)
+        self.store.load_state_dict({name: entry for name, entry in state.items() if name != "sampler"})
         self.sampler.load_state_dict(state["sampler"])

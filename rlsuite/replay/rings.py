@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlsuite.state import restore
+
 _TORCH_TO_NUMPY = {torch.uint8: np.uint8, torch.float32: np.float32, torch.int64: np.int64}
 
 
@@ -55,8 +57,7 @@ class Rings:
 
     def state_dict(self, written: Tensor) -> dict[str, Any]:
         """The slots in use after ``written`` writes to each ring; full tables are not copied but shared."""
-        most = int(written.max())
-        used = most if most < self.slots else self._stride
+        used = self._used(written)
         state = {}
         for index, table in enumerate(self.tables):
             by_ring = table.view(self.rings, self._stride, *table.shape[1:])
@@ -65,17 +66,22 @@ class Rings:
             state[f"table_{index}"] = by_ring[:, :used].contiguous()
         return state
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        for index, table in enumerate(self.tables):
-            saved = state[f"table_{index}"]
-            by_ring = table.view(self.rings, self._stride, *table.shape[1:])
-            used = saved.shape[1]
-            if saved.shape[0] != self.rings or used > self._stride or saved.shape[2:] != by_ring.shape[2:]:
-                raise ValueError(
-                    f"the saved replay has rings of shape {tuple(saved.shape)}, this one {tuple(by_ring.shape)}: "
-                    "capacity, seeds, environments and spaces must be those it was saved with"
-                )
-            by_ring[:, :used].copy_(saved)
+    def _used(self, written: Tensor) -> int:
+        """Slots of a ring that have something in them, or all its rows once it is full."""
+        most = int(written.max())
+        return most if most < self.slots else self._stride
+
+    def load_state_dict(self, state: Mapping[str, Any], written: Tensor) -> None:
+        """Go back to what was saved after ``written`` writes to each ring."""
+        used = self._used(written)
+        restore(
+            {
+                f"table_{index}": table.view(self.rings, self._stride, *table.shape[1:])[:, :used]
+                for index, table in enumerate(self.tables)
+            },
+            state,
+            "rings",
+        )
 
 
 def _gather(table: Tensor, row: Tensor) -> Tensor:

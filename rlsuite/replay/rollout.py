@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rlsuite.agent import TensorSpec
 from rlsuite.experience import Batch, Step
+from rlsuite.state import restore
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,12 @@ class Rollout:
         self._began = torch.ones(seeds, num_envs, dtype=torch.bool, device=device)  # the observation to act on
         self._added = torch.zeros(1, dtype=torch.int64, device=device)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the steps of all seeds take."""
+        tables = [*(getattr(self._steps, name) for name in _FIELDS), *self._steps.extras.values()]
+        return sum(table.nbytes for table in tables)
+
     def add(self, observation: Tensor, action: Tensor, step: Step, extras: Mapping[str, Tensor] | None = None) -> None:
         """Store what came of acting on ``observation`` ``[S, E, ...]`` with ``action`` ``[S, E, ...]``."""
         values = (
@@ -122,7 +129,7 @@ class Rollout:
         return {"began": self._began}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._began.copy_(state["began"])
+        restore(self.state_dict(), state, "rollout")
 
 
 def reward_to_go(batch: RolloutBatch, discount: Tensor, successor_value: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from rlsuite.agent import TensorSpec
 from rlsuite.experience import Step
 from rlsuite.replay.replay import Changes
 from rlsuite.replay.rings import Rings
+from rlsuite.state import check, check_counts
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class SequenceStore:
                 f"capacity {capacity} keeps {share} steps of each of {num_envs} environments: a window has {length}"
             )
         self.length, self.period = length, period
+        self.warm_up_steps = length
         self._shape = (seeds, num_envs)
         rings = seeds * num_envs
         # Of each ring, a whole number of windows' beginnings, past the rows to keep room for the two of a step.
@@ -222,8 +224,10 @@ class SequenceStore:
         Raises:
             ValueError: it was saved by a store of another shape.
         """
-        self._rows.load_state_dict(state["rows"])
-        self._firsts.load_state_dict(state["firsts"])
+        check(self._state | {name: state[name] for name in ("rows", "firsts")}, state, "replay")
+        check_counts(state["written"], "written")
+        self._rows.load_state_dict(state["rows"], state["written"] + 1)
+        self._firsts.load_state_dict(state["firsts"], state["written"] // self.period + 1)
         for name, value in self._state.items():
             value.copy_(state[name])
         self._count(*self._range(self._state["written"]))

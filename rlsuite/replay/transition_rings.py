@@ -8,6 +8,7 @@ from torch import Tensor
 from rlsuite.experience import Batch
 from rlsuite.replay.packing import Packing
 from rlsuite.replay.rings import Rings
+from rlsuite.state import check, check_counts
 
 
 class TransitionRings:
@@ -51,5 +52,7 @@ class TransitionRings:
         return {"written": self.written.clone(), "rings": self._rings.state_dict(self.written)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._rings.load_state_dict(state["rings"])
+        check({"written": self.written, "rings": state.get("rings")}, state, "transitions")
+        check_counts(state["written"], "transitions/written")
+        self._rings.load_state_dict(state["rings"], state["written"])
         self.written.copy_(state["written"])

@@ -55,6 +55,7 @@ class TransitionStore:
                 f"capacity must be at least num_envs * n_step = {num_envs * n_step} transitions, not {capacity}"
             )
         self.capacity = self.slots = capacity
+        self.warm_up_steps = n_step
         self._accumulator = NStepAccumulator(
             n_step,
             discount,

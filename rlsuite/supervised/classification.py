@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from rlsuite import random
 from rlsuite.networks.population import Adam, Population, gradient
+from rlsuite.state import check, restore
 
 _SHUFFLE_STREAM = 11
 
@@ -65,6 +66,7 @@ class Minibatches:
         return {"drawn": self.drawn}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        check(self.state_dict(), state)
         self.drawn = state["drawn"]
         self._order = torch.empty(0)
 
@@ -117,5 +119,4 @@ class Classifier:
         return {"parameters": self.network.parameters, "optimiser": self.optimiser.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.network.parameters.copy_(state["parameters"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        restore(self.state_dict(), state)

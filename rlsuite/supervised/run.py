@@ -16,9 +16,8 @@ from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.tracking.notices import without
 from rlsuite.tracking.plots import Curve, learning_curve
-from rlsuite.tracking.record import Clock
 from rlsuite.tracking.wandb_writer import Mode
-from rlsuite.training.checkpoint import Checkpoints
+from rlsuite.training.checkpoint import Checkpoints, clock
 from rlsuite.training.device import usable_device
 from rlsuite.training.session import session
 from rlsuite.training.trainer import Schedule, Trainer
@@ -130,10 +129,10 @@ def _train(folder: Path, work: _Work, *, resume: bool) -> int:
     total = config.epochs * source.batches_an_epoch
     schedule = Schedule(total, "updates", log_every=max(total // 100, 1), evaluate_every=source.batches_an_epoch)
     checkpoints = Checkpoints(folder / "checkpoint")
-    state = checkpoints.load_last() if resume and not checkpoints.is_empty else None
+    state = checkpoints.load() if resume and not checkpoints.is_empty else None
     if state is None:
         (folder / "metrics.jsonl").unlink(missing_ok=True)
-    resume_at = None if state is None else Clock(**state["clock"])
+    resume_at = None if state is None else clock(state)
     headlines = {"train/accuracy": "accuracy", "evaluation/score": "test accuracy", "loss/cross_entropy": "loss"}
     reports = session(
         folder, config.experiment, total, headlines, work.seeds, "updates", config.wandb, resume_at=resume_at

@@ -89,10 +89,17 @@ class WatchPanel:
         self._plain = pygame.font.Font(fonts / "DejaVuSans.ttf", 12)
         self._bold = pygame.font.Font(fonts / "DejaVuSans-Bold.ttf", 12)
         self._large = pygame.font.Font(fonts / "DejaVuSans-Bold.ttf", 16)
+        self._room: tuple[int, int] | None = None  # width and height of the first picture
 
     def draw(self, moment: Moment) -> pygame.Surface:
-        """The picture on the left, the panel on the right; width and height are even, as video wants them."""
+        """The picture on the left, the panel on the right; width and height are even, as video wants them.
+
+        All pictures get as much room as the first: windows and videos keep their size.
+        """
         picture = scaled(moment.picture)
+        self._room = self._room or picture.get_size()
+        if picture.get_size() != self._room:
+            picture = _fitted(picture, self._room)
         width, height = picture.get_width(), max(picture.get_height(), _height(moment))
         canvas = pygame.Surface((width + _PANEL_WIDTH + width % 2, height + height % 2))
         canvas.fill(BACKGROUND)
@@ -253,6 +260,16 @@ def scaled(picture: np.ndarray) -> pygame.Surface:
     if shrink < 1:
         return pygame.transform.smoothscale(surface, (round(shrink * width), round(shrink * height)))
     return surface
+
+
+def _fitted(picture: pygame.Surface, room: tuple[int, int]) -> pygame.Surface:
+    """A picture as large as the room allows, in its middle."""
+    scale = min(room[0] / picture.get_width(), room[1] / picture.get_height())
+    size = (max(1, round(scale * picture.get_width())), max(1, round(scale * picture.get_height())))
+    canvas = pygame.Surface(room)
+    canvas.fill(BACKGROUND)
+    canvas.blit(pygame.transform.smoothscale(picture, size), ((room[0] - size[0]) // 2, (room[1] - size[1]) // 2))
+    return canvas
 
 
 def pixels(surface: pygame.Surface) -> np.ndarray:

@@ -1,27 +1,106 @@
 """Checkpoints: nested dictionaries of tensors and JSON values, on disk without pickle, whole or not at all.
 
-A checkpoint is a folder with ``tensors.safetensors`` and ``state.json``; the latter holds the plain values, the layout
-and a checksum of the former. It is written beside its final place and renamed into it, so that a crash or a full disk
-leaves the earlier one as it was. Loading a checkpoint never runs code from it.
+A checkpoint is one file in the safetensors format: the tensors, and in its header the plain values as JSON and a
+checksum of both. It is written beside its final place and renamed into it, so that a crash or a full disk leaves the
+earlier one as it was, and whoever reads meanwhile has one of the two. Loading a checkpoint never runs code from it.
 """
 
+import contextlib
 import json
 import os
-import shutil
 import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Literal, get_args
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
 from torch import Tensor
 
-FORMAT = 3
+from rlsuite.experience import ExperienceError
+from rlsuite.state import StateError, check, map_tensors
+from rlsuite.tracking.record import Clock
+
+FORMAT = 4
+
+Name = Literal["last", "previous", "best"]
+
+_DEEPEST = 32  # dictionaries in dictionaries
+_DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint64: "U64",
+    torch.uint32: "U32",
+    torch.uint16: "U16",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
 
 
 class CheckpointError(Exception):
     """A checkpoint that cannot be used; the message says why, in one line."""
+
+
+class _MissingError(CheckpointError):
+    """There is no checkpoint of that name."""
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write ``state`` to ``path``, replacing what is there only once everything is on disk.
+
+    Raises:
+        OSError: the disk is full or not writable; what was at ``path`` is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with open(partial, "wb") as file:
+            _write(file, state)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    os.replace(partial, path)
+    _sync_folder(path.parent)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The state that ``save`` wrote to ``path``. Its tensors are read from the file as they are used.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or of another format.
+    """
+    if path.is_dir():
+        raise CheckpointError(f"{path} was written by an earlier version, whose checkpoints were folders")
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise _MissingError(f"{path} holds no complete checkpoint: there is no such file") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from None
+    except MemoryError:
+        raise
+    except Exception:  # whatever safetensors finds wrong with the file
+        raise CheckpointError(f"{path} is damaged, or no checkpoint of rlsuite") from None
+    if header.keys() != {"rlsuite", "checksum", "values"}:
+        raise CheckpointError(f"{path} is no checkpoint of rlsuite")
+    if header["rlsuite"] != str(FORMAT):
+        raise CheckpointError(f"{path} has format {header['rlsuite'][:20]}, this version reads {FORMAT}")
+    if header["checksum"] != _checksum(header["values"], tensors):
+        raise CheckpointError(f"{path} is damaged: its checksum does not match")
+    try:
+        return _join(json.loads(header["values"]), tensors)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} does not hold what it should: {error}") from None
 
 
 def _split(state: dict[str, Any], prefix: str, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
@@ -37,108 +116,113 @@ def _split(state: dict[str, Any], prefix: str, tensors: dict[str, Tensor], value
             values[name] = entry
 
 
-def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors, each with memory of its own, as safetensors wants them: copies only where some is shared."""
-    seen: set[int] = set()
-    apart = {}
-    for name, tensor in tensors.items():
-        storage = tensor.untyped_storage()
-        shared = storage.data_ptr() in seen or storage.nbytes() != tensor.nbytes
-        seen.add(storage.data_ptr())
-        apart[name] = tensor.clone() if shared else tensor
-    return apart
-
-
-def _join(values: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, Any]:
-    state = json.loads(json.dumps(values))
+def _join(values: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
+    _check_depth(values, _DEEPEST)
     for path, tensor in tensors.items():
         *folders, name = path.split("/")
-        place = state
+        place = values
         for folder in folders:
-            place = place[folder]
+            place = place.get(folder) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or name in place:
+            raise ValueError(f"a tensor has no place, {path[:80]!r}")
         place[name] = tensor
-    return state
+    return values
 
 
-def _checksum(path: Path) -> str:
-    value = 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            value = zlib.crc32(block, value)
+def _check_depth(values: Any, depth: int) -> None:
+    if depth == 0:
+        raise ValueError(f"values are nested deeper than {_DEEPEST}")
+    for entry in values.values() if isinstance(values, dict) else values if isinstance(values, list) else ():
+        _check_depth(entry, depth - 1)
+
+
+def _write(file: BinaryIO, state: dict[str, Any]) -> None:
+    """The safetensors format: eight bytes of length, a header in JSON, and the tensors' bytes.
+
+    By hand, since the library copies all tensors first, replays of many gigabytes too, and lets nobody else read.
+    """
+    tensors: dict[str, Tensor] = {}
+    values: dict[str, Any] = {}
+    _split(state, "", tensors, values)
+    text = json.dumps(values)
+    header: dict[str, Any] = {
+        "__metadata__": {"rlsuite": str(FORMAT), "checksum": _checksum(text, tensors), "values": text}
+    }
+    ordered = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))  # wide ones first: all lie aligned
+    end = 0
+    for name in ordered:
+        begin, end = end, end + tensors[name].nbytes
+        header[name] = {
+            "dtype": _DTYPES[tensors[name].dtype],
+            "shape": list(tensors[name].shape),
+            "data_offsets": [begin, end],
+        }
+    encoded = json.dumps(header).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    file.write(len(encoded).to_bytes(8, "little"))
+    file.write(encoded)
+    for name in ordered:
+        file.write(_bytes(tensors[name]))
+
+
+def _checksum(values: str, tensors: Mapping[str, Tensor]) -> str:
+    """Of everything that a checkpoint holds; against damage, not against malice."""
+    value = zlib.crc32(values.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        value = zlib.crc32(f"{name} {tensor.dtype} {list(tensor.shape)}".encode(), value)
+        value = zlib.crc32(_bytes(tensor), value)
     return f"crc32:{value:08x}"
 
 
-def save(folder: Path, state: dict[str, Any]) -> None:
-    """Write ``state`` to ``folder``, replacing what is there only once everything is on disk.
+def _bytes(tensor: Tensor) -> Any:
+    """A buffer on the tensor's memory."""
+    flat = tensor.reshape(-1)
+    # One number is contiguous whatever its stride, but only with a stride of one can it be seen as bytes.
+    flat = flat if flat.stride(0) == 1 else flat.clone(memory_format=torch.contiguous_format)
+    return flat.view(torch.uint8).numpy()
 
-    Raises:
-        OSError: the disk is full or not writable; what was in ``folder`` is untouched.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(folder.name + ".partial")
-    replaced = folder.with_name(folder.name + ".replaced")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.rmtree(replaced, ignore_errors=True)
-    partial.mkdir()
+
+def _sync_folder(folder: Path) -> None:
+    """Let renames in a folder reach the disk, where the system has a way to."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _is_whole(path: Path) -> bool:
     try:
-        tensors: dict[str, Tensor] = {}
-        values: dict[str, Any] = {}
-        _split(state, "", tensors, values)
-        save_file(_apart(tensors), partial / "tensors.safetensors")
-        document = {"format": FORMAT, "checksum": _checksum(partial / "tensors.safetensors"), "values": values}
-        (partial / "state.json").write_text(json.dumps(document))
-        for file in partial.iterdir():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
-    except SafetensorError as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise OSError(f"could not write {folder}: {error}") from error
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    if folder.exists():
-        folder.rename(replaced)
-    partial.rename(folder)
-    shutil.rmtree(replaced, ignore_errors=True)
-
-
-def load(folder: Path) -> dict[str, Any]:
-    """The state that ``save`` wrote to ``folder``.
-
-    Raises:
-        CheckpointError: the folder is missing, half written, damaged, or of another format.
-    """
-    if not (folder / "state.json").is_file() or not (folder / "tensors.safetensors").is_file():
-        raise CheckpointError(f"{folder} holds no complete checkpoint")
-    try:
-        document = json.loads((folder / "state.json").read_text())
-        found = document["format"]
-        values, checksum = document["values"], document["checksum"]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder / 'state.json'} is damaged or not a checkpoint of rlsuite") from error
-    if found != FORMAT:
-        raise CheckpointError(f"{folder} has format {found}, this version reads {FORMAT}")
-    if _checksum(folder / "tensors.safetensors") != checksum:
-        raise CheckpointError(f"{folder / 'tensors.safetensors'} is damaged: its checksum does not match")
-    return _join(values, load_file(folder / "tensors.safetensors"))
+        load(path)
+    except CheckpointError:
+        return False
+    return True
 
 
 class Checkpoints:
     """The checkpoints of one run: ``last`` to go on from, ``previous`` should it be damaged, ``best`` to show.
 
-    ``last`` and ``previous`` hold everything; ``best`` holds the learner with the best evaluation.
+    ``last`` and ``previous`` hold everything; ``best`` holds the learner with the best evaluation. Between two renames
+    the newest state is in ``next`` and there is no ``last``: a crash there is finished by the next save, and until then
+    who loads ``last`` gets ``next``.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._is_tidy = False  # as far as this object knows
 
     def save_last(self, state: dict[str, Any]) -> None:
-        last, previous, fresh = (self.folder / name for name in ("last", "previous", "next"))
-        save(fresh, state)
-        if last.exists():
-            shutil.rmtree(previous, ignore_errors=True)
-            last.rename(previous)
-        fresh.rename(last)
+        """Keep ``state`` as ``last`` and the one before it as ``previous``, unless that is damaged.
+
+        Raises:
+            OSError: see ``save``.
+        """
+        if not self._is_tidy:
+            self._tidy()
+        save(self.folder / "next", state)
+        self._rename_next()
 
     @property
     def is_empty(self) -> bool:
@@ -148,26 +232,100 @@ class Checkpoints:
     def save_best(self, state: dict[str, Any]) -> None:
         save(self.folder / "best", state)
 
-    def load_last(self) -> dict[str, Any]:
-        """The state to go on from.
+    def load(self, name: Name = "last") -> dict[str, Any]:
+        """The state of that name.
 
         Raises:
-            CheckpointError: it cannot be used; the message offers ``previous`` where that one is whole.
+            CheckpointError: it cannot be used; the message names one that is whole, where there is one.
+            ValueError: there is no such name.
         """
+        if name not in get_args(Name):
+            raise ValueError(f"there is no checkpoint {name!r}: there are {', '.join(get_args(Name))}")
         try:
-            return load(self.folder / "last")
+            return self._load(name)
         except CheckpointError as error:
-            try:
-                load(self.folder / "previous")
-            except CheckpointError:
-                raise error from None
-            raise CheckpointError(f"{error}; the one before it is whole: add --checkpoint previous to use it") from None
+            others = {"last": ("next", "last"), "previous": ("previous",)}
+            for other, places in others.items():
+                if other != name and any(_is_whole(self.folder / place) for place in places):
+                    raise CheckpointError(f"{error}; {other} is whole: add --checkpoint {other} to use it") from None
+            raise
+
+    def go_back(self) -> None:
+        """Make ``previous`` the last one: who goes on from it starts the run's later part over."""
+        self._rename("previous", "last")
+        (self.folder / "next").unlink(missing_ok=True)
+
+    def exists(self, name: Name) -> bool:
+        names = ("next", "last") if name == "last" else (name,)
+        return any(self.folder.joinpath(one).exists() for one in names)
+
+    def _load(self, name: str) -> dict[str, Any]:
+        if name != "last":
+            return load(self.folder / name)
+        # A trainer may rename the one while the other is looked for; it takes far longer to write the next one.
+        for place in ("next", "last") * 20:
+            with contextlib.suppress(_MissingError):
+                return load(self.folder / place)
+        return load(self.folder / "last")
+
+    def _tidy(self) -> None:
+        """Finish what a crash broke off, and let no damaged checkpoint take the place of a whole one."""
+        for name in ("next", "last"):
+            if self.folder.joinpath(name).is_file() and not _is_whole(self.folder / name):
+                (self.folder / name).unlink()
+        for partial in self.folder.glob("*.partial"):
+            partial.unlink()
+        if self.folder.joinpath("next").exists():
+            self._rename_next()
+        self._is_tidy = True
+
+    def _rename_next(self) -> None:
+        if (self.folder / "last").exists():
+            self._rename("last", "previous")
+        self._rename("next", "last")
+
+    def _rename(self, name: str, new: str) -> None:
+        os.replace(self.folder / name, self.folder / new)
+        _sync_folder(self.folder)
+
+
+def clock(state: dict[str, Any]) -> Clock:
+    """Where a run stood that is to go on from ``state``.
+
+    Raises:
+        CheckpointError: the state is not one to go on from.
+    """
+    try:
+        check(vars(Clock(0, 0, 0.0)), state.get("clock"), "clock")
+    except StateError as error:
+        if "clock" not in state:
+            raise CheckpointError("this checkpoint holds a learner to be shown, not a run to go on with") from None
+        raise CheckpointError(f"the checkpoint does not fit this run: {error}") from None
+    return Clock(**state["clock"])
+
+
+@contextlib.contextmanager
+def fitting(what: str, *passing: type[Exception]) -> Iterator[None]:
+    """Name whatever goes wrong while a loaded state is taken over: it is the state that does not fit.
+
+    Args:
+        what: is taken over, for the message.
+        passing: errors with another cause.
+
+    Raises:
+        CheckpointError: something went wrong.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, (CheckpointError, ExperienceError, OSError, *passing)):
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if isinstance(error, KeyError):
+            reason = f"it lacks {reason}"
+        raise CheckpointError(f"{what} does not fit this run: {reason}") from error
 
 
 def to_device(state: Any, device: torch.device | str) -> Any:
     """Every tensor of a nested state moved to ``device``."""
-    if isinstance(state, Tensor):
-        return state.to(device)
-    if isinstance(state, dict):
-        return {name: to_device(entry, device) for name, entry in state.items()}
-    return state
+    return map_tensors(lambda tensor: tensor.to(device), state)

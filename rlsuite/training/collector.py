@@ -1,5 +1,6 @@
 """The one source of experience: steps environments with an agent, and fills what the agent learns from."""
 
+import contextlib
 import math
 from dataclasses import fields
 from typing import Any, Protocol
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, Actor, check_acted
-from rlsuite.experience import Environments, Step
+from rlsuite.experience import Environments, ExperienceError, Step
 from rlsuite.training.episodes import EpisodeStatistics
 from rlsuite.training.stopwatch import Stopwatch
 
@@ -67,7 +68,7 @@ class Collector:
     ) -> None:
         self.agent, self.environments, self.experience = agent, environments, experience
         self.vector_steps, self.updates_a_round, self.acts_ahead = vector_steps, updates_a_round, acts_ahead
-        self.learning_starts_env_steps = learning_starts_env_steps
+        self._warm_up_env_steps = self.learning_starts_env_steps = learning_starts_env_steps
         self.clip_rewards, self.save_experience = clip_rewards, save_experience
         self.env_steps = 0  # of each seed, in rounds that are over
         shape = (len(environments.seeds), environments.num_envs)
@@ -76,6 +77,7 @@ class Collector:
         self._env_step = torch.zeros((), dtype=torch.int64, device=device)
         self._seeds = torch.tensor(environments.seeds, dtype=torch.int64, device=device)
         # From the first step on these keep their addresses, so that compiled code may rely on them.
+        self._has_begun = False  # also where the environments failed to
         self._observation: Tensor | None = None
         self._began = torch.ones(shape, dtype=torch.bool, device=device)
         self._acted = Acted(torch.empty(0), {}, {})
@@ -95,6 +97,7 @@ class Collector:
     def collect(self) -> None:
         """Take the K vector steps of a round."""
         if self._observation is None:
+            self._has_begun = True
             self._start(self.environments.reset())
         for _ in range(self.vector_steps):
             with self._watch("collect"):
@@ -176,24 +179,27 @@ class Collector:
         return self.episodes.drain() | self._watch.fractions()
 
     def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on exactly here; where environments failed, to go on with new episodes."""
         state: dict[str, Any] = {
             "env_steps": self.env_steps,
             "sampled": self._sampled,
             "experience": self.experience.state_dict() if self.save_experience else {},
             "episodes": self.episodes.state_dict(),
-            "started": self._observation is not None,
+            "started": self._has_begun,
             "learning_starts_env_steps": self.learning_starts_env_steps,
         }
         if self._observation is not None:
             if self.acts_ahead and not self.environments.on_device and self._pending is None:
-                self._pending = self._receive()
-            state["environments"] = self.environments.state_dict()
+                # Should it fail, they say so again when the step is asked for; what there is can be saved.
+                with contextlib.suppress(ExperienceError):
+                    self._pending = self._receive()
             state["observation"], state["began"] = self._observation, self._began
             state["action"], state["acting"] = self._acted.action, self._acted.state
             state["extras"] = self._acted.extras
-            # Nothing is pending where the environments failed; they will start new episodes.
             if self._pending is not None:
                 state["pending"] = {each.name: getattr(self._pending, each.name) for each in fields(Step)}
+        if self._has_begun:
+            state["environments"] = self.environments.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -204,9 +210,11 @@ class Collector:
         if state["experience"]:
             self.experience.load_state_dict(state["experience"])
         else:
-            self.learning_starts_env_steps += self.env_steps  # it was not kept: fill it anew first
+            # It was not kept: fill it anew first.
+            self.learning_starts_env_steps = self.env_steps + self._warm_up_env_steps
         self.episodes.load_state_dict(state["episodes"])
-        if not state["started"]:
+        self._has_begun = state["started"]
+        if not self._has_begun:
             return
         fresh = self.environments.load_state_dict(state["environments"])
         if self.environments.exact_resume:

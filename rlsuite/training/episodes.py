@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from rlsuite.experience import Step
+from rlsuite.state import restore
 
 
 class EpisodeStatistics:
@@ -47,5 +48,4 @@ class EpisodeStatistics:
         return dict(vars(self))
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        for name, value in state.items():
-            getattr(self, name).copy_(value)
+        restore(self.state_dict(), state)

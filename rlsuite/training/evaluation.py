@@ -1,5 +1,7 @@
 """Evaluation: whole episodes in environments of their own."""
 
+import signal
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
@@ -7,7 +9,15 @@ import numpy as np
 import torch
 
 from rlsuite.agent import Actor
-from rlsuite.experience import Environments
+from rlsuite.experience import Environments, ExperienceError
+from rlsuite.tracking.notices import say
+from rlsuite.training.signals import StopRequest
+
+_LINE_SECONDS = 10.0
+
+
+class EvaluationStopped(ExperienceError):
+    """Somebody asked the run to stop while it was evaluated. Everything learned is whole; it is evaluated again."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,27 @@ class Progress:
 
     env_steps: int
     episodes: float
+
+
+class Watch:
+    """Says now and then how far a long evaluation is, and ends it where the run is asked to stop.
+
+    Raises:
+        EvaluationStopped: when called after the first Ctrl-C or SIGTERM.
+    """
+
+    def __init__(self, title: str, episodes: int) -> None:
+        self._title, self._episodes = title, episodes
+        self._next = time.monotonic() + _LINE_SECONDS
+
+    def __call__(self, progress: Progress) -> None:
+        handler = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+        if isinstance(handler, StopRequest) and handler.requested:
+            raise EvaluationStopped(f"stopped during the {self._title}")
+        if time.monotonic() > self._next:
+            self._next = time.monotonic() + _LINE_SECONDS
+            episodes = f"{progress.episodes:.0f} of {self._episodes} episodes"
+            say(f"{self._title}: {episodes}, {progress.env_steps:,} env steps")
 
 
 def evaluate(

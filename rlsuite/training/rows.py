@@ -38,6 +38,24 @@ def join_rows(states: Sequence[Any]) -> Any:
     return torch.cat(list(states)) if isinstance(first, Tensor) else first
 
 
+def without_rows(state: Any) -> dict[str, Any]:
+    """The plain numbers of a state: they may differ between groups of seeds that have not come equally far."""
+    rest: dict[str, Any] = {}
+    for name, entry in state.items():
+        if isinstance(entry, dict):
+            rest[name] = without_rows(entry)
+        elif not isinstance(entry, Tensor):
+            rest[name] = entry
+    return rest
+
+
+def with_rest(state: Any, rest: Any) -> Any:
+    """A state whose entries are those of ``rest`` wherever this has them."""
+    if not isinstance(rest, dict):
+        return rest
+    return state | {name: with_rest(state.get(name), entry) for name, entry in rest.items()}
+
+
 def split_rows(state: Any, sizes: Sequence[int]) -> list[Any]:
     """The opposite of ``join_rows``: a state for each group of ``sizes`` seeds."""
     if isinstance(state, dict):

@@ -5,12 +5,15 @@ batch in its core's cache and waits for nobody. So that it finds room there, a p
 turn instead of a large one.
 """
 
+import atexit
 import contextlib
-import signal
+import pickle
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,15 +21,20 @@ import torch
 from torch import Tensor
 
 from rlsuite.tracking.output import tolerate_closed_output
-from rlsuite.training.rows import equal_shares, join_rows, split_rows
+from rlsuite.training.rows import equal_shares, join_rows, split_rows, with_rest, without_rows
+from rlsuite.training.signals import deaf, end_with_parent, ignore_stops
 from rlsuite.training.worker import Measured, TrainingError, Unit, Worker
 
 T = TypeVar("T")
-_UNITS: tuple[Unit, Unit] = ("env_steps", "updates")
+_SECONDS_TO_END = 5.0  # that a process is given when it is no longer needed
 
 
 class Tiles:
-    """What a ``Worker`` is, for all seeds together. Checkpoints hold the learners of all tiles as one population.
+    """What a ``Worker`` is, for all seeds together.
+
+    Tiles go as quickly as each can and are level where ``advance`` has reached its goal, which is when they are
+    measured and evaluated. A state may be saved anywhere: it holds each tile where it stands, and the learners of all
+    as one population, so that who looks at them need not know of tiles.
 
     Args:
         builders: make the worker of each tile; called in its process, so they must be picklable.
@@ -44,13 +52,26 @@ class Tiles:
         self._processes = processes or len(builders)
         self._reached: list[dict[Unit, int]] = [{"env_steps": 0, "updates": 0} for _ in builders]
         self._connections: list[Connection] = []
+        self._workers: list[BaseProcess] = []
+        # At the end of the program Python waits for its processes; left alone, they would wait for requests.
+        atexit.register(self.close)
+        try:
+            with deaf():
+                self._start(builders)
+            self._answers()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, builders: Sequence[Callable[[], Worker[Any]]]) -> None:
         context = get_context("spawn")
         for own in self._shares(builders):
             here, there = context.Pipe()
-            context.Process(target=_serve, args=(there, own), daemon=True).start()
-            there.close()
             self._connections.append(here)
-        self._answers()
+            worker = context.Process(target=_serve, args=(there, own), daemon=True)
+            worker.start()
+            self._workers.append(worker)
+            there.close()
 
     def _shares(self, of_tiles: Sequence[T]) -> list[Sequence[T]]:
         """What belongs to the tiles of each process."""
@@ -69,18 +90,10 @@ class Tiles:
         return min(position[unit] for position in self._reached)
 
     def advance(self, goal: int, unit: Unit = "env_steps") -> None:
-        """As a worker does. On the way tiles go as quickly as each can; at the goal they have come equally far."""
+        """As a worker does; tiles that have reached the goal wait there for the others."""
         self._reached = self._all("_advance", goal, unit)
 
-    def _draw_level(self) -> None:
-        """Let all tiles come as far as the foremost, so that what they say is said of one moment."""
-        for unit in _UNITS:
-            foremost = max(position[unit] for position in self._reached)
-            while self.progress(unit) < foremost:
-                self.advance(foremost, unit)
-
     def measurements(self) -> Measured:
-        self._draw_level()
         found = self._all("measurements")
         joined: Measured = {}
         for name in found[0]:
@@ -91,19 +104,19 @@ class Tiles:
         return joined
 
     def evaluate(self) -> dict[str, np.ndarray]:
-        self._draw_level()
-        found = self._all("evaluate")
-        return {name: np.concatenate([values[name] for values in found]) for name in found[0]}
+        return _joined(self._all("evaluate"))
+
+    def confirm(self) -> dict[str, np.ndarray]:
+        return _joined(self._all("confirm"))
 
     def learner_state(self) -> dict[str, Any]:
-        self._draw_level()
         return join_rows(_tensors(self._all("learner_state")))
 
     def state_dict(self) -> dict[str, Any]:
-        self._draw_level()
         states = _tensors(self._all("state_dict"))
-        learner = join_rows([state.pop("learner") for state in states])
-        return {"learner": learner, "tiles": {f"tile_{k}": state for k, state in enumerate(states)}}
+        learner = join_rows([state["learner"] for state in states])
+        tiles = {f"tile_{k}": state | {"learner": without_rows(state["learner"])} for k, state in enumerate(states)}
+        return {"learner": learner, "tiles": tiles}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to a saved state.
@@ -115,15 +128,24 @@ class Tiles:
         if len(tiles) != len(self.sizes):
             raise ValueError(f"the checkpoint is one of {len(tiles) or 1} tiles, this run has {len(self.sizes)}")
         learners = split_rows(state["learner"], self.sizes)
-        states = [(_arrays({"learner": learner, **tile}),) for learner, tile in zip(learners, tiles, strict=True)]
-        self._ask("load_state_dict", states)
+        states = [
+            tile | {"learner": with_rest(learner, tile["learner"])}
+            for learner, tile in zip(learners, tiles, strict=True)
+        ]
+        self._ask("load_state_dict", [(_arrays(own),) for own in states])
         self.advance(0)
 
     def close(self) -> None:
+        """End the processes; those that are busy and do not come to an end soon are killed."""
+        atexit.unregister(self.close)
         for connection in self._connections:
             with contextlib.suppress(OSError):  # its process is gone already
                 connection.send(None)
                 connection.close()
+        give_up_at = time.monotonic() + _SECONDS_TO_END
+        for worker in self._workers:
+            worker.join(max(give_up_at - time.monotonic(), 0.0))
+            worker.kill()
 
     def _all(self, method: str, *arguments: Any) -> list[Any]:
         return self._ask(method, [arguments] * len(self.sizes))
@@ -137,51 +159,60 @@ class Tiles:
 
     def _answers(self) -> list[Any]:
         """One answer of each tile; all are received before a failure is raised, so that the others can go on."""
-        answers = [answer for connection in self._connections for answer in self._received_from(connection)]
+        received = [self._received_from(process) for process in range(len(self._connections))]
+        answers = [answer for of_process in received for answer in of_process]
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
         return answers
 
-    def _received_from(self, connection: Connection) -> list[Any]:
+    def _received_from(self, process: int) -> list[Any]:
         try:
-            return connection.recv()
+            return self._connections[process].recv()
         except (EOFError, OSError):
-            gone = "a worker process is gone, killed for lack of memory perhaps (--workers 1 needs less)"
-            return [TrainingError(gone)]
+            self._workers[process].join(1.0)
+            code = self._workers[process].exitcode
+            how = f"killed by signal {-code}" if code is not None and code < 0 else f"it ended with exit status {code}"
+            reason = " (for lack of memory perhaps; --workers 1 needs less)" if code == -9 else ""
+            return [TrainingError(f"a worker process is gone: {how}{reason}\nthe last checkpoint is whole")]
 
 
 def _serve(connection: Connection, builders: Sequence[Callable[[], Worker[Any]]]) -> None:
     tolerate_closed_output()
-    # Ctrl-C reaches all processes of a terminal; the trainer alone decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # They reach all processes of a terminal or a job; the trainer alone decides what they mean.
+    ignore_stops()
+    end_with_parent()
     torch.set_num_threads(1)
-    try:
-        workers = [build() for build in builders]
-    except Exception as error:
-        connection.send([error])
-        return
-    connection.send([None] * len(workers))
-    while (request := _received(connection)) is not None:
-        method, arguments = request
-        connection.send([_answer(method, worker, own) for worker, own in zip(workers, arguments, strict=True)])
-    for worker in workers:
-        worker.close()
+    with contextlib.suppress(EOFError, OSError):  # the trainer is gone
+        try:
+            workers = [build() for build in builders]
+        except Exception as error:
+            connection.send([_sendable(error)])
+            return
+        connection.send([None] * len(workers))
+        while (request := connection.recv()) is not None:
+            method, arguments = request
+            connection.send([_answer(method, worker, own) for worker, own in zip(workers, arguments, strict=True)])
+        for worker in workers:
+            worker.close()
 
 
 def _answer(method: str, worker: Worker[Any], arguments: tuple[Any, ...]) -> Any:
     try:
         return _CALLS[method](worker, *arguments)
     except Exception as error:
-        error.add_note("".join(traceback.format_tb(error.__traceback__)))
-        return error
+        return _sendable(error)
 
 
-def _received(connection: Connection) -> Any:
+def _sendable(error: Exception) -> Exception:
+    """The error with its trace as a note; where it does not survive being sent, one that says the same."""
+    trace = "".join(traceback.format_tb(error.__traceback__))
     try:
-        return connection.recv()
-    except EOFError:  # the trainer is gone
-        return None
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    error.add_note(trace)
+    return error
 
 
 def _advance(worker: Worker[Any], goal: int, unit: Unit) -> dict[Unit, int]:
@@ -193,10 +224,15 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "_advance": _advance,
     "measurements": Worker.measurements,
     "evaluate": Worker.evaluate,
+    "confirm": Worker.confirm,
     "learner_state": lambda worker: _arrays(worker.learner_state()),
     "state_dict": lambda worker: _arrays(worker.state_dict()),
     "load_state_dict": lambda worker, state: worker.load_state_dict(_tensors(state)),
 }
+
+
+def _joined(of_tiles: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([values[name] for values in of_tiles]) for name in of_tiles[0]}
 
 
 def _arrays(state: Any) -> Any:

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from rlsuite.experience import ExperienceError
+from rlsuite.state import check, map_tensors
 from rlsuite.tracking.record import Clock, Writer
-from rlsuite.training.checkpoint import Checkpoints
+from rlsuite.training.checkpoint import Checkpoints, fitting
 from rlsuite.training.rows import select_rows
 from rlsuite.training.signals import StopRequest
 from rlsuite.training.worker import Measured, TrainingError, Unit
@@ -39,6 +40,8 @@ class Crew(Protocol):
 
     def evaluate(self) -> dict[str, np.ndarray]: ...
 
+    def confirm(self) -> dict[str, np.ndarray]: ...
+
     def learner_state(self) -> dict[str, Any]: ...
 
     def state_dict(self) -> dict[str, Any]: ...
@@ -57,7 +60,7 @@ class Schedule:
     log_every: int = 1_000
     evaluate_every: int = 10_000
     checkpoint_every_seconds: float = 600.0
-    target_score: float | None = None  # stop once an evaluation of every seed has reached it
+    target_score: float | None = None  # stop once every seed has reached it in an evaluation, and once more on others
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,8 @@ class Trainer:
         self._started = time.monotonic()
         self._last_clock = Clock(env_steps=0, updates=0, wall_seconds=0.0)
         self._logged = self._evaluated = 0  # intervals that are over
-        self._has_news = False
+        self._has_news = False  # to be logged
+        self._is_saved = False
 
     @property
     def clock(self) -> Clock:
@@ -111,60 +115,64 @@ class Trainer:
         """Train until the total, the target or a stop request (Ctrl-C, SIGTERM); the last state is always saved.
 
         Raises:
-            TrainingError: a metric is not finite; nothing bad is saved, the last checkpoint stays.
+            TrainingError: a number is not finite; nothing bad is saved, the last checkpoint stays.
             ExperienceError: an environment failed; everything else is saved.
         """
-        try:
-            return self._run()
-        except ExperienceError:
-            self._checkpoint()  # what was learned is whole; only the environments must start anew
-            raise
+        with StopRequest() as stop:
+            try:
+                return self._run(stop)
+            except ExperienceError:
+                self._checkpoint()  # what was learned is whole; only the environments must start anew
+                raise
 
-    def _run(self) -> Outcome:
+    def _run(self, stop: StopRequest) -> Outcome:
         schedule = self.schedule
         self._started = last_checkpoint = time.monotonic()
         self._last_clock = self.clock
-        status: Literal["finished", "solved", "interrupted"] = "finished"
         self._checkpoint()  # so that whatever goes wrong, there is one to go on from
-        with StopRequest() as stop:
-            while self.progress < schedule.total:
-                self.crew.advance(self._next_event(), schedule.unit)
-                self._has_news = True
-                if self.tick is not None:
-                    self.tick(self.clock)
-                if self._due("_logged", schedule.log_every):
-                    self._log()
-                if self._due("_evaluated", schedule.evaluate_every) and self._evaluate():
-                    status = "solved"
-                    break
-                if stop.requested:
-                    status = "interrupted"
-                    break
-                if time.monotonic() - last_checkpoint > schedule.checkpoint_every_seconds:
-                    self._checkpoint()
-                    last_checkpoint = time.monotonic()
-            if status == "finished" and self._has_news:
+        while True:
+            # Also before the first step: an evaluation may have been due when the run stopped.
+            if self._passed(schedule.log_every) > self._logged:
                 self._log()
-            self._checkpoint()
+            if self._passed(schedule.evaluate_every) > self._evaluated:
+                self._evaluate()
+            status = self._status(stop)
+            if status != "training":
+                break
+            if time.monotonic() - last_checkpoint > schedule.checkpoint_every_seconds:
+                self._checkpoint()
+                last_checkpoint = time.monotonic()
+            self._has_news, self._is_saved = True, False
+            self.crew.advance(self._next_event(), schedule.unit)
+            if self.tick is not None:
+                self.tick(self.clock)
+        if status == "finished" and self._has_news:
+            self._log()
+        self._checkpoint()
         return Outcome(status, self.clock, self.best_score)
+
+    def _status(self, stop: StopRequest) -> Literal["training", "finished", "solved", "interrupted"]:
+        if stop.requested:
+            return "interrupted"
+        if self.best_score is not None and self._is_solved(self.best_score).all():
+            return "solved"
+        return "training" if self.progress < self.schedule.total else "finished"
+
+    def _passed(self, every: int) -> int:
+        """Intervals that are over."""
+        return self.progress // every
 
     def _next_event(self) -> int:
         log, evaluation = (
-            (self.progress // every + 1) * every for every in (self.schedule.log_every, self.schedule.evaluate_every)
+            (self._passed(every) + 1) * every for every in (self.schedule.log_every, self.schedule.evaluate_every)
         )
         return min(log, evaluation, self.schedule.total)
-
-    def _due(self, mark: Literal["_logged", "_evaluated"], every: int) -> bool:
-        passed = self.progress // every
-        if passed == getattr(self, mark):
-            return False
-        setattr(self, mark, passed)
-        return True
 
     def _log(self) -> None:
         clock = self.clock
         self.writer.log(clock, self.crew.measurements() | self._rates(clock))
-        self._has_news = False
+        self._logged = self._passed(self.schedule.log_every)
+        self._has_news = self._is_saved = False
 
     def _rates(self, clock: Clock) -> Measured:
         before, self._last_clock = self._last_clock, clock
@@ -174,34 +182,45 @@ class Trainer:
             "speed/updates_per_second": (clock.updates - before.updates) / seconds,
         }
 
-    def _evaluate(self) -> bool:
-        """Evaluate, keep each seed's learner where it is its best so far; returns whether all have reached the target.
+    def _evaluate(self) -> None:
+        """Evaluate, and keep each seed's learner where it is its best so far.
 
-        A seed that was there before counts: its best learner is the one that is kept.
+        Where a seed reaches the target, chance may have helped, so that its score is that of other episodes; once those
+        have reached it too the seed has solved its task, and its best learner is the one that did.
         """
         values = self.crew.evaluate()
-        if not values:
-            return False
-        self.writer.log(self.clock, values)
         score = values.get("evaluation/score")
-        if score is None:
-            return False
-        state = self.crew.learner_state()
-        if self.best_score is None:
-            self.best_score, self._best_state = np.full_like(score, -np.inf), state
-        better = score >= self.best_score  # of equals the later: it has learned more
-        self.best_score = np.maximum(score, self.best_score)
-        if better.any():
-            self._best_state = select_rows(torch.from_numpy(better), state, self._best_state)
-            if self.checkpoints is not None:
-                self.checkpoints.save_best({"learner": self._best_state, "score": self.best_score.tolist()})
+        if score is not None:
+            best = np.full_like(score, -np.inf) if self.best_score is None else self.best_score
+            solved = self._is_solved(best)
+            reached = self._is_solved(score) & ~solved
+            if reached.any() and (confirmed := self.crew.confirm()):
+                values["evaluation/confirmed_score"] = confirmed["evaluation/score"]
+                score = np.where(reached, confirmed["evaluation/score"], score)
+            self._keep_best(np.where(solved, -np.inf, score), best)
+        if values:
+            self.writer.log(self.clock, values)
+        self._evaluated = self._passed(self.schedule.evaluate_every)
+        self._is_saved = False
+
+    def _is_solved(self, score: np.ndarray) -> np.ndarray:
         target = self.schedule.target_score
-        return target is not None and bool((self.best_score >= target).all())
+        return np.zeros_like(score, bool) if target is None else score >= target
+
+    def _keep_best(self, score: np.ndarray, best: np.ndarray) -> None:
+        better = score >= best  # of equals the later: it has learned more
+        state = self.crew.learner_state()
+        self._best_state = select_rows(torch.from_numpy(better), state, self._best_state or state)
+        self.best_score = np.where(better, score, best)
+        if better.any() and self.checkpoints is not None:
+            self.checkpoints.save_best({"learner": self._best_state, "score": self.best_score.tolist()})
 
     def _checkpoint(self) -> None:
-        if self.checkpoints is not None:
+        """Save the state, unless it is one that was saved before: had that led to a failure, the one before stays."""
+        if self.checkpoints is not None and not self._is_saved:
             self.writer.sync()
             self.checkpoints.save_last(self.state_dict())
+            self._is_saved = True
 
     def state_dict(self) -> dict[str, Any]:
         work = self.crew.state_dict()
@@ -220,9 +239,29 @@ class Trainer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on exactly where ``state_dict`` was taken."""
-        self.crew.load_state_dict(state)
-        own = state["trainer"]
+        with fitting("the checkpoint", TrainingError):
+            self.crew.load_state_dict(state)
+            self._load_own(state["trainer"], state["learner"])
+
+    def _load_own(self, own: dict[str, Any], learner: dict[str, Any]) -> None:
+        scores = own.get("best_score")
+        found = scores is not None
+        check(
+            {
+                "wall_seconds": 0.0,
+                "logged": 0,
+                "evaluated": 0,
+                "has_news": False,
+                "best_score": [0.0] * (len(scores) if isinstance(scores, list) else 1) if found else None,
+                "best_state": learner if found else {},
+            },
+            own,
+            "trainer",
+        )
         self._seconds_before = own["wall_seconds"]
         self._logged, self._evaluated, self._has_news = own["logged"], own["evaluated"], own["has_news"]
-        if own["best_score"] is not None:
-            self.best_score, self._best_state = np.array(own["best_score"]), own["best_state"]
+        if found:
+            self.best_score = np.array(scores)
+            # A copy: what was loaded would hold on to its file, and to that file's place on the disk.
+            self._best_state = map_tensors(torch.clone, own["best_state"])
+        self._is_saved = True

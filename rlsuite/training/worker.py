@@ -1,13 +1,14 @@
 """A learner and its source at work: rounds of experience and updates, and what was measured meanwhile."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from rlsuite.state import check, check_tensor
 from rlsuite.training.memory import keep_freed_memory
 from rlsuite.training.stopwatch import Stopwatch
 
@@ -85,6 +86,7 @@ class Worker(Generic[B]):
     Args:
         learner, source: see the protocols.
         evaluation: called with nothing, returns per-seed numbers ``[S]``.
+        confirmation: the same by other, and more, episodes.
         seeds: their names, for messages.
         same_metrics: whether every update returns the same metrics.
     """
@@ -96,9 +98,11 @@ class Worker(Generic[B]):
         evaluation: Callable[[], dict[str, np.ndarray]] | None = None,
         seeds: Sequence[int] | None = None,
         same_metrics: bool = True,
+        confirmation: Callable[[], dict[str, np.ndarray]] | None = None,
     ) -> None:
         keep_freed_memory()
-        self.learner, self.source, self.evaluation, self.seeds = learner, source, evaluation, seeds
+        self.learner, self.source, self.seeds = learner, source, seeds
+        self.evaluation, self.confirmation = evaluation, confirmation
         self.updates = 0
         self._same_metrics = same_metrics
         self._sums: dict[str, Tensor] = {}  # of what updates returned since the last log
@@ -180,20 +184,37 @@ class Worker(Generic[B]):
             total.zero_()
 
     def require_finite(self) -> None:
-        """Whatever one bad update spoils shows in the metrics summed since the last log."""
-        for name, total in self._sums.items():
-            bad = ~torch.isfinite(total)
+        """Raises ``TrainingError`` where a metric since the last log, or a number of the learner, is not finite.
+
+        What one bad update spoils shows in the metrics of the next, and at once in the parameters.
+        """
+        for name, tensor in (*self._sums.items(), *_tensors(self.learner.state_dict())):
+            bad = ~torch.isfinite(tensor)
             if bad.any():
-                rows = bad.nonzero().flatten().tolist()
-                seeds = rows if self.seeds is None else [self.seeds[row] for row in rows]
-                where = f"env step {self.env_steps}, update {self.updates} (seeds {seeds})"
+                where = f"env step {self.env_steps}, update {self.updates}"
+                if bad.dim() > 0:
+                    rows = bad.flatten(1).any(1) if bad.dim() > 1 else bad
+                    where += f" (seeds {self._names(rows.nonzero().flatten().tolist())})"
                 raise TrainingError(f"{name} is not finite at {where}")
+
+    def _names(self, rows: list[int]) -> list[int]:
+        return rows if self.seeds is None else [self.seeds[row] for row in rows]
 
     def evaluate(self) -> dict[str, np.ndarray]:
         """Per-seed numbers ``[S]``; ``"evaluation/score"`` among them decides which checkpoint is the best."""
         return {} if self.evaluation is None else self.evaluation()
 
+    def confirm(self) -> dict[str, np.ndarray]:
+        """As ``evaluate``, by other and more episodes; nothing where there is no such thing."""
+        return {} if self.confirmation is None else self.confirmation()
+
     def learner_state(self) -> dict[str, Any]:
+        """The learner's part of ``state_dict``, to be kept as the best so far.
+
+        Raises:
+            TrainingError: a number is not finite.
+        """
+        self.require_finite()
         return self.learner.state_dict()
 
     def state_dict(self) -> dict[str, Any]:
@@ -214,13 +235,24 @@ class Worker(Generic[B]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if "tiles" in state:
             raise ValueError(f"the checkpoint is one of {len(state['tiles'])} tiles, this run has 1")
+        check({"updates": 0, "summed": 0}, {name: state[name] for name in ("updates", "summed")})
         self.learner.load_state_dict(state["learner"])
         self.source.load_state_dict(state["source"])
         self.updates = state["updates"]
         self._start_sums_over()
         self._summed = state["summed"]
         for name, total in state["sums"].items():
+            check_tensor(total, (None if self.seeds is None else len(self.seeds),), total.dtype, f"sums/{name}")
             self._sums.setdefault(name.replace(".", "/"), torch.zeros_like(total)).copy_(total)
 
     def close(self) -> None:
         self.source.close()
+
+
+def _tensors(state: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a nested state, each with a name for people."""
+    for name, entry in state.items():
+        if isinstance(entry, dict):
+            yield from ((f"{inner} of {name}", tensor) for inner, tensor in _tensors(entry))
+        elif isinstance(entry, Tensor):
+            yield name, entry

@@ -117,32 +117,33 @@ def flat(state):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_seed_k_of_s_learns_what_it_learns_alone(name):
+def test_seed_k_of_s_learns_to_the_last_bit_what_it_learns_alone(name):
     kind, config, observation_space, action_space = CASES[name]
-    updates = 20 if "pixels" in name else 100
+    updates = 20 if "pixels" in name else 1_000 if name in ("dqn", "ddpg") else 100
     together = kind(config, observation_space, action_space, [5, 3, 8])
     alone = kind(config, observation_space, action_space, [3])
     for batch in batches(name, 3, updates):
         together.update(batch)
         alone.update(row(batch, 1))
     for key, tensor in flat(together.state_dict()).items():
-        assert torch.allclose(tensor[1], flat(alone.state_dict())[key][0], atol=2e-4), key
+        assert torch.equal(tensor[1], flat(alone.state_dict())[key][0]), key
 
 
+@pytest.mark.parametrize("num_envs", [1, 4])
 @pytest.mark.parametrize("name", CASES)
-def test_seed_k_of_s_acts_as_it_acts_alone(name):
+def test_seed_k_of_s_acts_as_it_acts_alone(name, num_envs):
     kind, config, observation_space, action_space = CASES[name]
     together = kind(config, observation_space, action_space, [5, 3, 8])
     alone = kind(config, observation_space, action_space, [3])
     torch.manual_seed(0)
-    seen = observations(observation_space, 3, 4)
-    began = torch.ones(3, 4, dtype=torch.bool)
+    seen = observations(observation_space, 3, num_envs)
+    began = torch.ones(3, num_envs, dtype=torch.bool)
     for env_step in (0, 1, 20_000):
         clock = torch.tensor(env_step)
         for explore in (True, False):
             expected = alone.act(seen[1:2], alone.initial_state(4), began[1:2], clock, explore=explore).action[0]
             acted = together.act(seen, together.initial_state(4), began, clock, explore=explore).action
-            assert torch.allclose(acted[1].double(), expected.double(), atol=1e-6)
+            assert torch.equal(acted[1], expected)
             assert all(
                 action_space.contains(action.numpy().astype(action_space.dtype)) for action in acted.flatten(0, 1)
             )

@@ -5,6 +5,7 @@ import os
 import signal
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,6 +20,7 @@ from rlsuite.tracking.record import Clock
 from rlsuite.training import worker
 from rlsuite.training.checkpoint import CheckpointError, load
 from rlsuite.training.collector import Collector
+from rlsuite.training.evaluation import Evaluation
 from rlsuite.training.trainer import TrainingError
 
 SMALL = {
@@ -148,6 +150,32 @@ def test_failures_in_a_worker_process_reach_the_run(tmp_path):
         tiles.evaluate()
 
 
+def test_workers_that_cannot_be_are_refused_before_any_is_started(tmp_path):
+    run = Run(tmp_path, "dqn", replace(RUNS["dqn"], workers=2, vectorization="async"))
+    with pytest.raises(ValueError, match="--vectorization async .* add --workers 1"):
+        build_crew(run)
+    with pytest.raises(ValueError, match="--workers 3 is more than the 2 groups"):
+        build_crew(replace(run, config=replace(run.config, workers=3, tiles=2)))
+    long = DQNConfig(env="CartPole-v1", seeds=2, total_env_steps=10**6, vectorization="async", runs=str(tmp_path))
+    assert create("dqn", replace(long, name="async")).config.workers == 1
+
+
+def test_a_run_confirms_by_other_episodes_and_more_of_them(tmp_path, monkeypatch):
+    played = []
+
+    def playing(agent, environments, episodes, device, max_env_steps):
+        played.append((environments.reset().sum().item(), episodes))
+        return Evaluation(np.ones((2, episodes)), np.ones((2, episodes)))
+
+    monkeypatch.setattr("agents.crews.evaluate", playing)
+    crew = build_crew(Run(tmp_path, "dqn", ON_DEVICE["dqn"]))
+    assert crew.evaluate().keys() == crew.confirm().keys()
+    crew.close()
+    (first, few), (other, many) = played
+    assert first != other
+    assert (few, many) == (2, 100)
+
+
 def test_who_asks_for_bfloat16_is_told_where_it_is_slow(tmp_path, monkeypatch, caplog):
     config = replace(RUNS["dqn"], runs=str(tmp_path), encoder_precision="bfloat16")
     for is_there, lines in ((True, 0), (False, 1)):
@@ -215,7 +243,7 @@ def test_an_untrained_or_foreign_checkpoint_is_refused(tmp_path):
     Run(tmp_path / "run", "dqn", config).checkpoints.save_last(trainer.state_dict())
     load_agent(run)
     wider = replace(run, config=replace(config, hidden=(32,)))
-    with pytest.raises(CheckpointError, match="does not fit the agent"):
+    with pytest.raises(CheckpointError, match="does not fit this run"):
         load_agent(wider)
 
 

@@ -1,14 +1,19 @@
 """Runs from start to end: their folders, what they are resumed with, what they are judged by."""
 
 import json
+import os
 import shutil
+import signal
+import time
 
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.envs.classic_control import CartPoleEnv
 
 from agents.dqn import DQNConfig
 from agents.reinforce import ReinforceConfig
+from agents.runs import Run
 from agents.training import resume_run, train
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
@@ -115,3 +120,60 @@ def test_a_run_whose_environment_has_changed_is_refused(tmp_path, monkeypatch):
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == before
     with pytest.raises(ValueError, match="--workers 2 is more than the 1 tiles"):
         resume_run(tmp_path / "run", workers=2)
+
+
+class Endless(Growing):
+    """Episodes without an end; the first Ctrl-C comes while it is evaluated."""
+
+    copies = 0
+
+    def __init__(self):
+        super().__init__()
+        Endless.copies += 1
+        self.is_evaluated, self.time = Endless.copies > 2, 0  # a probe and the training come first
+
+    def step(self, action):
+        self.time += 1
+        if self.is_evaluated and self.time == 20:
+            os.kill(os.getpid(), signal.SIGINT)
+        observation, reward, *_ = super().step(action)
+        return observation, reward, False, False, {}
+
+
+gymnasium.register("toy/Endless-v0", Endless)
+
+
+def test_the_first_ctrl_c_ends_an_evaluation_too(tmp_path, capsys):
+    started = time.monotonic()
+    config = short(tmp_path, env="toy/Endless-v0", evaluation_max_env_steps=100_000_000)
+    assert train("dqn", config) == 130
+    assert "go on with" in capsys.readouterr().out
+    assert time.monotonic() - started < 60
+    state = Run(tmp_path / "run", "dqn", config).checkpoints.load()
+    assert state["clock"]["env_steps"] == 32
+
+
+@pytest.mark.parametrize(
+    ("maker", "why"),
+    [
+        (lambda: CartPoleEnv(), "Odd-v0 cannot be watched"),
+        (lambda render_mode=None: CartPoleEnv(), "Odd-v0 could not be drawn: its render() returns no picture"),
+    ],
+)
+def test_a_run_that_cannot_be_drawn_is_finished_all_the_same(tmp_path, capsys, maker, why):
+    gymnasium.register("Odd-v0", maker, max_episode_steps=20)
+    try:
+        config = DQNConfig(
+            env="Odd-v0",
+            evaluation_episodes=2,
+            final_episodes=0,
+            runs=str(tmp_path),
+            name="run",
+            wandb="disabled",
+            **QUICK,
+        )
+        assert train("dqn", config) == 0
+    finally:
+        del gymnasium.registry["Odd-v0"]
+    assert f"no video: {why}" in capsys.readouterr().out
+    assert list((tmp_path / "run").rglob("*.mp4")) == []

@@ -232,3 +232,69 @@ def test_an_action_outside_the_set_is_refused_before_it_stalls_the_emulator() ->
 def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_environments("ALE/Pong-v5", [0], 1, **options)
+
+
+OLD_NAMES = ("Breakout-v0", "BreakoutNoFrameskip-v4", "ale_py:ALE/Breakout-v5")
+
+
+@pytest.mark.parametrize("env_id", OLD_NAMES)
+def test_a_game_is_the_same_under_all_its_names(env_id: str) -> None:
+    first, played = play(env_id, PLAIN, 20)
+    expected, as_expected = play("ALE/Breakout-v5", PLAIN, 20)
+    assert torch.equal(first, expected)
+    assert torch.equal(played[-1].observation, as_expected[-1].observation)
+
+
+def test_modes_of_a_game_that_would_be_lost_are_refused() -> None:
+    gymnasium.register("HardPong-v0", "ale_py.env:AtariEnv", kwargs={"game": "pong", "difficulty": 1})
+    try:
+        with pytest.raises(ValueError, match=r"takes its options from an Atari protocol, not from {'difficulty': 1}"):
+            make_environments("HardPong-v0", [0], 1)
+    finally:
+        del gymnasium.registry["HardPong-v0"]
+
+
+def ram(protocol: AtariProtocol) -> VectorAdapter:
+    environments = make_environments("ALE/Breakout-v5", [0], 2, protocol=protocol, env_kwargs={"obs_type": "ram"})
+    assert isinstance(environments, VectorAdapter)
+    return environments
+
+
+def test_the_memory_of_a_console_is_an_observation() -> None:
+    environments = ram(NATURE)
+    first = environments.reset()
+    assert first.shape == (1, 2, 128) and first.dtype == torch.uint8
+    assert environments.action_space.n == 4  # type: ignore[attr-defined]
+    # Games that begin with another number of frames without action are in another state.
+    assert not torch.equal(first[0, 0], first[0, 1])
+    assert ram(MACHADO).action_space.n == 18  # type: ignore[attr-defined]
+    assert torch.equal(*ram(PLAIN).reset()[0])
+
+
+def test_games_in_memory_lose_lives_and_end_by_the_protocol() -> None:
+    def ends(protocol: AtariProtocol) -> tuple[int, int]:
+        environments = ram(protocol)
+        environments.reset()
+        played = [environments.step(action) for action in random_actions(environments, 200)]
+        stopped = [~step.bootstrap & step.valid & ~step.ended for step in played]
+        return int(torch.stack(stopped).sum()), sum(int(step.truncated.sum()) for step in played)
+
+    lives, truncations = ends(NATURE)
+    assert lives > 0 and truncations == 0
+    assert ends(dataclasses.replace(NATURE, life_loss_stops_bootstrap=False)) == (0, 0)
+    # A cap of 100 frames, of which up to 30 went by before the first action.
+    assert ends(dataclasses.replace(SHORT, noop_max_frames=0))[1] == 2 * (200 // 26)
+
+
+def test_games_in_memory_play_back() -> None:
+    environments = ram(MACHADO)
+    environments.reset()
+    actions = random_actions(environments, 40)
+    for action in actions[:20]:
+        environments.step(action)
+    state = environments.state_dict()
+    expected = [environments.step(action).observation for action in actions[20:]]
+    again = ram(MACHADO)
+    again.load_state_dict(state)
+    assert again.exact_resume
+    assert all(torch.equal(again.step(action).observation, e) for action, e in zip(actions[20:], expected, strict=True))

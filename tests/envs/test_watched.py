@@ -1,3 +1,4 @@
+import os
 import subprocess
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -43,12 +44,26 @@ class Blind(Painter):
     metadata: ClassVar = {"render_modes": ["ansi"]}
 
 
+class Collector(Painter):
+    metadata: ClassVar = {"render_modes": ["rgb_array_list"]}
+
+    def render(self) -> list[np.ndarray]:  # type: ignore[override]
+        return [np.zeros((4, 6, 3), np.uint8), np.full((4, 6, 3), self.count, np.uint8)]
+
+
+def unpainted() -> gymnasium.Env[np.ndarray, int]:
+    return Painter()
+
+
+TOYS: dict[str, Any] = {"Painter-v0": Painter, "Blind-v0": Blind, "Collector-v0": Collector, "Unpainted-v0": unpainted}
+
+
 @pytest.fixture(autouse=True)
 def toys() -> Iterator[None]:
-    gymnasium.register("Painter-v0", Painter)
-    gymnasium.register("Blind-v0", Blind)
+    for name, maker in TOYS.items():
+        gymnasium.register(name, maker)
     yield
-    for name in ("Painter-v0", "Blind-v0"):
+    for name in TOYS:
         del gymnasium.registry[name]
 
 
@@ -67,6 +82,65 @@ def test_an_environment_that_cannot_draw_is_refused() -> None:
         RenderError, match=r"Blind-v0 cannot be watched: it has no render mode 'rgb_array', only \['ansi'\]"
     ):
         make_watched("Blind-v0", seed=0)
+
+
+def test_an_environment_that_cannot_be_made_to_draw_is_refused() -> None:
+    with pytest.raises(RenderError, match=r"^Unpainted-v0 cannot be watched: .*render_mode"):
+        make_watched("Unpainted-v0", seed=0)
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "dummy"), ("alsa", "alsa")])
+def test_pictures_make_no_noise(monkeypatch: pytest.MonkeyPatch, before: str | None, after: str) -> None:
+    monkeypatch.setenv("SDL_AUDIODRIVER", before or "")
+    if before is None:
+        monkeypatch.delenv("SDL_AUDIODRIVER")
+    make_watched("Painter-v0", seed=0).close()
+    assert os.environ["SDL_AUDIODRIVER"] == after
+
+
+def test_of_a_list_of_pictures_the_last_is_taken() -> None:
+    environments = make_watched("Collector-v0", seed=0)
+    environments.reset()
+    environments.step(torch.zeros(1, 1, dtype=torch.int64))
+    assert (picture(environments, "Collector-v0") == 1).all()
+
+
+COLOUR = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
+GREY = np.repeat(COLOUR[..., :1], 3, axis=2)
+
+
+@pytest.mark.filterwarnings("ignore:.*RGB-array rendering.*:UserWarning")
+@pytest.mark.parametrize(
+    ("drawn", "expected"),
+    [
+        (COLOUR, COLOUR),
+        (np.concatenate([COLOUR, np.full((5, 7, 1), 255, np.uint8)], axis=2), COLOUR),
+        (COLOUR.transpose(2, 0, 1), COLOUR),
+        (COLOUR.astype(np.int64), COLOUR),
+        (COLOUR / 255.0, COLOUR),
+        (COLOUR.astype(np.float32), COLOUR),
+        (COLOUR[..., 0], GREY),
+        (COLOUR[..., :1], GREY),
+        (COLOUR[..., 0] > 100, np.where(GREY > 100, 255, 0)),
+        ("a drawing", None),
+        (np.zeros((5, 7, 2), np.uint8), None),
+        (np.zeros((0, 7, 3), np.uint8), None),
+        (np.zeros(12, np.uint8), None),
+    ],
+)
+def test_pictures_of_any_form_are_in_colour(
+    monkeypatch: pytest.MonkeyPatch, drawn: Any, expected: np.ndarray | None
+) -> None:
+    environments = make_watched("Painter-v0", seed=0)
+    environments.reset()
+    monkeypatch.setattr(Painter, "render", lambda self: drawn)
+    if expected is None:
+        with pytest.raises(RenderError, match=r"^Painter-v0 could not be drawn: its render\(\) returns an array of"):
+            picture(environments, "Painter-v0")
+    else:
+        seen = picture(environments, "Painter-v0")
+        assert seen.dtype == np.uint8
+        np.testing.assert_allclose(seen.astype(int), expected, atol=1)
 
 
 def test_watching_sees_episodes_of_its_own() -> None:
@@ -89,6 +163,14 @@ def test_watching_sees_episodes_of_its_own() -> None:
 def test_actions_have_names(env_id: str, names: tuple[str, ...]) -> None:
     environments = make_watched(env_id, seed=0, protocol=NATURE if env_id.startswith("ALE") else None)
     assert action_names(environments, env_id) == names
+    environments.close()
+
+
+def test_games_seen_in_memory_are_drawn_and_have_names() -> None:
+    environments = make_watched("ALE/Pong-v5", 0, protocol=NATURE, env_kwargs={"obs_type": "ram"})
+    environments.reset()
+    assert picture(environments, "ALE/Pong-v5").shape == (210, 160, 3)
+    assert action_names(environments, "ALE/Pong-v5")[:2] == ("NOOP", "FIRE")
     environments.close()
 
 

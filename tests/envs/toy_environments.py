@@ -91,5 +91,16 @@ class Pictured(Walk):
     observation_space = Dict(place=Box(-1.0, 1.0, (2,)), key=Discrete(2))
 
 
-for entry_point in (Walk, Drive, Faulty, Drifting, Pictured):
+class Screen(Walk):
+    """The walk seen in colour, channels last; red tells where, green tells when."""
+
+    observation_space = Box(0, 255, (20, 30, 3), np.uint8)
+
+    def _observation(self):
+        seen = np.zeros((20, 30, 3), np.uint8)
+        seen[..., 0], seen[..., 1] = 128 + 40 * self.place, self.time
+        return seen
+
+
+for entry_point in (Walk, Drive, Faulty, Drifting, Pictured, Screen):
     gymnasium.register(f"toy/{entry_point.__name__}-v0", entry_point, max_episode_steps=5)

@@ -24,40 +24,58 @@ def test_parameter_counts_are_those_of_the_papers():
 
 
 @pytest.mark.parametrize(
-    ("shape", "name", "features"),
+    ("shape", "dtype", "name", "features"),
     [
-        ((4, 84, 84), "nature", 512),
-        ((4, 84, 84), "impala", 256),
-        ((4, 10, 10), "auto", 128),
-        ((2, 40, 40, 3), "auto", 512),
+        ((4, 84, 84), np.uint8, "nature", 512),
+        ((4, 84, 84), np.uint8, "impala", 256),
+        ((4, 10, 10), np.uint8, "auto", 128),
+        ((1, 3, 3), np.uint8, "auto", 128),
+        ((1, 36, 36), np.uint8, "auto", 512),
+        ((3, 40, 40), np.float32, "auto", 512),
+        ((3, 40, 40), np.uint8, "mlp", 256),
+        ((128,), np.uint8, "auto", 256),
     ],
 )
-def test_image_encoders_take_raw_pixels(shape, name, features):
-    network, width = encoder(Box(0, 255, shape, np.uint8), name)
-    pixels = torch.randint(0, 256, (3, *shape), dtype=torch.uint8)
+def test_encoders_take_observations_as_they_come(shape, dtype, name, features):
+    network, width = encoder(Box(0, 255, shape, dtype), name)
+    observations = torch.randint(0, 256, (3, *shape)).to(torch.uint8 if dtype == np.uint8 else torch.float32)
     assert width == features
-    assert network(pixels).shape == (3, features)
+    assert network(observations).shape == (3, features)
 
 
-def test_pixels_are_scaled_to_one():
+def first_input(space, layer, observation):
     seen = []
-    network, _ = encoder(Box(0, 255, (4, 84, 84), np.uint8))
-    network[1].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    network(torch.full((1, 4, 84, 84), 255, dtype=torch.uint8))
-    assert torch.equal(seen[0], torch.ones(1, 4, 84, 84))
+    network, _ = encoder(space)
+    network[layer].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    network(observation)
+    return seen[0]
 
 
-def test_colour_stacks_keep_their_channels_apart():
-    network, _ = encoder(Box(0, 255, (2, 84, 84, 3), np.uint8))
-    pixels = torch.zeros(1, 2, 84, 84, 3, dtype=torch.uint8)
-    pixels[0, 1, :, :, 2] = 255  # blue of the second frame is channel 1 * 3 + 2
-    image = network[0](pixels)
-    assert image.shape == (1, 6, 84, 84)
-    assert image.sum(dim=(0, 2, 3)).tolist() == [0, 0, 0, 0, 0, 84 * 84]
+@pytest.mark.parametrize(
+    ("low", "high", "dtype"), [(0, 255, np.uint8), (0, 1, np.uint8), (0, 255, np.float32), (-1, 1, np.float32)]
+)
+def test_pictures_are_scaled_to_one(low, high, dtype):
+    space = Box(low, high, (4, 84, 84), dtype)
+    for value, expected in ((low, 0.0), (high, 1.0)):
+        picture = torch.from_numpy(np.full((1, 4, 84, 84), value, dtype))
+        assert torch.equal(first_input(space, 1, picture), torch.full((1, 4, 84, 84), expected))
+
+
+def test_only_bytes_are_scaled_among_vectors():
+    assert torch.equal(
+        first_input(Box(0, 255, (5,), np.uint8), 1, torch.full((1, 5), 255, dtype=torch.uint8)), torch.ones(1, 5)
+    )
+    assert torch.equal(first_input(Box(0, 255, (5,)), 1, torch.full((1, 5), 255.0)), torch.full((1, 5), 255.0))
+
+
+def test_a_picture_too_small_for_an_encoder_is_refused():
+    with pytest.raises(ValueError, match=r"encoder 'nature' needs pictures of at least 36 x 36, not \(35, 80\)"):
+        encoder(Box(0, 255, (4, 35, 80), np.uint8), "nature")
+    assert encoder(Box(0, 255, (4, 36, 36), np.uint8), "nature")[1] == 512
 
 
 def test_an_image_encoder_refuses_vectors():
-    with pytest.raises(ValueError, match="needs uint8 images"):
+    with pytest.raises(ValueError, match="needs pictures"):
         encoder(Box(-1, 1, (4,)), "nature")
 
 

@@ -125,16 +125,16 @@ def test_only_the_filled_part_is_saved() -> None:
 
 
 def test_a_state_of_another_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match="capacity, seeds, environments and spaces"):
+    with pytest.raises(ValueError, match="transitions/written"):
         replay(50, seeds=2).load_state_dict(
             replay(50).state_dict() | {"accumulator": replay(50, 2).state_dict()["accumulator"]}
         )
-    with pytest.raises(ValueError, match="n_step, seeds, environments and spaces"):
+    with pytest.raises(ValueError, match="accumulator/observation"):
         replay(50, n_step=2).load_state_dict(replay(50, n_step=3).state_dict())
     full, stream = replay(50), Stream([[SHORT]], "same_step", observe)
     for _ in range(50):
         full.add(*stream.step())
-    with pytest.raises(ValueError, match="capacity"):
+    with pytest.raises(ValueError, match="rings/table_0"):
         replay(40).load_state_dict(full.state_dict())
 
 

@@ -97,7 +97,7 @@ def test_ctrl_c_saves_and_the_run_goes_on(tmp_path):
         (["train", "dqn", "--env", "CartPole-v1", "--target-return", "nan"], "--target-return must be finite"),
         (["train", "dqn", "--env", "CartPole-v1", "--env-kwargs", "size"], "is not NAME=VALUE"),
         (["train", "dqn", "--env", "CartPole-v1", "--env-kwargs", "size=3"], "cannot make CartPole-v1 with"),
-        (["train", "dqn", "--env", "CartPole-v1", "--encoder", "nature"], "needs uint8 images"),
+        (["train", "dqn", "--env", "CartPole-v1", "--encoder", "nature"], "needs pictures"),
         (["train", "dqn", "--env", "Pendulum-v1"], "dqn needs a Discrete action space"),
         (["train", "ddpg", "--env", "CartPole-v1"], "ddpg needs a bounded Box"),
         (["train", "dqn", "--env", "Blackjack-v1"], "is not supported"),

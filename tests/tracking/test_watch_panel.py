@@ -132,3 +132,16 @@ def test_long_names_stay_in_their_column() -> None:
     frame = drawn(moment(Bars("Q", names, np.zeros(2), 1, (0.0, 1.0))))
     shorter = drawn(moment(Bars("Q", ["x" * 60, "y"], np.zeros(2), 1, (0.0, 1.0))))
     assert np.array_equal(frame, shorter)
+
+
+@pytest.mark.parametrize(("height", "width"), [(500, 600), (400, 300), (40, 60), (1200, 100)])
+def test_pictures_of_other_sizes_get_the_room_of_the_first(height: int, width: int) -> None:
+    panel = WatchPanel()
+    first = pixels(panel.draw(moment(bars(2, 0))))
+    changed = pixels(panel.draw(moment(bars(2, 0), picture=np.full((height, width, 3), 200, np.uint8))))
+    assert changed.shape == first.shape
+    rows, columns = np.nonzero((np.abs(changed[:, :600].astype(int) - 200) <= 5).all(axis=-1))
+    tall, wide = np.ptp(rows) + 1, np.ptp(columns) + 1
+    assert tall / wide == pytest.approx(height / width, rel=0.05)  # not distorted
+    assert tall >= 396 or wide >= 596  # and as large as can be
+    assert np.array_equal(pixels(panel.draw(moment(bars(2, 0)))), first)

@@ -1,12 +1,14 @@
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from rlsuite.experience import ExperienceError
 from rlsuite.training import worker as worker_module
-from rlsuite.training.checkpoint import Checkpoints
+from rlsuite.training.checkpoint import Checkpoints, load
 from rlsuite.training.trainer import Schedule, Trainer, TrainingError
 from rlsuite.training.worker import Worker
 
@@ -117,8 +119,6 @@ def test_the_best_of_each_seed_is_kept_apart(tmp_path):
     run.checkpoints.save_best = lambda state: (weights.append(learner.weights.clone()), save(state))
     outcome = run.run()
     assert outcome.best_score.tolist() == [3.0, 6.0]
-    from rlsuite.training.checkpoint import load
-
     best = load(tmp_path / "best")["learner"]["weights"]
     assert best[0] == weights[1][0]  # seed 0 was best at the second evaluation
     assert best[1] == weights[2][1]  # seed 1 at the third
@@ -131,6 +131,76 @@ def test_it_stops_when_every_seed_has_reached_the_target():
     outcome = run.run()
     assert outcome.status == "solved"
     assert outcome.clock.env_steps == 120
+
+
+def test_a_target_that_was_reached_by_chance_is_not_reached(tmp_path):
+    schedule = Schedule(total=200, evaluate_every=40, target_score=5.0)
+    scores = iter([[9.0, 1.0], [9.0, 8.0], [9.5, 7.0]])
+    again = iter([[4.0, 9.0], [6.0, 4.5], [9.0, 5.0]])
+    run, learner, memory = trainer(tmp_path, schedule, evaluate=lambda: {"evaluation/score": np.array(next(scores))})
+    run.crew.confirmation = lambda: {"evaluation/score": np.array(next(again))}
+    at = []
+    save = run.checkpoints.save_best
+    run.checkpoints.save_best = lambda state: (at.append(learner.weights.clone()), save(state))
+    outcome = run.run()
+    assert (outcome.status, outcome.clock.env_steps) == ("solved", 120)
+    assert outcome.best_score.tolist() == [6.0, 5.0]  # each as it was confirmed, and kept from then on
+    best = load(tmp_path / "best")["learner"]["weights"]
+    assert best.tolist() == [at[1][0].item(), at[2][1].item()]
+    assert memory.named("evaluation/confirmed_score") == [(40, [4.0, 9.0]), (80, [6.0, 4.5]), (120, [9.0, 5.0])]
+    resumed, _, _ = trainer(tmp_path, schedule)
+    resumed.load_state_dict(resumed.checkpoints.load())
+    assert resumed.run().status == "solved"
+
+
+def test_a_state_that_was_just_loaded_is_not_saved_over_the_one_before_it(tmp_path):
+    source = Counting(bad_at=30)
+    run, _, _ = trainer(tmp_path, replace(SCHEDULE, checkpoint_every_seconds=-1.0), source)
+    with pytest.raises(TrainingError):
+        run.run()
+    kept = [run.checkpoints.load(), load(tmp_path / "previous")]
+    for _ in range(2):
+        again, _, _ = trainer(tmp_path, source=Counting(bad_at=30))
+        again.load_state_dict(again.checkpoints.load())
+        with pytest.raises(TrainingError):
+            again.run()
+        for before, name in zip(kept, ("last", "previous"), strict=True):
+            assert load(tmp_path / name)["source"] == before["source"]
+
+
+@pytest.mark.parametrize("total", [80, 200])
+def test_parameters_that_are_not_finite_are_never_saved_even_where_no_loss_shows_it(tmp_path, total):
+    class Exploding(Line):
+        taken = 0
+
+        def update(self, batch):
+            self.taken += 1
+            if self.taken == 36:
+                self.weights[1] = float("inf")
+            return {"loss/square": torch.zeros(2)}
+
+    learner = Exploding()
+    worker = Worker(learner, Counting(), seeds=(7, 8))
+    run = Trainer(worker, replace(SCHEDULE, total=total), Memory(), Checkpoints(tmp_path))
+    with pytest.raises(TrainingError, match=r"weights is not finite at env step 80, update 36 \(seeds \[8\]\)"):
+        run.run()
+    assert torch.isfinite(run.checkpoints.load()["learner"]["weights"]).all()
+
+
+def test_an_evaluation_that_failed_is_taken_before_the_run_goes_on(tmp_path):
+    def fails():
+        raise ExperienceError("out of order")
+
+    whole, _, memory = trainer(tmp_path / "whole")
+    whole.run()
+    run, _, begun = trainer(tmp_path / "cut", evaluate=fails)
+    with pytest.raises(ExperienceError):
+        run.run()
+    resumed, _, rest = trainer(tmp_path / "cut")
+    resumed.load_state_dict(resumed.checkpoints.load())
+    resumed.run()
+    for name in ("evaluation/score", "train/return"):
+        assert begun.named(name) + rest.named(name) == memory.named(name)
 
 
 @pytest.mark.parametrize("stop_at", [4, 52, 124])
@@ -148,7 +218,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, stop_at, monkeypa
     first, _, begun = trainer(tmp_path / "cut", source=Interrupted())
     assert first.run().status == "interrupted"
     second, resumed, rest = trainer(tmp_path / "cut")
-    second.load_state_dict(second.checkpoints.load_last())
+    second.load_state_dict(second.checkpoints.load())
     assert second.run().status == "finished"
     assert torch.equal(resumed.weights, learner.weights)
     for name in ("loss/square", "train/return", "evaluation/score"):
@@ -160,7 +230,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_not_saved(tmp_path):
     run, _, _ = trainer(tmp_path, source=Counting(bad_at=30))
     with pytest.raises(TrainingError, match=r"loss/square is not finite at env step 80, update \d+ \(seeds \[0\]\)"):
         run.run()
-    assert torch.isfinite(run.checkpoints.load_last()["learner"]["weights"]).all()
+    assert torch.isfinite(run.checkpoints.load()["learner"]["weights"]).all()
 
 
 def test_progress_may_be_counted_in_updates():
@@ -180,4 +250,4 @@ def test_a_checkpoint_never_relies_on_metrics_that_are_not_on_the_disk(tmp_path)
     memory.sync = full
     with pytest.raises(OSError, match="no space for metrics"):
         first.run()
-    assert first.checkpoints.load_last()["clock"]["env_steps"] == 0
+    assert first.checkpoints.load()["clock"]["env_steps"] == 0

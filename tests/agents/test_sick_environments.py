@@ -1,0 +1,122 @@
+"""Environments that fail under a trainer: what was learned is saved, and the run goes on with new episodes."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from agents.configs import DDPGConfig, DQNConfig, ReinforceConfig, RunConfig
+from agents.crews import build_trainer
+from agents.runs import Run, create
+from rlsuite.experience import ExperienceError
+from rlsuite.training.trainer import Trainer
+
+sys.path.append(str(Path(__file__).parents[1] / "envs"))
+from sick_environments import FAULTS, Sick, sick
+
+COMMON = {
+    "hidden": (8,),
+    "num_envs": 2,
+    "total_env_steps": 300,
+    "evaluate_every_env_steps": 100,
+    "evaluation_episodes": 2,
+    "wandb": "disabled",
+    "execution": "eager",
+}
+REPLAY = {"learning_starts_env_steps": 20, "replay_capacity": 200, "batch_size": 4, "n_step": 3}
+CONFIGS = {
+    "dqn": lambda env: DQNConfig(env=env, **REPLAY, **COMMON),
+    "ddpg": lambda env: DDPGConfig(env=env, random_env_steps=20, train_every_env_steps=4, **REPLAY, **COMMON),
+    "reinforce": lambda env: ReinforceConfig(env=env, rollout_env_steps=32, **COMMON),
+}
+DEADLY = "process dies"
+ROWS = [
+    *(("dqn", "sync", fault) for fault in FAULTS if fault != DEADLY),
+    *((agent, "sync", fault) for agent in ("ddpg", "reinforce") for fault in ("raises", "reward nan")),
+    *((agent, "async", fault) for agent in ("dqn", "reinforce") for fault in (DEADLY, "reward infinite")),
+    ("ddpg", "async", "raises in reset"),
+]
+
+
+class Silent:
+    """A writer that keeps nothing."""
+
+    def log(self, clock, values): ...
+    def sync(self): ...
+    def video(self, clock, name, path): ...
+    def summary(self, values): ...
+    def close(self, status): ...
+
+
+def begin(agent: str, config: RunConfig, folder: Path) -> tuple[Run, Trainer]:
+    run = create(agent, config.__class__(**vars(config) | {"runs": str(folder), "name": "run"}))
+    return run, build_trainer(run, Silent())
+
+
+def go_on(run: Run) -> Trainer:
+    trainer = build_trainer(run, Silent())
+    trainer.load_state_dict(run.checkpoints.load())
+    return trainer
+
+
+def assert_same(saved, live):
+    assert saved.keys() == live.keys()
+    for name, value in live.items():
+        if isinstance(value, dict):
+            assert_same(saved[name], value)
+        else:
+            assert torch.equal(torch.as_tensor(saved[name]), torch.as_tensor(value)), name
+
+
+@pytest.mark.parametrize(("agent", "vectorization", "fault"), ROWS)
+def test_what_was_learned_is_saved_and_the_run_goes_on(agent, vectorization, fault, tmp_path):
+    config = CONFIGS[agent](sick(agent, fault))
+    run, trainer = begin(agent, config.__class__(**vars(config) | {"vectorization": vectorization}), tmp_path)
+    with pytest.raises(ExperienceError) as caught:
+        trainer.run()
+    where, what = str(caught.value).splitlines()
+    assert f"{config.env}: experience broke off in environment 0 of seed 0 at env step 9" in where
+    assert FAULTS[fault] in what
+    # Whoever asks again, a group of workers say, hears the same; nor does saving again change anything.
+    with pytest.raises(ExperienceError) as again:
+        trainer.crew.advance(300, "env_steps")
+    assert again.value is caught.value
+    trainer.crew.state_dict()
+    learner, updates = trainer.crew.learner.state_dict(), trainer.crew.updates
+    trainer.crew.close()
+
+    saved = run.checkpoints.load()
+    assert saved["updates"] == updates > 0
+    assert_same(saved["learner"], learner)
+    resumed = go_on(run)
+    assert not resumed.crew.source.environments.exact_resume  # new episodes
+    assert resumed.run().status == "finished"
+    assert resumed.crew.env_steps >= 300 and resumed.crew.updates > updates
+    resumed.crew.close()
+
+
+@pytest.mark.parametrize("agent", CONFIGS)
+def test_environments_that_cannot_even_begin(agent, tmp_path, monkeypatch):
+    monkeypatch.setattr(Sick, "reset", None)
+    run, trainer = begin(agent, CONFIGS[agent](sick(agent, "raises")), tmp_path)
+    with pytest.raises(ExperienceError, match=r"reset\(\) raised TypeError"):
+        trainer.run()
+    trainer.crew.close()
+    monkeypatch.undo()
+    resumed, fresh = go_on(run), begin(agent, CONFIGS[agent](sick(agent, "raises")), tmp_path / "fresh")[1]
+    resumed.crew.source.collect()
+    fresh.crew.source.collect()
+    starts = [trainer.crew.source.state_dict()["environments"]["environments"]["seed"] for trainer in (resumed, fresh)]
+    assert starts[0] != starts[1]  # not the episodes again at whose beginning it failed
+
+
+def test_a_failure_of_the_step_after_the_last_ends_no_run(tmp_path):
+    config = CONFIGS["dqn"](sick("dqn", "raises"))
+    # The step under way when the run is over is the 90th, that fails.
+    run, trainer = begin(
+        "dqn", config.__class__(**vars(config) | {"total_env_steps": 178, "train_every_env_steps": 2}), tmp_path
+    )
+    assert trainer.run().status == "finished"
+    assert run.checkpoints.load()["source"]["env_steps"] == 178
+    trainer.crew.close()
