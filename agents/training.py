@@ -148,7 +148,7 @@ def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
     """What a finished run leaves behind besides its metrics and checkpoints."""
     episodes = final_episodes(run.config)
     # Who asks for a return wants the agents that reached it, each of them at its own time.
-    checkpoint = "last" if run.config.target_return is None else "best"
+    checkpoint: Name = "last" if run.config.target_return is None else "best"
     report = evaluate_run(run, episodes, checkpoint) if episodes else {}
     series = read_metrics(run.folder / "metrics.jsonl").get("evaluation/score")
     if series is not None:
