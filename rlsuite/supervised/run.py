@@ -153,12 +153,17 @@ def _train(folder: Path, work: _Work, *, resume: bool) -> int:
 
 def _conclude(folder: Path, work: _Work) -> dict[str, Any]:
     accuracy, chosen = work.evaluate()["evaluation/score"], work.chosen
-    series = read_metrics(folder / "metrics.jsonl")["evaluation/score"]
-    curve = Curve(work.config.experiment, series.updates, series.values)
-    with without("learning curve"):
-        learning_curve(
-            folder / "learning_curve.png", [curve], y_label="test accuracy", x_label="updates", title=chosen.description
-        )
+    series = read_metrics(folder / "metrics.jsonl").get("evaluation/score")
+    if series is not None:
+        curve = Curve(work.config.experiment, series.updates, series.values)
+        with without("learning curve"):
+            learning_curve(
+                folder / "learning_curve.png",
+                [curve],
+                y_label="test accuracy",
+                x_label="updates",
+                title=chosen.description,
+            )
     report = {
         "mean": float(accuracy.mean()),
         "per_seed_mean": accuracy.tolist(),
