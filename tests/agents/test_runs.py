@@ -163,7 +163,7 @@ def test_workers_that_cannot_be_are_refused_before_any_is_started(tmp_path):
 def test_a_run_confirms_by_other_episodes_and_more_of_them(tmp_path, monkeypatch):
     played = []
 
-    def playing(agent, environments, episodes, device, max_env_steps):
+    def playing(agent, environments, episodes, *others):
         played.append((environments.reset().sum().item(), episodes))
         return Evaluation(np.ones((2, episodes)), np.ones((2, episodes)))
 

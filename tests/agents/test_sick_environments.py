@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from agents.configs import DDPGConfig, DQNConfig, ReinforceConfig, RunConfig
+from agents.configs import RunConfig
 from agents.crews import build_trainer
+from agents.ddpg import DDPGConfig
+from agents.dqn import DQNConfig
+from agents.reinforce import ReinforceConfig
 from agents.runs import Run, create
 from rlsuite.experience import ExperienceError
 from rlsuite.training.trainer import Trainer

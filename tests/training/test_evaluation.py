@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.configs import DQNConfig
+from agents.dqn import DQNConfig
 from agents.runs import Run, environments, evaluation_envs, evaluation_limit
 from rlsuite.training.evaluation import evaluate
 

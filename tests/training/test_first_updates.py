@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from agents.configs import DQNConfig
 from agents.crews import build_worker
+from agents.dqn import DQNConfig
 from agents.runs import Run
 
 CONFIG = DQNConfig(

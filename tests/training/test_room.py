@@ -3,8 +3,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from agents.configs import DDPGConfig, DQNConfig, ReinforceConfig, RunConfig
+from agents.configs import RunConfig
 from agents.crews import require_room_for
+from agents.ddpg import DDPGConfig
+from agents.dqn import DQNConfig
+from agents.reinforce import ReinforceConfig
 from agents.runs import Run, spaces_of
 from rlsuite.training import room
 from rlsuite.training.room import free_bytes, require_room
