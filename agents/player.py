@@ -138,7 +138,7 @@ class Player:
         before = self._state
         acted = self.agent.act(seen, before, began, self._env_steps, explore=False)
         self._state, actions = acted.state, acted.action
-        thoughts = _diagnostics(self.agent, seen, before, acted)
+        thoughts = diagnostics(self.agent, seen, before, acted)
         self._env_steps += 1
         row = self.run.seeds.index(self.seed)
         if thoughts.value is not None:
@@ -163,6 +163,6 @@ class Player:
         return Bars(thoughts.score_name, self.names, scores, chosen, limits)
 
 
-def _diagnostics(agent: Any, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
+def diagnostics(agent: Any, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
     """What the agent makes of its situation, if it says; else it is watched by its actions alone."""
     return agent.diagnose(observation, state, acted) if hasattr(agent, "diagnose") else Diagnostics()

@@ -104,6 +104,7 @@ class Worker(Generic[B]):
         self.learner, self.source, self.seeds = learner, source, seeds
         self.evaluation, self.confirmation = evaluation, confirmation
         self.updates = 0
+        self._due = 0  # updates of the round under way
         self._same_metrics = same_metrics
         self._sums: dict[str, Tensor] = {}  # of what updates returned since the last log
         self._summed = 0
@@ -125,20 +126,20 @@ class Worker(Generic[B]):
                 break
 
     def _round(self) -> None:
-        updates = self.source.updates_due
+        self._due = self.source.updates_due
         with self._watch("round"):
-            if updates:
+            if self._due:
                 self.collect_and_learn()
             else:
                 self.source.collect()
         self.source.finish_round()
-        self.updates += updates
-        self._summed += updates
+        self.updates += self._due
+        self._summed += self._due
 
     def collect_and_learn(self) -> None:
         """Gather experience, and take the updates that it pays for."""
         self.source.collect()
-        for _ in range(self.source.updates_due):
+        for _ in range(self._due):
             with self._watch("learn"):
                 self.learn()
 

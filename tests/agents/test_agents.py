@@ -141,8 +141,8 @@ def test_seed_k_of_s_acts_as_it_acts_alone(name, num_envs):
     for env_step in (0, 1, 20_000):
         clock = torch.tensor(env_step)
         for explore in (True, False):
-            expected = alone.act(seen[1:2], alone.initial_state(4), began[1:2], clock, explore=explore).action[0]
-            acted = together.act(seen, together.initial_state(4), began, clock, explore=explore).action
+            expected = alone.act(seen[1:2], alone.initial_state(num_envs), began[1:2], clock, explore=explore).action[0]
+            acted = together.act(seen, together.initial_state(num_envs), began, clock, explore=explore).action
             assert torch.equal(acted[1], expected)
             assert all(
                 action_space.contains(action.numpy().astype(action_space.dtype)) for action in acted.flatten(0, 1)

@@ -22,12 +22,12 @@ QUICK = {"hidden": (8,), "total_env_steps": 64, "learning_starts_env_steps": 16,
 
 
 @pytest.mark.parametrize(("target_return", "judged"), [(None, "last"), (1.0, "best")])
-def test_who_asks_for_a_return_is_shown_the_agents_that_reached_it(tmp_path, monkeypatch, target_return, judged):
-    monkeypatch.setattr("agents.training._FINAL_EPISODES", 3)
+def test_who_asks_for_a_return_is_shown_the_agents_that_reached_it(tmp_path, target_return, judged):
     config = DQNConfig(
         env="rlsuite/CartPole-v1",
         target_return=target_return,
         evaluation_episodes=2,
+        final_episodes=3,
         runs=str(tmp_path),
         name="run",
         wandb="disabled",

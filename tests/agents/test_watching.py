@@ -12,13 +12,14 @@ import numpy as np
 import pygame
 import pytest
 import torch
-from agents.insight import insight
+from agents.player import diagnostics
 from gymnasium.spaces import Box, Discrete
 
 from agents.player import Player
 from agents.registry import config_class
 from agents.runs import Run, build_agent, create, environments, load_agent
 from agents.watching import record, watch
+from rlsuite.agent import Acted
 from rlsuite.tracking.video import read_frames
 from rlsuite.tracking.watch_panel import Bars, Moment, Sliders
 from rlsuite.tracking.window import Window
@@ -182,7 +183,8 @@ def test_continuous_actions_are_shown_within_their_bounds(tmp_path: Path, agent:
 def test_the_critic_judges_the_action_that_is_taken(tmp_path: Path) -> None:
     agent = load_agent(trained(tmp_path, "ddpg", env="CountdownContinuous-v0"))
     observation, action = torch.ones(1, 1, 2), torch.tensor([[[1.0, -3.0, 5.0]]])
-    seen = insight(agent, observation, action)
+    state = agent.initial_state(1)
+    seen = diagnostics(agent, observation, state, Acted(action, state))
     assert seen.value is not None
     # The critic itself takes actions scaled to [-1, 1].
     expected = agent.critic(observation, torch.tensor([[[1.0, -1.0, 1.0]]])).squeeze(-1)
@@ -190,7 +192,7 @@ def test_the_critic_judges_the_action_that_is_taken(tmp_path: Path) -> None:
 
 
 def test_unknown_agents_are_watched_by_their_actions() -> None:
-    seen = insight(object(), torch.zeros(1, 1, 2), torch.zeros(1, 1, dtype=torch.int64))
+    seen = diagnostics(object(), torch.zeros(1, 1, 2), {}, Acted(torch.zeros(1, 1, dtype=torch.int64), {}))
     assert seen.value is None and seen.scores is None
 
 
