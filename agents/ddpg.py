@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
-from agents.configs import RatePerSeed, ReplayConfig
+from agents.options import RatePerSeed, ReplayConfig
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
 from rlsuite.configuration import Count, Fraction, Natural, NotNegative
@@ -41,9 +41,9 @@ class DDPGConfig(ReplayConfig):
     """Transitions kept, per seed."""
     train_every_env_steps: Count = 1
     """Env steps between two rounds of updates."""
-    target_averaging: Fraction = 0.005
+    tau: Fraction = 0.005
     """The targets move by this fraction towards the networks at each update."""
-    actor_period_updates: Count = 1
+    policy_delay_updates: Count = 1
     """Updates of the critic for each update of the actor; 2 is the delay of TD3 (Fujimoto et al., 2018)."""
     random_env_steps: Natural = 10_000
     """Env steps of uniformly random actions at the start."""
@@ -113,7 +113,7 @@ class DDPG:
         )
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
         # The host tells when a delayed actor moves, so that only the parts of its update are tensor operations.
-        self.is_delayed = config.actor_period_updates > 1
+        self.is_delayed = config.policy_delay_updates > 1
         self.compilable = ("_improve_critic", "_improve_actor") if self.is_delayed else ("update",)
         self._waited = 0  # updates of the critic since the delayed actor's last
         self._actor_metrics: dict[str, Tensor] = {}  # of that update: they stand until the next
@@ -161,7 +161,7 @@ class DDPG:
         metrics = self._improve_critic(batch)
         if not self.is_delayed:
             return metrics | self._improve_actor(batch)
-        self._waited = (self._waited + 1) % self.config.actor_period_updates
+        self._waited = (self._waited + 1) % self.config.policy_delay_updates
         if self._waited == 0:
             self._actor_metrics = self._improve_actor(batch)
         return metrics | self._actor_metrics
@@ -182,7 +182,7 @@ class DDPG:
         if self.config.max_gradient_norm is not None:
             gradients, metrics["gradient/critic_norm"] = clip_rows(gradients, self.config.max_gradient_norm)
         self.critic_optimiser.step(self.critic.parameters, gradients)
-        self.critic_target.lerp_(self.critic.parameters, self.config.target_averaging)
+        self.critic_target.lerp_(self.critic.parameters, self.config.tau)
         return metrics
 
     def _improve_actor(self, batch: Batch) -> dict[str, Tensor]:
@@ -195,7 +195,7 @@ class DDPG:
         if self.config.max_gradient_norm is not None:
             gradients, metrics["gradient/actor_norm"] = clip_rows(gradients, self.config.max_gradient_norm)
         self.actor_optimiser.step(self.actor.parameters, gradients)
-        self.actor_target.lerp_(self.actor.parameters, self.config.target_averaging)
+        self.actor_target.lerp_(self.actor.parameters, self.config.tau)
         return metrics
 
     def state_dict(self) -> dict[str, Any]:

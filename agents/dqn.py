@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from gymnasium.spaces import Box, Discrete, Space
 from torch import Tensor, nn
 
-from agents.configs import EpsilonGreedyConfig, RatePerSeed, ReplayConfig
+from agents.options import EpsilonGreedyConfig, RatePerSeed, ReplayConfig
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
-from rlsuite.compiling import in_memory
+from rlsuite.compiling import materialised
 from rlsuite.configuration import Count, Fraction, Positive
 from rlsuite.experience import Batch
 from rlsuite.networks.encoder import encoder
@@ -37,12 +37,12 @@ class DQNConfig(EpsilonGreedyConfig, ReplayConfig):
     final_learning_rate_fraction: Fraction = 1.0
     """The learning rate falls linearly to this fraction of itself at the last env step."""
     adam_eps: Positive = 1e-8
-    """Of Adam: added to the root of the second moment."""
+    """Of Adam: added to the root of the second frame."""
     max_gradient_norm: Positive | None = 10.0
     """Gradients are scaled to at most this norm, seed by seed."""
     target_period_updates: Count = 250
-    """Updates between two copies into the target network; ignored where target_averaging is set."""
-    target_averaging: Fraction | None = None
+    """Updates between two copies into the target network; ignored where tau is set."""
+    tau: Fraction | None = None
     """Move the target network by this fraction towards the online one at each update, instead of copying."""
     double: bool = True
     """Choose the next action by the online network, value it by the target network (van Hasselt et al., 2016)."""
@@ -162,11 +162,11 @@ class DQN:
         return linear(self.optimiser.updates, self.config.total_updates, 1.0, self.config.final_learning_rate_fraction)
 
     def _move_target(self) -> None:
-        if self.config.target_averaging is not None:
-            self.target.lerp_(self.online, self.config.target_averaging)
+        if self.config.tau is not None:
+            self.target.lerp_(self.online, self.config.tau)
         else:
             # The host does not ask which update this is, so that a region can hold it.
-            due = in_memory(self.optimiser.updates % self.config.target_period_updates == 0)
+            due = materialised(self.optimiser.updates % self.config.target_period_updates == 0)
             self.target.copy_(torch.where(due.unsqueeze(1), self.online, self.target))
 
     def state_dict(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
-from agents.configs import RatePerSeed, RolloutConfig
+from agents.options import RatePerSeed, RolloutConfig
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
 from rlsuite.configuration import Count, Fraction, NotNegative, Positive, Widths
@@ -35,7 +35,7 @@ class PPOConfig(RolloutConfig):
     final_learning_rate_fraction: Fraction = 0.0
     """The learning rate falls linearly to this fraction of itself at the last env step."""
     adam_eps: Positive = 1e-5
-    """Of Adam: added to the root of the second moment."""
+    """Of Adam: added to the root of the second frame."""
     max_gradient_norm: Positive | None = 0.5
     """Gradients are scaled to at most this norm, seed by seed."""
     rollout_env_steps: Count = 1_024
@@ -153,9 +153,9 @@ class PPO:
     def update(self, batch: RolloutBatch) -> dict[str, Tensor]:
         """``epochs`` times through the rollout in shuffled minibatches; metrics are ``[S]``, of the last of them."""
         with torch.no_grad():
-            _, successor_value = self._outputs(batch.successor.flatten(1, 2))
+            _, next_value = self._outputs(batch.next_observation.flatten(1, 2))
         value = batch.extras["value"]
-        advantage = advantages(batch, value, successor_value.view_as(value), self.discount, self.config.trace)
+        advantage = advantages(batch, value, next_value.view_as(value), self.discount, self.config.trace)
         steps = {
             "observation": batch.observation.flatten(1, 2),
             "sample": self.distribution.restored(batch.action, batch.extras).flatten(1, 2),

@@ -5,7 +5,7 @@ A preset is what differs from the agent's plain defaults; what the command line 
 
 from typing import Any
 
-from agents.registry import nearest
+from agents.runs.registry import nearest
 from envs.lookup import find_spec, is_atari
 
 # Ours, for 50,000 steps. The zoo's values (bursts of 128 updates at 2.3e-3, one target copy a burst) left 4 of 10 seeds
@@ -23,7 +23,7 @@ _DQN_CARTPOLE = {
     "learning_starts_env_steps": 1_000,
     "train_every_env_steps": 8,
     "updates_per_train": 8,
-    "target_averaging": 0.005,
+    "tau": 0.005,
     "epsilon_decay_env_steps": 5_000,
     "epsilon_end": (0.02,),
     "evaluate_every_env_steps": 5_000,
@@ -36,7 +36,7 @@ _DQN_CARTPOLE_QUICK = _DQN_CARTPOLE | {
     "learning_rate": (4e-3,),
     "dueling": True,
     "train_every_env_steps": 32,
-    "target_averaging": 0.03,
+    "tau": 0.03,
     "evaluate_every_env_steps": 2_500,
 }
 
@@ -196,7 +196,7 @@ _DDPG_DRIVE = {
     "random_env_steps": 2_000,
     "learning_starts_env_steps": 2_000,
     "replay_capacity": 100_000,
-    "target_averaging": 0.01,
+    "tau": 0.01,
     "evaluate_every_env_steps": 2_000,
     "log_every_env_steps": 400,
 }

@@ -11,7 +11,7 @@ import torch
 from gymnasium.spaces import Box, Discrete, Space
 from torch import Tensor, nn
 
-from agents.configs import EpsilonGreedyConfig, RatePerSeed, SequenceConfig
+from agents.options import EpsilonGreedyConfig, RatePerSeed, SequenceConfig
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
 from rlsuite.configuration import Count, Fraction, Positive
@@ -36,7 +36,7 @@ class R2D2Config(EpsilonGreedyConfig, SequenceConfig):
     learning_rate: RatePerSeed = (5e-4,)
     """Of Adam."""
     adam_eps: Positive = 1e-3
-    """Of Adam: added to the root of the second moment."""
+    """Of Adam: added to the root of the second frame."""
     max_gradient_norm: Positive | None = 40.0
     """Gradients are scaled to at most this norm, seed by seed."""
     cell: Literal["gru", "lstm"] = "gru"

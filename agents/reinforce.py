@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
-from agents.configs import RatePerSeed, RolloutConfig
+from agents.options import RatePerSeed, RolloutConfig
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
 from rlsuite.configuration import Count, Fraction, NotNegative, Widths
@@ -144,8 +144,8 @@ class Reinforce:
         observation = batch.observation.flatten(1, 2)
         sample = self.distribution.restored(batch.action, batch.extras).flatten(1, 2)
         learned = self.config.baseline == "learned"
-        successor_value = self.values(batch.successor.flatten(1, 2)).view(steps) if learned else None
-        returns, weight = (x.view(flat) for x in reward_to_go(batch, self.discount, successor_value))
+        next_value = self.values(batch.next_observation.flatten(1, 2)).view(steps) if learned else None
+        returns, weight = (x.view(flat) for x in reward_to_go(batch, self.discount, next_value))
         advantage = returns - self.values(observation) if learned else returns
         if self.config.standardise:
             advantage = _standardise(advantage, weight)

@@ -7,7 +7,7 @@ from gymnasium.spaces import Discrete
 
 from envs.adapter import VectorAdapter
 from envs.on_device import OnDevice
-from envs.watched import mujoco_model
+from envs.rendered import mujoco_model
 
 _PUSHES = ("push left", "coast", "push right")
 _MINATAR = ("nothing", "left", "up", "right", "down", "fire")

@@ -147,18 +147,21 @@ class VectorAdapter:
         if STOPS_BOOTSTRAP in info:
             bootstrap = bootstrap & ~info[STOPS_BOOTSTRAP]
 
-        successor = observation
+        next_observation = observation
         if self._autoreset_mode is AutoresetMode.NEXT_STEP:
             self._is_phantom = ended
         elif self._autoreset_mode is AutoresetMode.SAME_STEP:
-            successor = self._final_observation(observation, ended, info)
+            next_observation = self._final_observation(observation, ended, info)
         elif ended.any():
             observation = self._reset_ended(ended)
 
         self._observation = self._observation_tensor(observation)
+        following = self._observation
+        if next_observation is not observation:
+            following = self._observation_tensor(next_observation)
         return Step(
             observation=self._observation,
-            successor=self._observation if successor is observation else self._observation_tensor(successor),
+            next_observation=following,
             reward=self._by_seed(reward).float(),
             terminated=self._by_seed(terminated),
             truncated=self._by_seed(truncated),
@@ -237,11 +240,11 @@ class VectorAdapter:
         if not ended.any():
             return observation
         # An array of objects in Gymnasium; in ale-py one array, of which only the rows of ended episodes were written.
-        successor = observation.copy()
+        next_observation = observation.copy()
         for environment in np.flatnonzero(ended):
-            successor[environment] = info["final_obs"][environment]
-        self._check_observation(successor, info)
-        return successor
+            next_observation[environment] = info["final_obs"][environment]
+        self._check_observation(next_observation, info)
+        return next_observation
 
     def _reset_ended(self, ended: Any) -> Any:
         with self._failures_named():

@@ -93,7 +93,7 @@ class AtariVector(AtariVectorEnv):
         del self.ale  # ends its threads
 
 
-class WatchedAtariVector(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+class RenderedAtariVector(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """An ``AtariVector`` that can be looked at: ``render`` gives the games in colour at the console's resolution.
 
     A second vector plays the same games from the same seeds with the same actions, and so stays in step with the first.

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from envs.info import STATISTICS
 from rlsuite import random
-from rlsuite.compiling import as_bytes, as_flags, handed_out
+from rlsuite.compiling import as_bytes, as_flags, output_flags
 from rlsuite.training.execution import compiled
 
 _SEED_LIMIT = 2**63
@@ -290,21 +290,21 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         if not self._has_begun:
             raise ResetNeeded("reset the environments before their first step.")
         action = self._checked(torch.as_tensor(actions, device=self.device))
-        observation, successor, reward, terminated, truncated = self._step(action)
+        observation, next_observation, reward, terminated, truncated = self._step(action)
         ended = terminated | truncated
         info: dict[str, Any] = {
             STATISTICS: {"r": self.episode_return.clone(), "l": self.episode_length.clone()},
             f"_{STATISTICS}": ended,
         }
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
-            info |= {"final_obs": successor, "_final_obs": ended, "final_info": dict(info), "_final_info": ended}
+            info |= {"final_obs": next_observation, "_final_obs": ended, "final_info": dict(info), "_final_info": ended}
         elif self.autoreset_mode is AutoresetMode.NEXT_STEP:
             info["valid"] = self.episode_length > 0
         return observation, reward, terminated, truncated, info
 
     def _step_alone(self, action: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        observation, successor, reward, terminated, truncated = self.step_tensors(action)
-        return observation, successor, reward, handed_out(terminated), handed_out(truncated)
+        observation, next_observation, reward, terminated, truncated = self.step_tensors(action)
+        return observation, next_observation, reward, output_flags(terminated), output_flags(truncated)
 
     def step_tensors(self, action: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """``step`` without checks and info, to be called inside a compiled or captured region.
@@ -315,8 +315,8 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             action: int64 ``[N]`` or float32 ``[N, A]``.
 
         Returns:
-            The observations to act on; the true successors of the actions, which differ from them where SAME_STEP has
-            begun the next episode; rewards; terminations; truncations.
+            The observations to act on; the true next observations of the actions, which differ from them where
+            SAME_STEP has begun the next episode; rewards; terminations; truncations.
         """
         if self.autoreset_mode is AutoresetMode.NEXT_STEP:
             return self._step_or_reset(action)
@@ -327,7 +327,7 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         reward = reward.to(torch.float32)
         truncated = length >= self.max_episode_steps
         ended = terminated | truncated
-        observation = successor = self.dynamics.observe(state)
+        observation = next_observation = self.dynamics.observe(state)
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
             self.episode.add_(ended)
             state = select(ended, self.dynamics.initial(random.fold(self.key, self.episode)), state)
@@ -339,7 +339,7 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         self.episode_length.copy_(length)
         self.episode_return.copy_(episode_return + reward)
         self._ended.copy_(as_bytes(ended))
-        return observation, successor, reward, terminated, truncated
+        return observation, next_observation, reward, terminated, truncated
 
     def _step_or_reset(self, action: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Gymnasium's NEXT_STEP: where an episode has ended, the action is ignored and the next one begins."""

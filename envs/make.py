@@ -10,7 +10,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 
 from envs.adapter import Stateful, VectorAdapter
-from envs.atari import AtariVector, WatchedAtariVector
+from envs.atari import AtariVector, RenderedAtariVector
 from envs.atari_ram import ram_spec
 from envs.host import EpisodePlayback, Vectorization, make_host_vector, plays_back
 from envs.lookup import find_spec, is_atari, is_on_tensors, rom_id
@@ -118,7 +118,7 @@ def _make_atari(
     autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP,
     render_mode: str | None = None,
     **env_kwargs: Any,
-) -> AtariVector | WatchedAtariVector:
+) -> AtariVector | RenderedAtariVector:
     # What the protocol decides may differ in a registration: the older names do nothing else.
     registered = {
         name: spec.kwargs[name] for name in ("mode", "difficulty", "continuous", "sound_obs") if spec.kwargs.get(name)
@@ -127,5 +127,5 @@ def _make_atari(
         raise ValueError(f"{spec.id} takes its options from an Atari protocol, not from {env_kwargs | registered}.")
     if autoreset_mode is AutoresetMode.DISABLED:
         raise ValueError(f"{spec.id} always resets itself: its autoreset mode is NEXT_STEP or SAME_STEP.")
-    vector = AtariVector if render_mode is None else WatchedAtariVector
+    vector = AtariVector if render_mode is None else RenderedAtariVector
     return vector(rom_id(spec), num_envs, protocol, autoreset_mode=autoreset_mode)

@@ -57,11 +57,11 @@ class OnDevice:
         self._action.copy_(action.flatten(0, 1))
 
     def receive(self) -> Step:
-        observation, successor, reward, terminated, truncated = map(
+        observation, next_observation, reward, terminated, truncated = map(
             self._by_seed, self.vector_env.step_tensors(self._action)
         )
         began = terminated | truncated
-        return Step(observation, successor, reward, terminated, truncated, ~terminated, self._valid, began)
+        return Step(observation, next_observation, reward, terminated, truncated, ~terminated, self._valid, began)
 
     def step(self, action: Tensor) -> Step:
         """``send`` and ``receive``."""

@@ -7,7 +7,7 @@ import gymnasium
 
 if TYPE_CHECKING:
     from envs.core import TorchVectorEnv
-    from envs.numpy_face import NumpyEnv
+    from envs.numpy_env import NumpyEnv
 
 # name: (class of the dynamics, steps after which an episode is truncated, reward at which the task counts as solved)
 _ENVIRONMENTS: dict[str, tuple[str, int, float | None]] = {
@@ -57,7 +57,7 @@ def make_vector(dynamics: str, num_envs: int, **options: Any) -> "TorchVectorEnv
 
 def make_single(dynamics: str, render_mode: str | None = None, **options: Any) -> "NumpyEnv":
     """One environment of the dynamics ``module:Class`` with NumPy arrays in and out."""
-    from envs.numpy_face import NumpyEnv
+    from envs.numpy_env import NumpyEnv
 
     return NumpyEnv(_make_dynamics(dynamics, options), render_mode=render_mode)
 

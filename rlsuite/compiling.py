@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def in_memory(numbers: Tensor) -> Tensor:
+def materialised(numbers: Tensor) -> Tensor:
     """``numbers`` as they are, in memory.
 
     Compiled code works out pointwise operations where their result is used. A power or a remainder that is the same for
@@ -29,7 +29,7 @@ def as_flags(numbers: Tensor) -> Tensor:
     return numbers.to(torch.float32) != 0 if torch.compiler.is_compiling() else numbers.view(torch.bool)
 
 
-def handed_out(flags: Tensor) -> Tensor:
+def output_flags(flags: Tensor) -> Tensor:
     """``flags`` (bool) as a region should return them: see ``as_bytes``. Nothing else in the region may use these."""
     return as_bytes(flags).view(torch.bool)
 

@@ -23,18 +23,18 @@ class ExperienceError(RuntimeError):
 class Step:
     """What one vector step returned, whatever the autoreset mode of the environment underneath. Axes ``[S, E, ...]``.
 
-    ``successor`` is the true next observation of the action: the last observation of an episode where one ended.
+    ``next_observation`` is the true next observation of the action: the last observation of an episode where one ended.
     ``observation`` is what the agent acts on next. They differ only where the environment has already started the next
     episode (SAME_STEP and DISABLED); under NEXT_STEP they are the same tensor, and the step that follows an end is a
     phantom: its action was ignored, ``valid`` is False, and it must neither be learned from nor counted.
     """
 
     observation: Tensor
-    successor: Tensor
+    next_observation: Tensor
     reward: Tensor  # float32, as the environment gave it
     terminated: Tensor  # bool: the task ended here
     truncated: Tensor  # bool: the episode was cut here, its future still had value
-    bootstrap: Tensor  # bool: the successor's value counts; False at termination (and at a lost life, if so asked)
+    bootstrap: Tensor  # bool: the next value counts; False at termination (and at a lost life, if so asked)
     valid: Tensor  # bool: False at a phantom reset step
     began: Tensor  # bool: ``observation`` is the first of its episode
 

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from rlsuite.compiling import in_memory
+from rlsuite.compiling import materialised
 
 
 def _signed(constant: int, bits: int) -> int:
@@ -46,7 +46,7 @@ def key(seed: Tensor, *counters: Tensor | int) -> Tensor:
     Counters are integers or integer tensors that broadcast against ``seed``. Bring the seeds into a compiled region as
     a tensor: a range made inside one is an index to the compiler, whose arithmetic differs (torch 2.13, CPU).
     """
-    return in_memory(fold(_mix_64(seed + _GOLDEN_64), *counters))
+    return materialised(fold(_mix_64(seed + _GOLDEN_64), *counters))
 
 
 def fold(key: Tensor, *counters: Tensor | int) -> Tensor:

@@ -24,7 +24,7 @@ class Options:
 
 
 def main(options: Options) -> None:
-    from agents.comparing import compare
+    from agents.runs.comparing import compare
 
     if not options.runs:
         raise ValueError("name at least one run folder")

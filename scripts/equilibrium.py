@@ -85,7 +85,7 @@ def compare(arguments: list[str]) -> int:
 
     options = tyro.cli(Compare, prog="equilibrium.py compare", args=arguments)
 
-    from agents.economies import compare
+    from agents.runs.economies import compare
 
     return compare(options.model, options.seed, options.runs, options.wandb)
 

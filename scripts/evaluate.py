@@ -31,8 +31,8 @@ class Options:
 
 
 def main(options: Options) -> None:
-    from agents.evaluating import evaluate_run, print_report
-    from agents.runs import open_run
+    from agents.runs.evaluating import evaluate_run, print_report
+    from agents.runs.run import open_run
 
     if options.episodes < 1:
         raise ValueError(f"--episodes must be positive, not {options.episodes}")

@@ -13,12 +13,21 @@ import command
 import tyro
 
 from agents.presets import preset
-from agents.registry import config_class, names
+from agents.runs.registry import config_class, names
+
+_RENAMED = {
+    "--tiles": "--shards",
+    "--target-averaging": "--tau",
+    "--actor-period-updates": "--policy-delay-updates",
+}
 
 
 def parse(arguments: list[str]) -> tuple[str, "RunConfig"]:  # noqa: F821
     """The agent's name and its configuration: plain defaults, then the preset, then what the command line names."""
     agent, *options = arguments
+    for option in options:
+        if (name := option.partition("=")[0]) in _RENAMED:
+            raise ValueError(f"{name} is now called {_RENAMED[name]}")
     kind = config_class(agent)
     named = dict(_named(options))
     default = None
@@ -44,7 +53,7 @@ def main(arguments: list[str]) -> int:
         return resume(arguments[1:])
     agent, config = parse(arguments)
 
-    from agents.training import train
+    from agents.runs.training import train
 
     return train(agent, config)
 
@@ -66,7 +75,7 @@ def resume(arguments: list[str]) -> int:
 
     options = tyro.cli(Resume, prog="train.py --resume", args=arguments)
 
-    from agents.training import resume_run
+    from agents.runs.training import resume_run
 
     return resume_run(options.run, options.checkpoint, options.total_env_steps, options.device, options.workers)
 

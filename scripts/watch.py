@@ -41,8 +41,8 @@ def main(options: Options) -> None:
         if number is not None and not number > 0:
             raise ValueError(f"--{name.replace('_', '-')} must be positive, not {number}")
 
-    from agents.runs import open_run
-    from agents.watching import record, watch
+    from agents.runs.run import open_run
+    from agents.runs.watching import record, watch
     from rlsuite.tracking.window import NoScreenError, has_screen
 
     run = open_run(options.run)

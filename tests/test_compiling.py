@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from rlsuite.compiling import as_bytes, as_flags, handed_out, pixels_last
+from rlsuite.compiling import as_bytes, as_flags, output_flags, pixels_last
 
 FLAGS = torch.arange(37) % 3 == 0  # more than whole vectors of them
 
@@ -24,7 +24,7 @@ def test_flags_come_back_from_their_bytes(how):
 
 @pytest.mark.parametrize("how", ["eager", "compiled"])
 def test_flags_handed_out_are_the_flags(how):
-    found = run(lambda numbers: handed_out(numbers > 7), how)(torch.arange(37.0))
+    found = run(lambda numbers: output_flags(numbers > 7), how)(torch.arange(37.0))
     assert found.dtype == torch.bool
     assert torch.equal(found, torch.arange(37) > 7)
 

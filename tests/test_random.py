@@ -94,8 +94,8 @@ def test_integers_take_a_bound_for_each_key() -> None:
 def test_normal_numbers_have_normal_moments() -> None:
     values = random.normal(random.key(torch.arange(DRAWS // 4), 1), 4).flatten()
     assert torch.isfinite(values).all()
-    for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
-        assert abs((values**power).mean() - moment) < 5 * math.sqrt(variance / DRAWS)
+    for power, frame, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
+        assert abs((values**power).mean() - frame) < 5 * math.sqrt(variance / DRAWS)
     assert abs(torch.corrcoef(values.view(-1, 4).T) - torch.eye(4)).max() < 5 / math.sqrt(DRAWS / 4)
 
 

@@ -18,10 +18,10 @@ from rlsuite.deqn.plots import draw_all
 from rlsuite.deqn.solver import EquilibriumNet
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.notices import without
+from rlsuite.tracking.session import session
 from rlsuite.tracking.wandb_writer import Mode
 from rlsuite.training.checkpoint import Checkpoints, clock, fitting
 from rlsuite.training.device import usable_device
-from rlsuite.training.session import session
 from rlsuite.training.trainer import Schedule, Trainer
 from rlsuite.training.worker import Worker
 
@@ -144,19 +144,19 @@ def _train(
     reports = session(
         folder, title, total, headlines, document["seeds"], "updates", document["wandb"], resume_at=resume_at
     )
-    with reports as sitting:
+    with reports as opened:
         schedule = Schedule(total, "updates", log_every=_LOG_EVERY_UPDATES)
         worker: Worker[PathBatch] = Worker(learner, source, seeds=document["seeds"], same_metrics=False)
-        trainer = Trainer(worker, schedule, sitting.tracker, checkpoints, sitting.console.tick)
+        trainer = Trainer(worker, schedule, opened.tracker, checkpoints, opened.console.tick)
         if state is not None:
             trainer.load_state_dict(state)
         outcome = trainer.run()
         if outcome.status == "interrupted":
-            sitting.status = "interrupted"
+            opened.status = "interrupted"
             return 130
         status = _examine(folder, document, economy, learner)
-        sitting.tracker.summary({"certificate": "passed" if status == 0 else "failed"})
-        sitting.status = "finished"
+        opened.tracker.summary({"certificate": "passed" if status == 0 else "failed"})
+        opened.status = "finished"
     return status
 
 

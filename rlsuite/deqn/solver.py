@@ -73,12 +73,12 @@ class EquilibriumNet:
             losses = {f"loss/{name}": residual.square().flatten(1).mean(dim=1) for name, residual in named.items()}
             return torch.stack(list(losses.values())).sum(dim=0), losses
 
-        slope, metrics = gradient(loss, self.parameters)
-        finite = torch.isfinite(slope).all(dim=1) & torch.isfinite(torch.stack(list(metrics.values()))).all(dim=0)
+        gradients, metrics = gradient(loss, self.parameters)
+        finite = torch.isfinite(gradients).all(dim=1) & torch.isfinite(torch.stack(list(metrics.values()))).all(dim=0)
         self._fall_back(finite)
-        slope, norm = clip_rows(torch.where(finite.unsqueeze(1), slope, 0.0), self.config.max_gradient_norm)
+        gradients, norm = clip_rows(torch.where(finite.unsqueeze(1), gradients, 0.0), self.config.max_gradient_norm)
         rate = self._learning_rate()
-        self.adam.step(self.parameters, slope, rate / self.config.adam_learning_rate)
+        self.adam.step(self.parameters, gradients, rate / self.config.adam_learning_rate)
         metrics = {name: torch.where(finite, metric, 0.0) for name, metric in metrics.items()}
         return metrics | {"gradient/norm": norm, "solver/failures": self.failures.double()}
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from rlsuite.compiling import in_memory
+from rlsuite.compiling import materialised
 from rlsuite.networks.precision import Bfloat16, rounding
 from rlsuite.state import restore
 
@@ -149,8 +149,8 @@ def gradient(
         return torch.func.grad(total, has_aux=True)(parameters)
     leaf = parameters.detach().requires_grad_()
     value, metrics = total(leaf)
-    (slope,) = torch.autograd.grad(value, leaf)
-    return slope, {name: metric.detach() for name, metric in metrics.items()}
+    (gradients,) = torch.autograd.grad(value, leaf)
+    return gradients, {name: metric.detach() for name, metric in metrics.items()}
 
 
 def clip_rows(gradient: Tensor, limit: float) -> tuple[Tensor, Tensor]:
@@ -182,8 +182,8 @@ class Adam:
         self.first_moment.lerp_(gradient, 1 - beta_1)
         self.second_moment.mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
         # Bias corrections as in the efficient form of the paper's section 2, with eps on the corrected scale.
-        size = (self.second_moment * in_memory(1 / (1 - beta_2**self.updates)).unsqueeze(1)).sqrt_().add_(self.eps)
-        rate = in_memory(scale * self.learning_rate / (1 - beta_1**self.updates)).unsqueeze(1)
+        size = (self.second_moment * materialised(1 / (1 - beta_2**self.updates)).unsqueeze(1)).sqrt_().add_(self.eps)
+        rate = materialised(scale * self.learning_rate / (1 - beta_1**self.updates)).unsqueeze(1)
         parameters.sub_(rate * self.first_moment / size)
 
     def state_dict(self) -> dict[str, Tensor]:

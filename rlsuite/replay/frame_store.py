@@ -117,12 +117,12 @@ class FrameStore:
         valid, ended = step.valid.flatten(), (step.valid & step.ended).flatten()
         self._write(position, observation, valid)
         # An observation that is acted on next will be written again, by the next step, with the same content.
-        self._write(position + 1, step.successor, valid)
+        self._write(position + 1, step.next_observation, valid)
         filled = self._transitions.append(
             *self._accumulator.push(
                 self._pointers(position, first),
                 action,
-                dataclasses.replace(step, successor=self._pointers(position + 1, first)),
+                dataclasses.replace(step, next_observation=self._pointers(position + 1, first)),
                 extras,
             )
         )

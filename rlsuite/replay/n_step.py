@@ -67,7 +67,9 @@ class NStepAccumulator:
             "observation": torch.zeros(*open_windows, *observation_shape, dtype=observation_dtype, device=device),
             "action": torch.zeros(*open_windows, *action_shape, dtype=action_dtype, device=device),
             "reward": torch.zeros(open_windows, device=device),
-            "successor": torch.zeros(seeds, num_envs, *observation_shape, dtype=observation_dtype, device=device),
+            "next_observation": torch.zeros(
+                seeds, num_envs, *observation_shape, dtype=observation_dtype, device=device
+            ),
             "open": torch.zeros(seeds, num_envs, dtype=torch.int64, device=device),
         }
         self._extras = {
@@ -101,14 +103,14 @@ class NStepAccumulator:
             action=actions,
             reward=rewards,
             discount=self._discount * step.bootstrap.unsqueeze(-1),
-            next_observation=step.successor.unsqueeze(2).expand_as(observations),
+            next_observation=step.next_observation.unsqueeze(2).expand_as(observations),
             extras=extra,
         )
         if self.n_step > 1:
             _keep(state["observation"], observations[:, :, 1:], valid)
             _keep(state["action"], actions[:, :, 1:], valid)
             _keep(state["reward"], rewards[:, :, 1:], valid)
-            _keep(state["successor"], step.successor, valid)
+            _keep(state["next_observation"], step.next_observation, valid)
             _keep(state["open"], (state["open"] + 1).clamp(max=self.n_step - 1) * ~closes, valid)
             for name, kept in self._extras.items():
                 _keep(kept, extra[name][:, :, 1:], valid)
@@ -123,7 +125,7 @@ class NStepAccumulator:
             action=state["action"],
             reward=state["reward"],
             discount=self._discount[:, :, 1:].expand_as(state["reward"]),
-            next_observation=state["successor"].unsqueeze(2).expand_as(state["observation"]),
+            next_observation=state["next_observation"].unsqueeze(2).expand_as(state["observation"]),
             extras=dict(self._extras),
         )
         state["open"].zero_()

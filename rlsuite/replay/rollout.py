@@ -23,7 +23,7 @@ class RolloutBatch:
     observation: Tensor  # acted on
     action: Tensor
     reward: Tensor  # float32
-    successor: Tensor
+    next_observation: Tensor
     ended: Tensor  # bool
     bootstrap: Tensor  # bool
     valid: Tensor  # bool
@@ -31,7 +31,7 @@ class RolloutBatch:
     extras: dict[str, Tensor] = field(default_factory=dict)
 
 
-_FIELDS = ("observation", "action", "reward", "successor", "ended", "bootstrap", "valid", "began")
+_FIELDS = ("observation", "action", "reward", "next_observation", "ended", "bootstrap", "valid", "began")
 
 
 class Rollout:
@@ -72,7 +72,7 @@ class Rollout:
             observation=table(observation_shape, observation_dtype),
             action=table(action_shape, action_dtype),
             reward=table((), torch.float32),
-            successor=table(observation_shape, observation_dtype),
+            next_observation=table(observation_shape, observation_dtype),
             ended=table((), torch.bool),
             bootstrap=table((), torch.bool),
             valid=table((), torch.bool),
@@ -94,7 +94,7 @@ class Rollout:
             observation,
             action,
             step.reward,
-            step.successor,
+            step.next_observation,
             step.ended,
             step.bootstrap,
             step.valid,
@@ -132,16 +132,16 @@ class Rollout:
         restore(self.state_dict(), state, "rollout")
 
 
-def reward_to_go(batch: RolloutBatch, discount: Tensor, successor_value: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def reward_to_go(batch: RolloutBatch, discount: Tensor, next_value: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Discounted rewards from each step to the end of its episode, and the weight with which each step counts.
 
     An episode that was cut, by truncation or by the end of the rollout, goes on with the value of its last
-    observation where ``successor_value`` is given. Where it is not, the return of its steps is unknown and they are
+    observation where ``next_value`` is given. Where it is not, the return of its steps is unknown and they are
     kept out: their weight is 0. Phantom steps always weigh 0.
 
     Args:
         discount: g of each seed, ``[S]``.
-        successor_value: of ``batch.successor``, ``[S, T, E]``.
+        next_value: of ``batch.next_observation``, ``[S, T, E]``.
 
     Returns:
         Returns and weights (0 or 1), both float32 ``[S, T, E]``; returns that weigh 0 mean nothing.
@@ -151,15 +151,15 @@ def reward_to_go(batch: RolloutBatch, discount: Tensor, successor_value: Tensor 
     last[:, -1] = True
     is_cut = batch.bootstrap & (batch.ended | last)
     goes_on = batch.bootstrap & ~is_cut
-    future = 0.0 if successor_value is None else torch.where(is_cut, discount * successor_value, 0.0)
+    future = 0.0 if next_value is None else torch.where(is_cut, discount * next_value, 0.0)
     returns = _suffix_sums(discount * goes_on, batch.reward + future)
-    if successor_value is not None:
+    if next_value is not None:
         return returns, batch.valid.float()
     is_known = _suffix_sums(goes_on.float(), (~batch.bootstrap).float())
     return returns, is_known * batch.valid
 
 
-def advantages(batch: RolloutBatch, value: Tensor, successor_value: Tensor, discount: Tensor, trace: float) -> Tensor:
+def advantages(batch: RolloutBatch, value: Tensor, next_value: Tensor, discount: Tensor, trace: float) -> Tensor:
     """Generalised advantage estimates (Schulman et al., 2016), ``[S, T, E]``.
 
     Sums of the errors delta_t = r_t + g V(s_t+1) - V(s_t) from each step on, each later one weighed by g times
@@ -167,12 +167,12 @@ def advantages(batch: RolloutBatch, value: Tensor, successor_value: Tensor, disc
     last observation. Those of phantom steps mean nothing.
 
     Args:
-        value, successor_value: of ``batch.observation`` and ``batch.successor``, ``[S, T, E]``.
+        value, next_value: of ``batch.observation`` and ``batch.next_observation``, ``[S, T, E]``.
         discount: g of each seed, ``[S]``.
         trace: lambda, 0 for one-step errors, 1 for the return minus the value.
     """
     discount = discount.view(-1, 1, 1)
-    error = batch.reward + discount * batch.bootstrap * successor_value - value
+    error = batch.reward + discount * batch.bootstrap * next_value - value
     # A lost life that stops the bootstrap ends the sum as an episode's end does.
     return _suffix_sums(discount * trace * (batch.bootstrap & ~batch.ended), error)
 

@@ -135,7 +135,7 @@ class SequenceStore:
         self._write(written, valid, observation, action, step.reward, step.bootstrap, yes, began)
         # Should the episode end here, its last observation is there; else the next step is written over it.
         nothing = torch.zeros_like(step.reward)
-        self._write(written + 1, valid, step.successor, self._action_blank, nothing, no, no, no)
+        self._write(written + 1, valid, step.next_observation, self._action_blank, nothing, no, no, no)
         if self._extras:
             first = valid & (written % self.period == 0)
             values = [(extras or {})[name] for name in self._extras]

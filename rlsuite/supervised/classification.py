@@ -100,8 +100,8 @@ class Classifier:
             hits = (logits.argmax(dim=-1) == batch.labels).float().mean(dim=1)
             return per_seed, {"loss/cross_entropy": per_seed, "train/accuracy": hits}
 
-        slope, metrics = gradient(loss, self.network.parameters)
-        self.optimiser.step(self.network.parameters, slope)
+        gradients, metrics = gradient(loss, self.network.parameters)
+        self.optimiser.step(self.network.parameters, gradients)
         return metrics
 
     @torch.no_grad()

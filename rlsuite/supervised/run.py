@@ -16,10 +16,10 @@ from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.tracking.notices import without
 from rlsuite.tracking.plots import Curve, learning_curve
+from rlsuite.tracking.session import session
 from rlsuite.tracking.wandb_writer import Mode
 from rlsuite.training.checkpoint import Checkpoints, clock
 from rlsuite.training.device import usable_device
-from rlsuite.training.session import session
 from rlsuite.training.trainer import Schedule, Trainer
 from rlsuite.training.worker import Worker
 
@@ -137,21 +137,21 @@ def _train(folder: Path, work: _Work, *, resume: bool) -> int:
     reports = session(
         folder, config.experiment, total, headlines, work.seeds, "updates", config.wandb, resume_at=resume_at
     )
-    with reports as sitting:
+    with reports as opened:
         worker: Worker[Examples] = Worker(work.learner, source, work.evaluate, work.seeds)
-        trainer = Trainer(worker, schedule, sitting.tracker, checkpoints, sitting.console.tick)
+        trainer = Trainer(worker, schedule, opened.tracker, checkpoints, opened.console.tick)
         if state is not None:
             trainer.load_state_dict(state)
         outcome = trainer.run()
         if outcome.status == "interrupted":
-            sitting.status = "interrupted"
+            opened.status = "interrupted"
             return 130
-        sitting.tracker.summary(_conclude(folder, work))
-        sitting.status = "finished"
+        opened.tracker.summary(_finish(folder, work))
+        opened.status = "finished"
     return 0
 
 
-def _conclude(folder: Path, work: _Work) -> dict[str, Any]:
+def _finish(folder: Path, work: _Work) -> dict[str, Any]:
     accuracy, chosen = work.evaluate()["evaluation/score"], work.chosen
     series = read_metrics(folder / "metrics.jsonl").get("evaluation/score")
     if series is not None:

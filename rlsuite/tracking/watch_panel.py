@@ -61,7 +61,7 @@ class Sliders:
 
 
 @dataclass(frozen=True)
-class Moment:
+class Frame:
     """One picture, and what there is to say about it."""
 
     picture: np.ndarray  # uint8 [height, width, 3]
@@ -91,38 +91,38 @@ class WatchPanel:
         self._large = pygame.font.Font(fonts / "DejaVuSans-Bold.ttf", 16)
         self._room: tuple[int, int] | None = None  # width and height of the first picture
 
-    def draw(self, moment: Moment) -> pygame.Surface:
+    def draw(self, frame: Frame) -> pygame.Surface:
         """The picture on the left, the panel on the right; width and height are even, as video wants them.
 
         All pictures get as much room as the first: windows and videos keep their size.
         """
-        picture = scaled(moment.picture)
+        picture = scaled(frame.picture)
         self._room = self._room or picture.get_size()
         if picture.get_size() != self._room:
             picture = _fitted(picture, self._room)
-        width, height = picture.get_width(), max(picture.get_height(), _height(moment))
+        width, height = picture.get_width(), max(picture.get_height(), _height(frame))
         canvas = pygame.Surface((width + _PANEL_WIDTH + width % 2, height + height % 2))
         canvas.fill(BACKGROUND)
         canvas.blit(picture, (0, (height - picture.get_height()) // 2))
         panel = canvas.subsurface((canvas.get_width() - _PANEL_WIDTH, 0, _PANEL_WIDTH, canvas.get_height()))
         panel.fill(PANEL)
-        self._draw_header(panel, moment)
+        self._draw_header(panel, frame)
         plot_top = panel.get_height() - _MARGIN - _PLOT_HEIGHT
         bottom = panel.get_height() - _MARGIN
-        if moment.values:
-            self._draw_plot(panel, plot_top, moment.value_title, moment.values)
+        if frame.values:
+            self._draw_plot(panel, plot_top, frame.value_title, frame.values)
             bottom = plot_top - _GAP
-        rows = self._draw_bars if isinstance(moment.action, Bars) else self._draw_sliders
-        rows(panel, _HEADER_HEIGHT + _GAP, bottom, moment.action)  # type: ignore[arg-type]
-        if moment.note:
-            self._draw_note(canvas, width, moment.note)
+        rows = self._draw_bars if isinstance(frame.action, Bars) else self._draw_sliders
+        rows(panel, _HEADER_HEIGHT + _GAP, bottom, frame.action)  # type: ignore[arg-type]
+        if frame.note:
+            self._draw_note(canvas, width, frame.note)
         return canvas
 
-    def _draw_header(self, panel: pygame.Surface, moment: Moment) -> None:
-        self._write(panel, self._large, moment.heading, TEXT, (_MARGIN, 14), width=_INSIDE)
-        self._write(panel, self._plain, moment.subheading, DIM, (_MARGIN, 37), width=_INSIDE)
-        column = _INSIDE // len(moment.facts)
-        for index, (name, fact) in enumerate(moment.facts.items()):
+    def _draw_header(self, panel: pygame.Surface, frame: Frame) -> None:
+        self._write(panel, self._large, frame.heading, TEXT, (_MARGIN, 14), width=_INSIDE)
+        self._write(panel, self._plain, frame.subheading, DIM, (_MARGIN, 37), width=_INSIDE)
+        column = _INSIDE // len(frame.facts)
+        for index, (name, fact) in enumerate(frame.facts.items()):
             place = _MARGIN + index * column
             self._write(panel, self._small, name, DIM, (place, 70))
             self._write(panel, self._large, fact, TEXT, (place, 85), width=column - 4)
@@ -239,10 +239,10 @@ class WatchPanel:
         panel.blit(image, (x - image.get_width() if from_right else x, y))
 
 
-def _height(moment: Moment) -> int:
+def _height(frame: Frame) -> int:
     """What the panel needs for a row for each action, within limits."""
-    needed = _HEADER_HEIGHT + _GAP + _TITLE_HEIGHT + len(moment.action.names) * _ROW_HEIGHTS[0] + _MARGIN
-    needed += _PLOT_HEIGHT + _GAP if moment.values else 0
+    needed = _HEADER_HEIGHT + _GAP + _TITLE_HEIGHT + len(frame.action.names) * _ROW_HEIGHTS[0] + _MARGIN
+    needed += _PLOT_HEIGHT + _GAP if frame.values else 0
     return min(max(needed, _LOWEST), _HIGHEST)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from rlsuite.training.shortcut import Shortcut
+from rlsuite.training.direct_call import DirectCall
 
 Execution = Literal["auto", "eager", "compile", "graph"]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -105,7 +105,7 @@ class _Fallback:
             return self._first(*arguments)
         if self._calls > _WARM_UP_CALLS and not arguments and self._is_compiled:
             is_captured = self._capture and torch.cuda.is_available()
-            self._chosen = _captured(self._chosen) if is_captured else Shortcut(self._chosen)
+            self._chosen = _captured(self._chosen) if is_captured else DirectCall(self._chosen)
         return self._chosen(*arguments)
 
     def _first(self, *arguments: Any) -> Any:

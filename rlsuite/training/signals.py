@@ -43,7 +43,7 @@ class StopRequest:
 
 @contextmanager
 def deaf() -> Iterator[None]:
-    """Processes started while entered hear no SIGINT and SIGTERM, from their first moment on.
+    """Processes started while entered hear no SIGINT and SIGTERM, from their first frame on.
 
     These reach all processes of a terminal or a job at once; whoever started the processes decides what they mean. What
     arrives meanwhile is delivered afterwards.

@@ -16,14 +16,14 @@ from rlsuite.experience import ExperienceError
 from rlsuite.state import check, map_tensors
 from rlsuite.tracking.record import Clock, Writer
 from rlsuite.training.checkpoint import Checkpoints, fitting
-from rlsuite.training.rows import select_rows
+from rlsuite.training.per_seed import select_seeds
 from rlsuite.training.signals import StopRequest
 from rlsuite.training.worker import Measured, TrainingError, Unit
 
-__all__ = ["Crew", "Outcome", "Schedule", "Trainer", "TrainingError"]
+__all__ = ["Outcome", "Schedule", "Trainer", "TrainingError", "Workers"]
 
 
-class Crew(Protocol):
+class Workers(Protocol):
     """One ``Worker``, or several that each have some of the seeds: see there for what the methods do."""
 
     @property
@@ -73,10 +73,10 @@ class Outcome:
 
 
 class Trainer:
-    """Trains what a crew holds.
+    """Trains what workers hold.
 
     Args:
-        crew: does the work.
+        workers: does the work.
         schedule: how long, and how often everything else.
         writer: where metrics go.
         checkpoints: where states go; ``None`` keeps none.
@@ -85,13 +85,13 @@ class Trainer:
 
     def __init__(
         self,
-        crew: Crew,
+        workers: Workers,
         schedule: Schedule,
         writer: Writer,
         checkpoints: Checkpoints | None = None,
         tick: Callable[[Clock], None] | None = None,
     ) -> None:
-        self.crew, self.schedule = crew, schedule
+        self.workers, self.schedule = workers, schedule
         self.writer, self.checkpoints, self.tick = writer, checkpoints, tick
         self.best_score: np.ndarray | None = None  # [S]
         self._best_state: dict[str, Any] = {}
@@ -105,11 +105,11 @@ class Trainer:
     @property
     def clock(self) -> Clock:
         seconds = self._seconds_before + time.monotonic() - self._started
-        return Clock(env_steps=self.crew.env_steps, updates=self.crew.updates, wall_seconds=seconds)
+        return Clock(env_steps=self.workers.env_steps, updates=self.workers.updates, wall_seconds=seconds)
 
     @property
     def progress(self) -> int:
-        return self.crew.progress(self.schedule.unit)
+        return self.workers.progress(self.schedule.unit)
 
     def run(self) -> Outcome:
         """Train until the total, the target or a stop request (Ctrl-C, SIGTERM); the last state is always saved.
@@ -143,7 +143,7 @@ class Trainer:
                 self._checkpoint()
                 last_checkpoint = time.monotonic()
             self._has_news, self._is_saved = True, False
-            self.crew.advance(self._next_event(), schedule.unit)
+            self.workers.advance(self._next_event(), schedule.unit)
             if self.tick is not None:
                 self.tick(self.clock)
         if status == "finished" and self._has_news:
@@ -170,7 +170,7 @@ class Trainer:
 
     def _log(self) -> None:
         clock = self.clock
-        self.writer.log(clock, self.crew.measurements() | self._rates(clock))
+        self.writer.log(clock, self.workers.measurements() | self._rates(clock))
         self._logged = self._passed(self.schedule.log_every)
         self._has_news = self._is_saved = False
 
@@ -188,13 +188,13 @@ class Trainer:
         Where a seed reaches the target, chance may have helped, so that its score is that of other episodes; once those
         have reached it too the seed has solved its task, and its best learner is the one that did.
         """
-        values = self.crew.evaluate()
+        values = self.workers.evaluate()
         score = values.get("evaluation/score")
         if score is not None:
             best = np.full_like(score, -np.inf) if self.best_score is None else self.best_score
             solved = self._is_solved(best)
             reached = self._is_solved(score) & ~solved
-            if reached.any() and (confirmed := self.crew.confirm()):
+            if reached.any() and (confirmed := self.workers.confirm()):
                 values["evaluation/confirmed_score"] = confirmed["evaluation/score"]
                 score = np.where(reached, confirmed["evaluation/score"], score)
             self._keep_best(np.where(solved, -np.inf, score), best)
@@ -209,8 +209,8 @@ class Trainer:
 
     def _keep_best(self, score: np.ndarray, best: np.ndarray) -> None:
         better = score >= best  # of equals the later: it has learned more
-        state = self.crew.learner_state()
-        self._best_state = select_rows(torch.from_numpy(better), state, self._best_state or state)
+        state = self.workers.learner_state()
+        self._best_state = select_seeds(torch.from_numpy(better), state, self._best_state or state)
         self.best_score = np.where(better, score, best)
         if better.any() and self.checkpoints is not None:
             self.checkpoints.save_best({"learner": self._best_state, "score": self.best_score.tolist()})
@@ -223,7 +223,7 @@ class Trainer:
             self._is_saved = True
 
     def state_dict(self) -> dict[str, Any]:
-        work = self.crew.state_dict()
+        work = self.workers.state_dict()
         return {
             **work,
             "trainer": {
@@ -240,7 +240,7 @@ class Trainer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on exactly where ``state_dict`` was taken."""
         with fitting("the checkpoint", TrainingError):
-            self.crew.load_state_dict(state)
+            self.workers.load_state_dict(state)
             self._load_own(state["trainer"], state["learner"])
 
     def _load_own(self, own: dict[str, Any], learner: dict[str, Any]) -> None:

@@ -81,7 +81,7 @@ class TrainingError(Exception):
 
 
 class Worker(Generic[B]):
-    """What the ``Trainer`` sets to work: a learner and its source in this process; ``Tiles`` is several as one.
+    """What the ``Trainer`` sets to work: a learner and its source in this process; ``Shards`` is several as one.
 
     Args:
         learner, source: see the protocols.
@@ -234,8 +234,8 @@ class Worker(Generic[B]):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if "tiles" in state:
-            raise ValueError(f"the checkpoint is one of {len(state['tiles'])} tiles, this run has 1")
+        if "shards" in state:
+            raise ValueError(f"the checkpoint is one of {len(state['shards'])} shards, this run has 1")
         check({"updates": 0, "summed": 0}, {name: state[name] for name in ("updates", "summed")})
         self.learner.load_state_dict(state["learner"])
         self.source.load_state_dict(state["source"])

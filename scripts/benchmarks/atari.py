@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from benchmarks.ours import learning_crew, training_speed
+from benchmarks.ours import learning_workers, training_speed
 from benchmarks.peers import STABLE_BASELINES3, learning_speed, stable_baselines3
 from benchmarks.rounds import alternate, row
 
@@ -32,13 +32,13 @@ def rows() -> list[dict[str, Any]]:
 
 def _rows(precision: Precision, peer: Callable[[], float]) -> list[dict[str, Any]]:
     shares: dict[str, list[float]] = {}
-    with learning_crew("dqn", _config(precision), updates=25) as crew:
-        speed = training_speed(crew, 1, "env_steps", _ROUND_SECONDS)
+    with learning_workers("dqn", _config(precision), updates=25) as workers:
+        speed = training_speed(workers, 1, "env_steps", _ROUND_SECONDS)
 
         def ours() -> float:
-            crew.measurements()  # the peer's turn is not to count
+            workers.measurements()  # the peer's turn is not to count
             env_steps_a_second = speed()
-            for name, share in crew.measurements().items():
+            for name, share in workers.measurements().items():
                 if name.startswith("time/"):
                     shares.setdefault(name, []).append(float(share))
             return env_steps_a_second

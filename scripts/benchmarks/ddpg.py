@@ -1,7 +1,7 @@
 """Updates a second of DDPG, nets 256-256, batch 256, one and eight seeds, beside Stable-Baselines3's DDPG.
 
 Ours are counted while it trains on ``rlsuite/Pendulum-v1``, one env step an update included; the peer's are updates
-alone, from a full replay. Both have all cores: ours gives each a tile of the seeds where there are several.
+alone, from a full replay. Both have all cores: ours gives each a shard of the seeds where there are several.
 Else operations share them.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from benchmarks.ours import learning_crew, training_speed
+from benchmarks.ours import learning_workers, training_speed
 from benchmarks.peers import STABLE_BASELINES3, stable_baselines3, with_all_cores
 from benchmarks.rounds import alternate, row
 
@@ -23,8 +23,8 @@ _UPDATES = 100  # of one round of the peer
 def rows() -> list[dict[str, Any]]:
     found = []
     for seeds in (1, 8):
-        with learning_crew("ddpg", _config(seeds), _UPDATES) as crew:
-            figures = alternate(training_speed(crew, seeds, "updates"), with_all_cores(_peer()))
+        with learning_workers("ddpg", _config(seeds), _UPDATES) as workers:
+            figures = alternate(training_speed(workers, seeds, "updates"), with_all_cores(_peer()))
         found.append(row(f"DDPG updates, {seeds} seed(s)", "updates/s over all seeds", STABLE_BASELINES3, figures))
     return found
 
@@ -52,9 +52,9 @@ def _peer() -> Callable[[], float]:
     assert model.replay_buffer is not None
     draw = np.random.default_rng(0)
     for _ in range(_TRANSITIONS):
-        observation, successor = draw.standard_normal((2, 1, 3)).astype(np.float32)
+        observation, next_observation = draw.standard_normal((2, 1, 3)).astype(np.float32)
         action, reward = draw.uniform(-1, 1, (1, 1)).astype(np.float32), draw.standard_normal(1).astype(np.float32)
-        model.replay_buffer.add(observation, successor, action, reward, np.zeros(1), [{}])
+        model.replay_buffer.add(observation, next_observation, action, reward, np.zeros(1), [{}])
 
     def peer() -> float:
         started = time.perf_counter()

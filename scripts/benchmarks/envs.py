@@ -113,7 +113,7 @@ def _rlsuite(process: int, name: str) -> Rollout:
 
     import envs  # noqa: F401  registers rlsuite/*
     from rlsuite import random
-    from rlsuite.compiling import handed_out
+    from rlsuite.compiling import output_flags
     from rlsuite.training.execution import compiled
 
     num_envs = _NUM_ENVS // _PROCESSES
@@ -124,7 +124,7 @@ def _rlsuite(process: int, name: str) -> Rollout:
     def region() -> list[torch.Tensor]:
         observation, _, reward, *flags = env.step_tensors(env.sample_actions(random.fold(keys, clock)))
         clock.add_(1)
-        return [observation, reward, *map(handed_out, flags)]
+        return [observation, reward, *map(output_flags, flags)]
 
     optimised = compiled(region, "compile")
 

@@ -7,7 +7,7 @@ targets copied every 500 env steps; 10 environments a seed. Each seed's figures 
 A DQN in JAX (``jax_dqn.py``) takes part where ``jax_peer`` finds it.
 
 The limit is what the matrix products of the updates alone allow: those of the forward and backward passes, stacked over
-as many seeds as our tiles have, measured in the same run in as many processes of one thread.
+as many seeds as our shards have, measured in the same run in as many processes of one thread.
 """
 
 import itertools
@@ -19,14 +19,14 @@ from typing import Any
 
 import torch
 from benchmarks.jax_peer import JaxPeer, has_jax
-from benchmarks.ours import learning_crew, training_speed
+from benchmarks.ours import learning_workers, training_speed
 from benchmarks.peers import STABLE_BASELINES3, learning_speed, stable_baselines3
 from benchmarks.rounds import alternate, row
 
 from agents.dqn import DQNConfig
-from rlsuite.training.rows import equal_shares
-from rlsuite.training.tiles import Tiles
-from rlsuite.training.trainer import Crew
+from rlsuite.training.per_seed import even_split
+from rlsuite.training.shards import Shards
+from rlsuite.training.trainer import Workers
 
 _SEEDS = (1, 10, 32)
 _ENV_STEPS_AN_UPDATE = 10
@@ -41,9 +41,9 @@ def rows() -> list[dict[str, Any]]:
     found = []
     for seeds in _SEEDS:
         started = time.perf_counter()
-        with learning_crew("dqn", _config(seeds), updates=100) as crew:
+        with learning_workers("dqn", _config(seeds), updates=100) as workers:
             seconds_to_start = time.perf_counter() - started
-            ours = training_speed(crew, seeds, "env_steps")
+            ours = training_speed(workers, seeds, "env_steps")
             name, unit = f"DQN on CartPole, {seeds} seed(s)", "env steps/s over all seeds"
             if seeds == 1:
                 found.append(row(name, unit, STABLE_BASELINES3, alternate(ours, _peer())))
@@ -51,7 +51,7 @@ def rows() -> list[dict[str, Any]]:
                 theirs = JaxPeer("jax_dqn.py", cores)
                 found.append(row(name, unit, peer, alternate(ours, theirs.measure)))
                 theirs.close()
-            found.append(row(name, unit, "bare products", alternate(ours, _limit(seeds, crew))))
+            found.append(row(name, unit, "bare products", alternate(ours, _limit(seeds, workers))))
         found.append({"name": "  until it learned, compiling included", "value": seconds_to_start, "unit": "s"})
     return found
 
@@ -83,21 +83,21 @@ def _jax(seeds: int) -> dict[str, list[tuple[int, float, str]]]:
     cores = os.cpu_count() or 1
     ways = {"JAX, one process": [(seeds, _JAX_SECONDS, ",".join(map(str, range(cores))))]}
     if cores > 1:
-        shares = [len(share) for share in equal_shares(seeds, cores)]
+        shares = [len(share) for share in even_split(seeds, cores)]
         ways["JAX, a core a process"] = [(share, _JAX_SECONDS, str(core)) for core, share in enumerate(shares) if share]
     return ways
 
 
-def _limit(seeds: int, crew: Crew) -> Callable[[], float]:
-    """The rate at which products alone would be done, on all cores, by tiles of as many seeds as those of ``crew``."""
+def _limit(seeds: int, workers: Workers) -> Callable[[], float]:
+    """The rate of products alone, on all cores, by shards of as many seeds as those of ``workers``."""
     processes = min(seeds, os.cpu_count() or 1)
-    tile = max(crew.sizes) if isinstance(crew, Tiles) else seeds
+    shard = max(workers.sizes) if isinstance(workers, Shards) else seeds
     context = multiprocessing.get_context("spawn")
 
     def measure() -> float:
         with context.Pool(processes) as pool:
-            seconds = pool.map(_products, [tile] * processes)
-        return sum(_ENV_STEPS_AN_UPDATE * tile / each for each in seconds)
+            seconds = pool.map(_products, [shard] * processes)
+        return sum(_ENV_STEPS_AN_UPDATE * shard / each for each in seconds)
 
     return measure
 

@@ -81,12 +81,12 @@ def _fill(space: Box, store: Store, peer: Any) -> None:
     images = generator.integers(0, 255, (variety + 1, _NUM_ENVS, *space.shape)).astype(space.dtype)
     valid = np.ones(_NUM_ENVS, dtype=bool)
     for vector_step in range(_TRANSITIONS // _NUM_ENVS):
-        observation, successor = images[vector_step % variety], images[vector_step % variety + 1]
+        observation, next_observation = images[vector_step % variety], images[vector_step % variety + 1]
         action, reward = generator.integers(0, _ACTIONS, _NUM_ENVS), generator.normal(size=_NUM_ENVS).astype(np.float32)
         truncated = valid & (vector_step % _EPISODE_STEPS == _EPISODE_STEPS - 1)
         infos = [{"TimeLimit.truncated": bool(cut)} for cut in truncated]
-        peer.add(observation, successor, action, reward, truncated, infos)
-        arrays = (successor, successor, reward, ~valid, truncated, valid, valid, truncated)
+        peer.add(observation, next_observation, action, reward, truncated, infos)
+        arrays = (next_observation, next_observation, reward, ~valid, truncated, valid, valid, truncated)
         step = Step(*(torch.from_numpy(array).unsqueeze(0) for array in arrays))
         store.add(torch.from_numpy(observation).unsqueeze(0), torch.from_numpy(action).unsqueeze(0), step)
 

@@ -29,13 +29,13 @@ CASES = {
     "dqn dueling": (DQN, DQNConfig(env="-", hidden=HIDDEN, dueling=True, loss="mse"), VECTORS, Discrete(3)),
     "dqn averaging": (
         DQN,
-        DQNConfig(env="-", hidden=HIDDEN, target_averaging=0.01, double=False),
+        DQNConfig(env="-", hidden=HIDDEN, tau=0.01, double=False),
         VECTORS,
         Discrete(3),
     ),
     "dqn pixels": (DQN, DQNConfig(env="-"), PIXELS, Discrete(3)),
     "ddpg": (DDPG, DDPGConfig(env="-", hidden=HIDDEN), VECTORS, ARM),
-    "ddpg delayed": (DDPG, DDPGConfig(env="-", hidden=HIDDEN, actor_period_updates=2), VECTORS, ARM),
+    "ddpg delayed": (DDPG, DDPGConfig(env="-", hidden=HIDDEN, policy_delay_updates=2), VECTORS, ARM),
     "ddpg pixels": (DDPG, DDPGConfig(env="-", hidden=HIDDEN), PIXELS, ARM),
     "reinforce": (Reinforce, ReinforceConfig(env="-", hidden=HIDDEN), VECTORS, Discrete(3)),
     "reinforce gaussian": (Reinforce, ReinforceConfig(env="-", hidden=HIDDEN, baseline="none"), VECTORS, ARM),
@@ -87,9 +87,16 @@ def batches(name, seeds, count, size=8):
         began = torch.rand(axes) < 0.2
         valid = torch.ones(axes, dtype=torch.bool)
         if kind in (Reinforce, PPO):
-            successor = observations(observation_space, *axes)
+            next_observation = observations(observation_space, *axes)
             made.append(
-                RolloutBatch(**common, successor=successor, ended=ended, bootstrap=bootstrap, valid=valid, began=began)
+                RolloutBatch(
+                    **common,
+                    next_observation=next_observation,
+                    ended=ended,
+                    bootstrap=bootstrap,
+                    valid=valid,
+                    began=began,
+                )
             )
         elif kind is R2D2:
             made.append(SequenceBatch(**common, bootstrap=bootstrap, valid=~ended, began=began))

@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from agents.comparing import compare
 from agents.dqn import DQNConfig
-from agents.runs import create
+from agents.runs.comparing import compare
+from agents.runs.run import create
 
 
 def run_with_returns(tmp_path, *returns):

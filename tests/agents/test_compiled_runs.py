@@ -6,11 +6,11 @@ import gymnasium
 import pytest
 import torch
 
-from agents.crews import build_worker
 from agents.ddpg import DDPGConfig
 from agents.dqn import DQNConfig
 from agents.reinforce import ReinforceConfig
-from agents.runs import Run
+from agents.runs.building import build_worker
+from agents.runs.run import Run
 
 # Its episodes are cut after five steps, or end.
 gymnasium.register("brief/CartPole-v1", "gymnasium.envs.classic_control:CartPoleEnv", max_episode_steps=5)
@@ -21,10 +21,10 @@ REPLAY = {"learning_starts_env_steps": 32, "replay_capacity": 200, "batch_size":
 LONG_ROUNDS = {"updates_per_train": 5}
 CONFIGS = {
     "dqn": DQNConfig(env="rlsuite/CartPole-v1", target_period_updates=5, n_step=3, **REPLAY, **SMALL),
-    "dqn, long rounds": DQNConfig(env="rlsuite/CartPole-v1", target_averaging=0.1, **REPLAY | LONG_ROUNDS, **SMALL),
+    "dqn, long rounds": DQNConfig(env="rlsuite/CartPole-v1", tau=0.1, **REPLAY | LONG_ROUNDS, **SMALL),
     "dqn, on the host": DQNConfig(env="brief/CartPole-v1", target_period_updates=5, n_step=3, **REPLAY, **SMALL),
     "dqn, stacked frames": DQNConfig(env="ALE/Pong-v5", clip_rewards=True, **REPLAY, **SMALL | {"seeds": 1}),
-    "ddpg, delayed": DDPGConfig(env="rlsuite/Pendulum-v1", actor_period_updates=3, **REPLAY, **SMALL),
+    "ddpg, delayed": DDPGConfig(env="rlsuite/Pendulum-v1", policy_delay_updates=3, **REPLAY, **SMALL),
     "ddpg": DDPGConfig(env="rlsuite/Pendulum-v1", noise="ornstein-uhlenbeck", random_env_steps=40, **REPLAY, **SMALL),
     "reinforce": ReinforceConfig(env="rlsuite/CartPole-v1", rollout_env_steps=32, **SMALL),
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agents import economies
+from agents.runs import economies
 from rlsuite.deqn import certificate, value_iteration
 from rlsuite.deqn.config import SolverConfig
 
@@ -20,7 +20,13 @@ _TINY = SolverConfig(hidden=(8,), tracks=32, adam_updates=20, polish_updates=8, 
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    common = {"hidden": (16,), "evaluation_episodes": 1, "evaluate_every_env_steps": 100, "final_episodes": 1, "log_every_env_steps": 100}
+    common = {
+        "hidden": (16,),
+        "evaluation_episodes": 1,
+        "evaluate_every_env_steps": 100,
+        "final_episodes": 1,
+        "log_every_env_steps": 100,
+    }
     monkeypatch.setattr(economies, "preset", lambda agent, env: common | _SHORT[agent])
     monkeypatch.setattr(economies, "solver_preset", lambda model: _TINY)
     monkeypatch.setattr(economies, "_ADAM_UPDATES", 20)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from agents.crews import build_crew, build_trainer
 from agents.ddpg import DDPGConfig
 from agents.dqn import DQNConfig
-from agents.registry import config_class
 from agents.reinforce import ReinforceConfig
-from agents.runs import Run, create, load_agent, open_run, resolved
+from agents.runs.building import build_trainer, build_workers
+from agents.runs.registry import config_class
+from agents.runs.run import Run, create, load_agent, open_run, resolved
 from rlsuite.tracking.jsonl import JsonlWriter, read_metrics
 from rlsuite.tracking.record import Clock
 from rlsuite.training import worker
@@ -103,59 +103,59 @@ def test_an_interrupted_run_goes_on_bit_for_bit(agent, runs, tmp_path, monkeypat
         assert str(curves[0][name].values) == str(curves[1][name].values)
 
 
-def reach(crew, env_steps):
-    while crew.env_steps < env_steps:
-        crew.advance(env_steps)
-    return dict(flat(crew.state_dict()))
+def reach(workers, env_steps):
+    while workers.env_steps < env_steps:
+        workers.advance(env_steps)
+    return dict(flat(workers.state_dict()))
 
 
-@pytest.mark.parametrize(("agent", "tiles"), [*((agent, None) for agent in ON_DEVICE), ("dqn", 3)])
-def test_tiles_of_seeds_do_what_one_worker_does_and_resume_exactly(agent, tiles, tmp_path):
+@pytest.mark.parametrize(("agent", "shards"), [*((agent, None) for agent in ON_DEVICE), ("dqn", 3)])
+def test_tiles_of_seeds_do_what_one_worker_does_and_resume_exactly(agent, shards, tmp_path):
     several = {"epsilon_end": (0.1, 0.2, 0.3)} if agent == "dqn" else {}
     run = Run(tmp_path, agent, replace(ON_DEVICE[agent], seeds=3, discount=(0.9, 0.95, 0.99), **several))
-    in_tiles = replace(run, config=replace(run.config, workers=2, tiles=tiles))
-    together, tiles, resumed = build_crew(run), build_crew(in_tiles), build_crew(in_tiles)
+    in_tiles = replace(run, config=replace(run.config, workers=2, shards=shards))
+    together, shards, resumed = build_workers(run), build_workers(in_tiles), build_workers(in_tiles)
     try:
-        expected, found = reach(together, 128), reach(tiles, 128)
+        expected, found = reach(together, 128), reach(shards, 128)
         for name in (name for name in expected if name.startswith("learner/")):
             torch.testing.assert_close(torch.as_tensor(found[name]), torch.as_tensor(expected[name]), msg=name)
-        assert tiles.evaluate().keys() == together.evaluate().keys()
-        assert len(tiles.evaluate()["evaluation/score"]) == 3
+        assert shards.evaluate().keys() == together.evaluate().keys()
+        assert len(shards.evaluate()["evaluation/score"]) == 3
 
-        resumed.load_state_dict(tiles.state_dict())
+        resumed.load_state_dict(shards.state_dict())
         assert resumed.env_steps == 128
-        later, again = reach(tiles, 300), reach(resumed, 300)
+        later, again = reach(shards, 300), reach(resumed, 300)
         for name, value in later.items():
             if isinstance(value, torch.Tensor):
                 assert torch.equal(value.nan_to_num(), again[name].nan_to_num()), name
-        with pytest.raises(ValueError, match="one of [23] tiles, this run has 1"):
-            together.load_state_dict(tiles.state_dict())
+        with pytest.raises(ValueError, match="one of [23] shards, this run has 1"):
+            together.load_state_dict(shards.state_dict())
     finally:
-        tiles.close()
+        shards.close()
         resumed.close()
 
 
 def test_failures_in_a_worker_process_reach_the_run(tmp_path):
     config = replace(ON_DEVICE["dqn"], workers=2)
     with pytest.raises(ValueError, match="found nothing|nearest|rlsuite/CartPoll"):
-        build_crew(Run(tmp_path, "dqn", replace(config, env="rlsuite/CartPoll-v1")))
-    tiles = build_crew(Run(tmp_path, "dqn", replace(config, learning_rate=(1e-3, 1e20))))
+        build_workers(Run(tmp_path, "dqn", replace(config, env="rlsuite/CartPoll-v1")))
+    shards = build_workers(Run(tmp_path, "dqn", replace(config, learning_rate=(1e-3, 1e20))))
     try:
         with pytest.raises(TrainingError, match=r"not finite at env step \d+, update \d+ \(seeds \[1\]\)"):
-            reach(tiles, 600)
-            tiles.measurements()
+            reach(shards, 600)
+            shards.measurements()
     finally:
-        tiles.close()
+        shards.close()
     with pytest.raises(TrainingError, match="worker process is gone"):
-        tiles.evaluate()
+        shards.evaluate()
 
 
 def test_workers_that_cannot_be_are_refused_before_any_is_started(tmp_path):
     run = Run(tmp_path, "dqn", replace(RUNS["dqn"], workers=2, vectorization="async"))
     with pytest.raises(ValueError, match="--vectorization async .* add --workers 1"):
-        build_crew(run)
+        build_workers(run)
     with pytest.raises(ValueError, match="--workers 3 is more than the 2 groups"):
-        build_crew(replace(run, config=replace(run.config, workers=3, tiles=2)))
+        build_workers(replace(run, config=replace(run.config, workers=3, shards=2)))
     long = DQNConfig(env="CartPole-v1", seeds=2, total_env_steps=10**6, vectorization="async", runs=str(tmp_path))
     assert create("dqn", replace(long, name="async")).config.workers == 1
 
@@ -167,10 +167,10 @@ def test_a_run_confirms_by_other_episodes_and_more_of_them(tmp_path, monkeypatch
         played.append((environments.reset().sum().item(), episodes))
         return Evaluation(np.ones((2, episodes)), np.ones((2, episodes)))
 
-    monkeypatch.setattr("agents.crews.evaluate", playing)
-    crew = build_crew(Run(tmp_path, "dqn", ON_DEVICE["dqn"]))
-    assert crew.evaluate().keys() == crew.confirm().keys()
-    crew.close()
+    monkeypatch.setattr("agents.runs.building.evaluate", playing)
+    workers = build_workers(Run(tmp_path, "dqn", ON_DEVICE["dqn"]))
+    assert workers.evaluate().keys() == workers.confirm().keys()
+    workers.close()
     (first, few), (other, many) = played
     assert first != other
     assert (few, many) == (2, 100)
@@ -179,7 +179,7 @@ def test_a_run_confirms_by_other_episodes_and_more_of_them(tmp_path, monkeypatch
 def test_who_asks_for_bfloat16_is_told_where_it_is_slow(tmp_path, monkeypatch, caplog):
     config = replace(RUNS["dqn"], runs=str(tmp_path), encoder_precision="bfloat16")
     for is_there, lines in ((True, 0), (False, 1)):
-        monkeypatch.setattr("agents.runs.has_bfloat16", lambda device, is_there=is_there: is_there)
+        monkeypatch.setattr("agents.runs.run.has_bfloat16", lambda device, is_there=is_there: is_there)
         create("dqn", replace(config, name=f"run {is_there}"))
         assert len(caplog.records) == lines
 
@@ -197,23 +197,23 @@ def test_a_run_shorter_than_its_preset_learns(tmp_path, caplog):
 def test_tiles_of_compiled_rounds_are_small(tmp_path):
     config = DQNConfig(env="rlsuite/CartPole-v1", seeds=32, workers=2, runs=str(tmp_path), execution="compile")
     found = {
-        "compiled rounds": create("dqn", replace(config, name="a")).config.tiles,
-        "fewer than a tile": create("dqn", replace(config, seeds=3, name="b")).config.tiles,
-        "Gymnasium's": create("dqn", replace(config, env="CartPole-v1", name="c")).config.tiles,
-        "eager": create("dqn", replace(config, execution="eager", name="d")).config.tiles,
-        "as told": create("dqn", replace(config, tiles=5, name="e")).config.tiles,
+        "compiled rounds": create("dqn", replace(config, name="a")).config.shards,
+        "fewer than a shard": create("dqn", replace(config, seeds=3, name="b")).config.shards,
+        "Gymnasium's": create("dqn", replace(config, env="CartPole-v1", name="c")).config.shards,
+        "eager": create("dqn", replace(config, execution="eager", name="d")).config.shards,
+        "as told": create("dqn", replace(config, shards=5, name="e")).config.shards,
     }
-    assert found == {"compiled rounds": 8, "fewer than a tile": 2, "Gymnasium's": 2, "eager": 2, "as told": 5}
-    for tiles in (1, 33):
-        with pytest.raises(ValueError, match="--tiles must be from 2"):
-            create("dqn", replace(config, tiles=tiles, name="f"))
+    assert found == {"compiled rounds": 8, "fewer than a shard": 2, "Gymnasium's": 2, "eager": 2, "as told": 5}
+    for shards in (1, 33):
+        with pytest.raises(ValueError, match="--shards must be from 2"):
+            create("dqn", replace(config, shards=shards, name="f"))
 
 
 def test_a_run_is_found_again_as_it_was_made(tmp_path):
     config = replace(RUNS["dqn"], runs=str(tmp_path), name="run", learning_rate=(1e-3, 1e-4))
     create("dqn", config)
     run = open_run(tmp_path / "run")
-    assert run.config == replace(config, workers=1, tiles=1)
+    assert run.config == replace(config, workers=1, shards=1)
     assert run.seeds == (0, 1)
     facts = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (
@@ -266,7 +266,7 @@ def test_what_is_left_open_is_decided_by_the_run():
         ({"discount": (1.5,)}, "--discount must be at least 0 and at most 1"),
         ({"max_gradient_norm": 0.0}, "--max-gradient-norm must be more than 0"),
         ({"hidden": (64, 0)}, "--hidden must be at least 1"),
-        ({"target_averaging": 2.0}, "--target-averaging must be at least 0 and at most 1"),
+        ({"tau": 2.0}, "--tau must be at least 0 and at most 1"),
     ],
 )
 def test_numbers_no_run_can_have_are_refused(options, complaint):

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from agents.configs import RunConfig
-from agents.crews import build_trainer
 from agents.ddpg import DDPGConfig
 from agents.dqn import DQNConfig
+from agents.options import RunConfig
 from agents.reinforce import ReinforceConfig
-from agents.runs import Run, create
+from agents.runs.building import build_trainer
+from agents.runs.run import Run, create
 from rlsuite.experience import ExperienceError
 from rlsuite.training.trainer import Trainer
 
@@ -83,20 +83,20 @@ def test_what_was_learned_is_saved_and_the_run_goes_on(agent, vectorization, fau
     assert FAULTS[fault] in what
     # Whoever asks again, a group of workers say, hears the same; nor does saving again change anything.
     with pytest.raises(ExperienceError) as again:
-        trainer.crew.advance(300, "env_steps")
+        trainer.workers.advance(300, "env_steps")
     assert again.value is caught.value
-    trainer.crew.state_dict()
-    learner, updates = trainer.crew.learner.state_dict(), trainer.crew.updates
-    trainer.crew.close()
+    trainer.workers.state_dict()
+    learner, updates = trainer.workers.learner.state_dict(), trainer.workers.updates
+    trainer.workers.close()
 
     saved = run.checkpoints.load()
     assert saved["updates"] == updates > 0
     assert_same(saved["learner"], learner)
     resumed = go_on(run)
-    assert not resumed.crew.source.environments.exact_resume  # new episodes
+    assert not resumed.workers.source.environments.exact_resume  # new episodes
     assert resumed.run().status == "finished"
-    assert resumed.crew.env_steps >= 300 and resumed.crew.updates > updates
-    resumed.crew.close()
+    assert resumed.workers.env_steps >= 300 and resumed.workers.updates > updates
+    resumed.workers.close()
 
 
 @pytest.mark.parametrize("agent", CONFIGS)
@@ -105,12 +105,14 @@ def test_environments_that_cannot_even_begin(agent, tmp_path, monkeypatch):
     run, trainer = begin(agent, CONFIGS[agent](sick(agent, "raises")), tmp_path)
     with pytest.raises(ExperienceError, match=r"reset\(\) raised TypeError"):
         trainer.run()
-    trainer.crew.close()
+    trainer.workers.close()
     monkeypatch.undo()
     resumed, fresh = go_on(run), begin(agent, CONFIGS[agent](sick(agent, "raises")), tmp_path / "fresh")[1]
-    resumed.crew.source.collect()
-    fresh.crew.source.collect()
-    starts = [trainer.crew.source.state_dict()["environments"]["environments"]["seed"] for trainer in (resumed, fresh)]
+    resumed.workers.source.collect()
+    fresh.workers.source.collect()
+    starts = [
+        trainer.workers.source.state_dict()["environments"]["environments"]["seed"] for trainer in (resumed, fresh)
+    ]
     assert starts[0] != starts[1]  # not the episodes again at whose beginning it failed
 
 
@@ -122,4 +124,4 @@ def test_a_failure_of_the_step_after_the_last_ends_no_run(tmp_path):
     )
     assert trainer.run().status == "finished"
     assert run.checkpoints.load()["source"]["env_steps"] == 178
-    trainer.crew.close()
+    trainer.workers.close()

@@ -13,8 +13,8 @@ from gymnasium.envs.classic_control import CartPoleEnv
 
 from agents.dqn import DQNConfig
 from agents.reinforce import ReinforceConfig
-from agents.runs import Run
-from agents.training import resume_run, train
+from agents.runs.run import Run
+from agents.runs.training import resume_run, train
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
 
@@ -118,7 +118,7 @@ def test_a_run_whose_environment_has_changed_is_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"toy/Growing-v0 has changed since .* began: its observation space was Box"):
         resume_run(tmp_path / "run")
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == before
-    with pytest.raises(ValueError, match="--workers 2 is more than the 1 tiles"):
+    with pytest.raises(ValueError, match="--workers 2 is more than the 1 shards"):
         resume_run(tmp_path / "run", workers=2)
 
 

@@ -12,16 +12,15 @@ import numpy as np
 import pygame
 import pytest
 import torch
-from agents.player import diagnostics
 from gymnasium.spaces import Box, Discrete
 
-from agents.player import Player
-from agents.registry import config_class
-from agents.runs import Run, build_agent, create, environments, load_agent
-from agents.watching import record, watch
+from agents.runs.registry import config_class
+from agents.runs.run import Run, build_agent, create, environments, load_agent
+from agents.runs.viewer import Viewer, diagnostics
+from agents.runs.watching import record, watch
 from rlsuite.agent import Acted
 from rlsuite.tracking.video import read_frames
-from rlsuite.tracking.watch_panel import Bars, Moment, Sliders
+from rlsuite.tracking.watch_panel import Bars, Frame, Sliders
 from rlsuite.tracking.window import Window
 from rlsuite.training.checkpoint import save
 
@@ -99,85 +98,85 @@ def test_long_episodes_are_cut(tmp_path: Path) -> None:
 
 
 def test_a_cut_episode_says_so(tmp_path: Path) -> None:
-    *shown, last = Player(trained(tmp_path), "best").moments(1, max_env_steps=3)
-    assert [moment.note for moment in shown[:3]] == ["", "", ""]
+    *shown, last = Viewer(trained(tmp_path), "best").frames(1, max_env_steps=3)
+    assert [frame.note for frame in shown[:3]] == ["", "", ""]
     assert last.note == "cut here: the episode goes on"
     assert last.facts["env step"] == "3"
 
 
 def test_the_pace_can_be_chosen(tmp_path: Path) -> None:
     run = trained(tmp_path)
-    assert Player(run, "last").frames_per_second == FRAMES_PER_SECOND
+    assert Viewer(run, "last").frames_per_second == FRAMES_PER_SECOND
     path = record(run, tmp_path / "slow.mp4", frames_per_second=5, max_seconds=0.6)
     assert len(read_frames(path)) == 3 + 5
     assert next(imageio_ffmpeg.read_frames(str(path)))["fps"] == 5
 
 
-def moments(run: Run, seed: int | None = None, episodes: int = 1) -> list[Moment]:
-    return list(Player(run, "best", seed).moments(episodes))
+def frames(run: Run, seed: int | None = None, episodes: int = 1) -> list[Frame]:
+    return list(Viewer(run, "best", seed).frames(episodes))
 
 
 @pytest.mark.parametrize(("env", "ending"), [("Countdown-v0", "terminated"), ("CountdownTruncated-v0", "truncated")])
 def test_what_is_said_of_the_episode(tmp_path: Path, env: str, ending: str) -> None:
-    shown = moments(trained(tmp_path, env=env, seed=4), episodes=2)
+    shown = frames(trained(tmp_path, env=env, seed=4), episodes=2)
     first = shown[: LENGTH + 1]
-    assert [moment.facts["return"] for moment in first] == [f"{2 * step:.2f}" for step in range(LENGTH + 1)]
-    assert [moment.facts["env step"] for moment in first] == [str(step) for step in range(LENGTH + 1)]
-    assert {moment.facts["episode"] for moment in shown} == {"1 of 2", "2 of 2"}
-    assert {moment.facts["seed"] for moment in shown} == {"4"}
-    assert [moment.note for moment in shown[:LENGTH]] == [""] * LENGTH
+    assert [frame.facts["return"] for frame in first] == [f"{2 * step:.2f}" for step in range(LENGTH + 1)]
+    assert [frame.facts["env step"] for frame in first] == [str(step) for step in range(LENGTH + 1)]
+    assert {frame.facts["episode"] for frame in shown} == {"1 of 2", "2 of 2"}
+    assert {frame.facts["seed"] for frame in shown} == {"4"}
+    assert [frame.note for frame in shown[:LENGTH]] == [""] * LENGTH
     assert first[-1].note == ending
-    assert [len(moment.values) for moment in first] == [*range(1, LENGTH + 1), LENGTH]
+    assert [len(frame.values) for frame in first] == [*range(1, LENGTH + 1), LENGTH]
 
 
 def test_each_seed_of_a_population_plays_as_it_would_alone(tmp_path: Path) -> None:
     population = trained(tmp_path / "many", seeds=3, seed=5)
     for seed in population.seeds:
         alone = trained(tmp_path / str(seed), seed=seed)
-        for together, single in zip(moments(population, seed), moments(alone), strict=True):
+        for together, single in zip(frames(population, seed), frames(alone), strict=True):
             assert isinstance(together.action, Bars) and isinstance(single.action, Bars)
             assert together.action.chosen == single.action.chosen
             np.testing.assert_allclose(together.action.values, single.action.values, rtol=1e-5, atol=1e-6)
 
 
 def test_dqn_shows_q_values_and_marks_the_chosen_action(tmp_path: Path) -> None:
-    for moment in moments(trained(tmp_path)):
-        assert isinstance(moment.action, Bars)
-        assert moment.action.names == ("action 0", "action 1", "action 2")
-        assert moment.action.chosen == moment.action.values.argmax()
-        assert moment.values[-1] == pytest.approx(moment.action.values.max())
-        low, high = moment.action.limits
-        assert low <= moment.action.values.min() and moment.action.values.max() <= high
+    for frame in frames(trained(tmp_path)):
+        assert isinstance(frame.action, Bars)
+        assert frame.action.names == ("action 0", "action 1", "action 2")
+        assert frame.action.chosen == frame.action.values.argmax()
+        assert frame.values[-1] == pytest.approx(frame.action.values.max())
+        low, high = frame.action.limits
+        assert low <= frame.action.values.min() and frame.action.values.max() <= high
 
 
 def test_an_action_chosen_at_random_is_marked_all_the_same(tmp_path: Path) -> None:
-    shown = moments(trained(tmp_path, evaluation_epsilon=1.0), episodes=8)
-    chosen = [moment.action.chosen for moment in shown if isinstance(moment.action, Bars)]
+    shown = frames(trained(tmp_path, evaluation_epsilon=1.0), episodes=8)
+    chosen = [frame.action.chosen for frame in shown if isinstance(frame.action, Bars)]
     assert set(chosen) == {0, 1, 2}
 
 
 def test_reinforce_shows_probabilities_and_its_baseline(tmp_path: Path) -> None:
-    for moment in moments(trained(tmp_path, "reinforce")):
-        assert isinstance(moment.action, Bars)
-        assert moment.action.title == "probability" and moment.action.limits == (0.0, 1.0)
-        assert moment.action.values.sum() == pytest.approx(1.0)
-        assert moment.action.chosen == moment.action.values.argmax()
-        assert moment.value_title == "baseline's V(s)"
-        assert moment.values
+    for frame in frames(trained(tmp_path, "reinforce")):
+        assert isinstance(frame.action, Bars)
+        assert frame.action.title == "probability" and frame.action.limits == (0.0, 1.0)
+        assert frame.action.values.sum() == pytest.approx(1.0)
+        assert frame.action.chosen == frame.action.values.argmax()
+        assert frame.value_title == "baseline's V(s)"
+        assert frame.values
 
 
 def test_reinforce_without_a_baseline_has_no_values(tmp_path: Path) -> None:
-    assert all(not moment.values for moment in moments(trained(tmp_path, "reinforce", baseline="none")))
+    assert all(not frame.values for frame in frames(trained(tmp_path, "reinforce", baseline="none")))
 
 
 @pytest.mark.parametrize("agent", ["ddpg", "reinforce"])
 def test_continuous_actions_are_shown_within_their_bounds(tmp_path: Path, agent: str) -> None:
     run = trained(tmp_path, agent, env="CountdownContinuous-v0")
-    for moment in moments(run):
-        assert isinstance(moment.action, Sliders)
-        assert moment.action.high.tolist() == [1, 3, 5] and moment.action.low.tolist() == [-1, -3, -5]
-        assert (abs(moment.action.values) <= moment.action.high).all()
-        assert moment.values
+    for frame in frames(run):
+        assert isinstance(frame.action, Sliders)
+        assert frame.action.high.tolist() == [1, 3, 5] and frame.action.low.tolist() == [-1, -3, -5]
+        assert (abs(frame.action.values) <= frame.action.high).all()
+        assert frame.values
 
 
 def test_the_critic_judges_the_action_that_is_taken(tmp_path: Path) -> None:

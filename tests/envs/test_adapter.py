@@ -24,7 +24,7 @@ class Transition(NamedTuple):
     observation: list[float]
     action: int
     reward: float
-    successor: list[float]
+    next_observation: list[float]
     terminated: bool
     truncated: bool
     bootstrap: bool
@@ -53,7 +53,7 @@ def collect(environments: VectorAdapter, steps: int) -> list[list[Transition]]:
                     observation[at].tolist(),
                     int(action[at]),
                     float(step.reward[at]),
-                    step.successor[at].tolist(),
+                    step.next_observation[at].tolist(),
                     bool(step.terminated[at]),
                     bool(step.truncated[at]),
                     bool(step.bootstrap[at]),
@@ -75,10 +75,10 @@ def oracle(env_id: str, environment_seed: int, environment: int, transitions: in
         over = False
         while not over and len(stream) < transitions:
             action = action_of(environment, len(stream))
-            successor, reward, terminated, truncated, _ = env.step(action + start)
-            before, after = (np.asarray(x, np.float32).tolist() for x in (observation, successor))
+            next_observation, reward, terminated, truncated, _ = env.step(action + start)
+            before, after = (np.asarray(x, np.float32).tolist() for x in (observation, next_observation))
             stream.append(Transition(before, action, np.float32(reward), after, terminated, truncated, not terminated))
-            observation, over = successor, terminated or truncated
+            observation, over = next_observation, terminated or truncated
     return stream
 
 
@@ -114,7 +114,7 @@ def test_next_step_phantoms_follow_the_ends_and_nothing_else() -> None:
     for _ in range(60):
         step = environments.step(torch.ones(1, 4, dtype=torch.int64))
         assert torch.equal(step.valid, ~ended)
-        assert step.observation is step.successor
+        assert step.observation is step.next_observation
         ended = step.ended
 
 
@@ -126,8 +126,8 @@ def test_same_step_shows_the_next_episode_and_keeps_the_last_observation() -> No
         assert step.valid.all()
         # The second component counts the steps of the episode.
         assert torch.equal(step.observation[..., 1] == 0, step.ended)
-        assert (step.successor[..., 1] > 0).all()
-        assert torch.equal(step.successor[~step.ended], step.observation[~step.ended])
+        assert (step.next_observation[..., 1] > 0).all()
+        assert torch.equal(step.next_observation[~step.ended], step.observation[~step.ended])
 
 
 def test_a_missing_autoreset_mode_is_taken_as_next_step_and_said() -> None:
@@ -194,7 +194,7 @@ def test_vector_environments_on_tensors_are_taken_as_they_are(mode: AutoresetMod
         length = min(i + 1, 3)
         for n, transition in enumerate(stream):
             count = n % length + 1
-            assert (transition.observation, transition.successor) == ([count - 1.0], [float(count)])
+            assert (transition.observation, transition.next_observation) == ([count - 1.0], [float(count)])
             assert transition.reward == count
             assert transition.terminated == (count == i + 1) and transition.truncated == (count == 3)
             assert transition.bootstrap == (not transition.terminated)
@@ -279,7 +279,7 @@ def test_box_actions_arrive_in_the_shape_and_type_of_their_space() -> None:
     environments = make_environments("toy/Drive-v0", [0], 2, autoreset_mode=AutoresetMode.SAME_STEP)
     before = environments.reset()
     step = environments.step(torch.tensor([[[0.5, 0.25], [-0.25, 0.5]]]))
-    torch.testing.assert_close(step.successor[..., 0] - before[..., 0], torch.tensor([[0.25, -0.75]]))
+    torch.testing.assert_close(step.next_observation[..., 0] - before[..., 0], torch.tensor([[0.25, -0.75]]))
 
 
 def test_discrete_observations_are_one_hot() -> None:

@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
 from envs.adapter import VectorAdapter
-from envs.atari import AtariVector, WatchedAtariVector
+from envs.atari import AtariVector, RenderedAtariVector
 from envs.make import make_environments
 from envs.protocols import MACHADO, NATURE, AtariProtocol
 from envs.seeding import environment_seeds
@@ -86,7 +86,7 @@ def test_both_autoreset_modes_give_the_same_transitions() -> None:
             step = environments.step(action)
             for e, stream in enumerate(streams):
                 if step.valid[0, e]:
-                    names = ("successor", "reward", "terminated", "truncated", "bootstrap")
+                    names = ("next_observation", "reward", "terminated", "truncated", "bootstrap")
                     values = [getattr(step, name)[0, e].numpy().tobytes() for name in names]
                     stream.append((observation[0, e].numpy().tobytes(), *values))
             observation = step.observation
@@ -177,7 +177,7 @@ def area_weights(source: int, target: int) -> np.ndarray:
 @pytest.mark.parametrize("protocol", [NATURE, MACHADO])
 def test_colour_pictures_stay_in_step_with_the_observations(protocol: AtariProtocol) -> None:
     """Through no-ops, sticky actions, lost lives and new episodes: the observation is the picture, grey and smaller."""
-    watched = WatchedAtariVector("breakout", 2, dataclasses.replace(protocol, frame_cap=200))
+    watched = RenderedAtariVector("breakout", 2, dataclasses.replace(protocol, frame_cap=200))
     observation, _ = watched.reset(seed=[5, 6])
     generator = np.random.default_rng(0)
     ends = 0

@@ -55,12 +55,12 @@ def _transitions(mode: AutoresetMode, steps: int = 60) -> list[list[tuple[Any, .
     for _ in range(steps):
         after, reward, terminated, truncated, info = env.step(torch.ones(3, dtype=torch.int64))
         ended = terminated | truncated
-        successor = info["final_obs"] if mode is AutoresetMode.SAME_STEP else after
+        next_observation = info["final_obs"] if mode is AutoresetMode.SAME_STEP else after
         for i in range(3):
             if mode is not AutoresetMode.NEXT_STEP or not phantom[i]:
                 flags = (bool(terminated[i]), bool(truncated[i]))
                 found[i].append(
-                    (tuple(observation[i].tolist()), float(reward[i]), *flags, tuple(successor[i].tolist()))
+                    (tuple(observation[i].tolist()), float(reward[i]), *flags, tuple(next_observation[i].tolist()))
                 )
         if mode is AutoresetMode.NEXT_STEP:
             assert torch.equal(info["valid"], ~phantom)
@@ -80,8 +80,8 @@ def test_the_autoreset_modes_make_the_same_transitions(mode: AutoresetMode) -> N
 
 def test_episodes_end_by_themselves_or_at_the_limit() -> None:
     for transitions in _transitions(AutoresetMode.SAME_STEP):
-        for observation, _, terminated, truncated, successor in transitions:
-            left, start = successor
+        for observation, _, terminated, truncated, next_observation in transitions:
+            left, start = next_observation
             assert terminated == (left == 0)
             assert truncated == (start - left == Countdown.max_episode_steps)
             assert left == observation[0] - 1

@@ -64,7 +64,7 @@ def test_arrays_are_copied_rewards_are_numbers_and_infos_ignored(vectorization: 
     environments.reset()
     for _ in range(14):
         step = environments.step(torch.full((1, 2, 2), 0.5))
-        ends += step.successor[step.truncated].flatten().tolist()
+        ends += step.next_observation[step.truncated].flatten().tolist()
         assert set(step.reward[step.valid].tolist()) <= {1.0, 2.0, 3.0, 4.0, 5.0}
     assert ends == [5.0] * 4
     state = environments.state_dict()

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from agents.crews import build_worker
 from agents.ddpg import DDPGConfig
 from agents.dqn import DQNConfig
 from agents.reinforce import ReinforceConfig
-from agents.runs import Run
+from agents.runs.building import build_worker
+from agents.runs.run import Run
 
 COMMON: dict[str, Any] = {"hidden": (64, 64), "seeds": 2, "evaluation_episodes": 10, "threads": 1, "execution": "eager"}
 CASES = {
@@ -24,7 +24,7 @@ CASES = {
             learning_starts_env_steps=500,
             train_every_env_steps=8,
             updates_per_train=4,
-            target_averaging=0.01,
+            tau=0.01,
             epsilon_decay_env_steps=3_000,
             epsilon_end=(0.02,),
             **COMMON,

@@ -25,7 +25,9 @@ from typing import NoReturn
 
 import torch
 
-_PROJECT = "agents.comparing agents.economies agents.training envs rlsuite.deqn.run rlsuite.supervised.run"
+_PROJECT = (
+    "agents.runs.comparing agents.runs.economies agents.runs.training envs rlsuite.deqn.run rlsuite.supervised.run"
+)
 _OTHERS = "torch._dynamo matplotlib.figure matplotlib.backends.backend_agg sklearn.datasets typeguard wandb"
 for _name in f"{_PROJECT} {_OTHERS}".split():
     importlib.import_module(_name)

@@ -14,7 +14,7 @@ from rlsuite.training.checkpoint import CheckpointError, Checkpoints
 
 PROMISE = "A full disk loses no earlier checkpoint, is said in a line, and the run goes on once there is room."
 HOW = (
-    "runs on a tmpfs of 4 MB that is filled up to some last bytes at a random moment; the newest checkpoint is loaded, "
+    "runs on a tmpfs of 4 MB that is filled up to some last bytes at a random frame; the newest checkpoint is loaded, "
     "room is made, and the resumed run compared with one that never stopped. Needs the right to mount."
 )
 _MEGABYTES = 4
@@ -42,10 +42,10 @@ def _on(disk: Path, draw: random.Random, folder: Path) -> Trials:
             started = time.monotonic()
             yield faults_of(plan.finish(whole), "uninterrupted", (0,))
             seconds[name] = time.monotonic() - started
-        moment, room = draw.uniform(0.0, seconds[name]), draw.choice((0, 100, 4_096, 20_000, 100_000))
-        story = f"after {moment:.2f} s there are {room} bytes left"
+        frame, room = draw.uniform(0.0, seconds[name]), draw.choice((0, 100, 4_096, 20_000, 100_000))
+        story = f"after {frame:.2f} s there are {room} bytes left"
         running = plan.go_on(disk)
-        ended = running.ended_within(moment)
+        ended = running.ended_within(frame)
         filled = ended is None
         if ended is None:
             _fill(disk, room)

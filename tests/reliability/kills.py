@@ -46,10 +46,10 @@ def killed(draw: random.Random, plan: Plan, whole: Path, folder: Path, seconds: 
     faults = []
     story = []
     for _ in range(draw.randint(1, 3)):
-        moment, way = draw.uniform(0.0, seconds), draw.choice(list(_WAYS))
-        story.append(f"{way} after {moment:.2f} s")
+        frame, way = draw.uniform(0.0, seconds), draw.choice(list(_WAYS))
+        story.append(f"{way} after {frame:.2f} s")
         running = plan.go_on(folder)
-        ended = kill(running, moment, way)
+        ended = kill(running, frame, way)
         faults += faults_of(ended, ", ".join(story), None if way == "SIGKILL" else (*_STATUSES, 3))
     faults += faults_of(plan.finish(folder), "resumed to its end after " + ", ".join(story), (0, 3))
     differing = differences(whole, folder)
@@ -58,8 +58,8 @@ def killed(draw: random.Random, plan: Plan, whole: Path, folder: Path, seconds: 
     return faults
 
 
-def kill(running: Running, moment: float, way: str) -> Ended:
-    if (ended := running.ended_within(moment)) is not None:
+def kill(running: Running, frame: float, way: str) -> Ended:
+    if (ended := running.ended_within(frame)) is not None:
         return ended
     running.signal(*_WAYS[way])
     return running.wait()

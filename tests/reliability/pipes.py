@@ -11,7 +11,7 @@ from plans import PLANS, differences
 from trials import Fault, Trials, faults_of
 
 PROMISE = "A reader that closes the pipe, as `head -1` does, costs a run nothing."
-HOW = "standard output is a pipe, closed at once, after a byte or at a random moment; the run is compared with another."
+HOW = "standard output is a pipe, closed at once, after a byte or at a random frame; the run is compared with another."
 _NAMES = ("dqn", "reinforce on tensors", "supervised", "ddpg on tensors", "economy", "dqn in shards")
 
 
@@ -26,10 +26,10 @@ def trials(draw: random.Random, folder: Path) -> Trials:
         reading, writing = os.pipe()
         running = plan.go_on(piped, stdout=writing)
         os.close(writing)
-        how = draw.choice(("at once", "after a byte", "at a random moment"))
+        how = draw.choice(("at once", "after a byte", "at a random frame"))
         if how == "after a byte":
             os.read(reading, 1)
-        elif how == "at a random moment":
+        elif how == "at a random frame":
             time.sleep(draw.uniform(0.0, 3.0))
         os.close(reading)
         ended = running.wait()

@@ -67,10 +67,10 @@ PLANS = {
     "reinforce on tensors": _agent(f"{_REINFORCE} --env rlsuite/CartPole-v1"),
     "supervised": Plan(_DIGITS, f"{_DIGITS} --resume"),
     "economy": Plan(_ECONOMY, "equilibrium --resume runs/run", _examine_briefly),
-    "dqn in shards": _agent(f"{_DQN} --env rlsuite/CartPole-v1 {_SHARDS} --tiles 3"),
+    "dqn in shards": _agent(f"{_DQN} --env rlsuite/CartPole-v1 {_SHARDS} --shards 3"),
     "dqn in processes": _agent(f"{_DQN} --env CartPole-v1 --num-envs 2 --vectorization async"),
     "ddpg in shards": _agent(f"{_DDPG} --env Pendulum-v1 {_SHARDS}"),
-    "reinforce in shards": _agent(f"{_REINFORCE} --env rlsuite/CartPole-v1 {_SHARDS} --tiles 3"),
+    "reinforce in shards": _agent(f"{_REINFORCE} --env rlsuite/CartPole-v1 {_SHARDS} --shards 3"),
     "dqn on pixels": _agent(f"{_DQN} --env rlsuite/MinAtar-Breakout-v0 --total-env-steps 400"),
 }
 SIMPLE = [name for name in PLANS if "shards" not in name and "processes" not in name]

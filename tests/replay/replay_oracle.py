@@ -58,7 +58,7 @@ class _Player:
         self.taken: list[Taken] = []
 
     def step(self, tick: int) -> tuple[tuple[int, int], tuple[int, int], Taken | None]:
-        """The (episode, time) of the next observation and of the successor, and the step unless it is a phantom."""
+        """The (episode, time) to act on next and of the true next observation, and the step unless it is a phantom."""
         if self.awaits_reset:
             self.awaits_reset = False
             self.episode, self.time = self.episode + 1, 0
@@ -77,11 +77,11 @@ class _Player:
         )
         self.taken.append(taken)
         self.time += 1
-        successor = (self.episode, self.time)
+        next_observation = (self.episode, self.time)
         if ended and self.mode == "same_step":
             self.episode, self.time = self.episode + 1, 0
         self.awaits_reset = ended and self.mode == "next_step"
-        return (self.episode, self.time), successor, taken
+        return (self.episode, self.time), next_observation, taken
 
     def cut(self, tick: int) -> None:
         if self.taken and not self.taken[-1].ended:
@@ -124,7 +124,7 @@ class Stream:
         ended, bootstrap = numbers("ended", torch.bool), numbers("bootstrap", torch.bool)
         step = Step(
             observation=observation(),
-            successor=self._grid(lambda s, e: self.observe(self.seeds[s], e, *results[s][e][1])),
+            next_observation=self._grid(lambda s, e: self.observe(self.seeds[s], e, *results[s][e][1])),
             reward=numbers("reward", torch.float32),
             terminated=ended & ~bootstrap,
             truncated=ended & bootstrap,

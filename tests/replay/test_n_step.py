@@ -23,16 +23,24 @@ def accumulator(n_step: int) -> NStepAccumulator:
 
 def push(windows: NStepAccumulator, seen: float, reward: float, **flags: bool) -> list[tuple[float, ...]]:
     flag = {name: torch.tensor([[flags.get(name, name in ("bootstrap", "valid"))]]) for name in FLAGS}
-    successor = torch.tensor([[seen + 1]])
-    return complete(*windows.push(torch.tensor([[seen]]), torch.tensor([[int(seen)]]), _step(successor, reward, flag)))
+    next_observation = torch.tensor([[seen + 1]])
+    return complete(
+        *windows.push(torch.tensor([[seen]]), torch.tensor([[int(seen)]]), _step(next_observation, reward, flag))
+    )
 
 
 FLAGS = ("terminated", "truncated", "bootstrap", "valid")
 
 
-def _step(successor: Tensor, reward: float, flags: dict[str, Tensor]) -> Step:
+def _step(next_observation: Tensor, reward: float, flags: dict[str, Tensor]) -> Step:
     began = torch.zeros_like(flags["valid"])
-    return Step(observation=successor, successor=successor, reward=torch.tensor([[reward]]), began=began, **flags)
+    return Step(
+        observation=next_observation,
+        next_observation=next_observation,
+        reward=torch.tensor([[reward]]),
+        began=began,
+        **flags,
+    )
 
 
 def complete(transitions: Batch, marked: Tensor) -> list[tuple[float, ...]]:

@@ -32,7 +32,7 @@ def expected(batch: RolloutBatch, seed: int, environment: int, start: int, with_
         if not batch.bootstrap[at]:
             return total
         if batch.ended[at] or time == batch.reward.shape[1] - 1:
-            return total + weight * value(batch.successor[at]).item() if with_values else None
+            return total + weight * value(batch.next_observation[at]).item() if with_values else None
     raise AssertionError
 
 
@@ -48,7 +48,7 @@ def test_returns_are_the_sums_of_the_oracle(data: st.DataObject) -> None:
     assert rollout.full
     batch = rollout.sample(KEY)
     for with_values in (False, True):
-        returns, weight = reward_to_go(batch, DISCOUNTS, value(batch.successor) if with_values else None)
+        returns, weight = reward_to_go(batch, DISCOUNTS, value(batch.next_observation) if with_values else None)
         assert returns.shape == weight.shape == (2, length, num_envs)
         assert returns.dtype == weight.dtype == torch.float32
         for seed, time, environment in torch.cartesian_prod(*map(torch.arange, batch.reward.shape)).tolist():
@@ -70,7 +70,7 @@ def test_steps_are_kept_in_order_and_the_next_rollout_begins_anew() -> None:
         filled.append(bool(rollout.full))
     assert filled == [False, False, True, False, False, True, False]
     assert rollout.sample(KEY).observation[0, :, 0, 2:].tolist() == [[1, 2], [1, 0], [1, 1]]
-    assert rollout.sample(KEY).successor[0, :, 0, 2:].tolist() == [[1, 3], [1, 1], [1, 2]]
+    assert rollout.sample(KEY).next_observation[0, :, 0, 2:].tolist() == [[1, 3], [1, 1], [1, 2]]
 
 
 def test_without_a_baseline_cut_episodes_are_kept_out() -> None:

@@ -41,7 +41,7 @@ class Rows:
                     continue
                 numbers = (action[s, e].item(), step.reward[s, e].item(), step.bootstrap[s, e].item())  # type: ignore[attr-defined]
                 rows.append((tuple(observation[s, e].tolist()), *numbers, True, self.began[s][e]))  # type: ignore[arg-type]
-                self.last[s, e] = (tuple(step.successor[s, e].tolist()), 0, 0.0, False, False, False)  # type: ignore[attr-defined]
+                self.last[s, e] = (tuple(step.next_observation[s, e].tolist()), 0, 0.0, False, False, False)  # type: ignore[attr-defined]
                 self.began[s][e] = bool(step.ended[s, e])  # type: ignore[attr-defined]
                 if step.ended[s, e]:  # type: ignore[attr-defined]
                     rows.append(self.last[s, e])

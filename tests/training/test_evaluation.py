@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from agents.dqn import DQNConfig
-from agents.runs import Run, environments, evaluation_envs, evaluation_limit
+from agents.runs.run import Run, environments, evaluation_envs, evaluation_limit
 from rlsuite.training.evaluation import evaluate
 
 

@@ -47,13 +47,13 @@ def test_a_compiled_sampler_of_frames_gives_the_same_batches(n_step):
     replay = Replay(store, 16)
     shape = (2, 3)
     for step in range(20):
-        observation, successor = torch.randint(0, 255, (2, *shape, 4, 12, 12), dtype=torch.uint8)
+        observation, next_observation = torch.randint(0, 255, (2, *shape, 4, 12, 12), dtype=torch.uint8)
         never, always = torch.zeros(shape, dtype=torch.bool), torch.ones(shape, dtype=torch.bool)
         ended = always if step % 7 == 6 else never
         replay.add(
             observation,
             torch.ones(shape, dtype=torch.int64),
-            Step(successor, successor, torch.rand(shape), ended, never, ~ended, always, ended),
+            Step(next_observation, next_observation, torch.rand(shape), ended, never, ~ended, always, ended),
         )
     seeds, drawn = torch.arange(2), torch.zeros((), dtype=torch.int64)
 

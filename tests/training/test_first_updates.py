@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from agents.crews import build_worker
 from agents.dqn import DQNConfig
-from agents.runs import Run
+from agents.runs.building import build_worker
+from agents.runs.run import Run
 
 CONFIG = DQNConfig(
     env="CartPole-v1",

@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from agents.configs import RunConfig
-from agents.crews import require_room_for
 from agents.ddpg import DDPGConfig
 from agents.dqn import DQNConfig
+from agents.options import RunConfig
 from agents.reinforce import ReinforceConfig
-from agents.runs import Run, spaces_of
+from agents.runs.building import require_room_for
+from agents.runs.run import Run, spaces_of
 from rlsuite.training import room
 from rlsuite.training.room import free_bytes, require_room
 
@@ -86,7 +86,7 @@ def test_what_the_system_does_not_grant_is_refused_though_it_would_never_be_fill
     ("agent", "config", "remedy"),
     [
         ("dqn", DQNConfig(env="CartPole-v1", seeds=4, total_env_steps=10**6), r"--replay-capacity \d+0 fits"),
-        ("dqn", DQNConfig(env="rlsuite/CartPole-v1", seeds=4, workers=2, tiles=4), r"--replay-capacity \d+0 fits"),
+        ("dqn", DQNConfig(env="rlsuite/CartPole-v1", seeds=4, workers=2, shards=4), r"--replay-capacity \d+0 fits"),
         ("dqn", DQNConfig(env="ALE/Pong-v5", total_env_steps=10**6), r"--replay-capacity \d+0 fits"),
         ("ddpg", DDPGConfig(env="Pendulum-v1", total_env_steps=10**6), r"--replay-capacity \d+0 fits"),
         ("reinforce", ReinforceConfig(env="CartPole-v1", rollout_env_steps=10**5), r"--rollout-env-steps \d+0 fits"),

@@ -138,7 +138,7 @@ def test_a_target_that_was_reached_by_chance_is_not_reached(tmp_path):
     scores = iter([[9.0, 1.0], [9.0, 8.0], [9.5, 7.0]])
     again = iter([[4.0, 9.0], [6.0, 4.5], [9.0, 5.0]])
     run, learner, memory = trainer(tmp_path, schedule, evaluate=lambda: {"evaluation/score": np.array(next(scores))})
-    run.crew.confirmation = lambda: {"evaluation/score": np.array(next(again))}
+    run.workers.confirmation = lambda: {"evaluation/score": np.array(next(again))}
     at = []
     save = run.checkpoints.save_best
     run.checkpoints.save_best = lambda state: (at.append(learner.weights.clone()), save(state))

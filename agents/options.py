@@ -115,7 +115,7 @@ class RunConfig:
     workers: Count | None = None
     """CPU processes of one thread, each with some of the seeds; by default as many as cores on long runs of several
     seeds that learn from vectors, else 1."""
-    tiles: Count | None = None
+    shards: Count | None = None
     """CPU: groups of seeds, each a program of its own, which a worker takes in turn; by default one a worker, or more
     of five seeds at most where whole rounds are compiled: they fit the cache of a core."""
     name: str | None = None

@@ -1,7 +1,7 @@
-"""Seeds in tiles: several workers, each with some of the seeds, in processes of one thread, as one.
+"""Seeds in shards: several workers, each with some of the seeds, in processes of one thread, as one.
 
-On a CPU, threads inside one operation lose to one thread for each tile: a tile keeps its parameters, optimiser and
-batch in its core's cache and waits for nobody. So that it finds room there, a process may take several small tiles in
+On a CPU, threads inside one operation lose to one thread for each shard: a shard keeps its parameters, optimiser and
+batch in its core's cache and waits for nobody. So that it finds room there, a process may take several small shards in
 turn instead of a large one.
 """
 
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from rlsuite.tracking.output import tolerate_closed_output
-from rlsuite.training.rows import equal_shares, join_rows, split_rows, with_rest, without_rows
+from rlsuite.training.per_seed import even_split, join_seeds, split_seeds, with_rest, without_seeds
 from rlsuite.training.signals import deaf, end_with_parent, ignore_stops
 from rlsuite.training.worker import Measured, TrainingError, Unit, Worker
 
@@ -29,17 +29,17 @@ T = TypeVar("T")
 _SECONDS_TO_END = 5.0  # that a process is given when it is no longer needed
 
 
-class Tiles:
+class Shards:
     """What a ``Worker`` is, for all seeds together.
 
-    Tiles go as quickly as each can and are level where ``advance`` has reached its goal, which is when they are
-    measured and evaluated. A state may be saved anywhere: it holds each tile where it stands, and the learners of all
-    as one population, so that who looks at them need not know of tiles.
+    Shards go as quickly as each can and are level where ``advance`` has reached its goal, which is when they are
+    measured and evaluated. A state may be saved anywhere: it holds each shard where it stands, and the learners of all
+    as one population, so that who looks at them need not know of shards.
 
     Args:
-        builders: make the worker of each tile; called in its process, so they must be picklable.
-        sizes: seeds of each tile.
-        processes: how many share the tiles.
+        builders: make the worker of each shard; called in its process, so they must be picklable.
+        sizes: seeds of each shard.
+        processes: how many share the shards.
 
     Raises:
         Exception: whatever a builder raises.
@@ -74,8 +74,8 @@ class Tiles:
             there.close()
 
     def _shares(self, of_tiles: Sequence[T]) -> list[Sequence[T]]:
-        """What belongs to the tiles of each process."""
-        return [of_tiles[share.start : share.stop] for share in equal_shares(len(of_tiles), self._processes)]
+        """What belongs to the shards of each process."""
+        return [of_tiles[share.start : share.stop] for share in even_split(len(of_tiles), self._processes)]
 
     @property
     def env_steps(self) -> int:
@@ -86,11 +86,11 @@ class Tiles:
         return self.progress("updates")
 
     def progress(self, unit: Unit) -> int:
-        """How far the hindmost tile has come."""
+        """How far the hindmost shard has come."""
         return min(position[unit] for position in self._reached)
 
     def advance(self, goal: int, unit: Unit = "env_steps") -> None:
-        """As a worker does; tiles that have reached the goal wait there for the others."""
+        """As a worker does; shards that have reached the goal wait there for the others."""
         self._reached = self._all("_advance", goal, unit)
 
     def measurements(self) -> Measured:
@@ -110,27 +110,27 @@ class Tiles:
         return _joined(self._all("confirm"))
 
     def learner_state(self) -> dict[str, Any]:
-        return join_rows(_tensors(self._all("learner_state")))
+        return join_seeds(_tensors(self._all("learner_state")))
 
     def state_dict(self) -> dict[str, Any]:
         states = _tensors(self._all("state_dict"))
-        learner = join_rows([state["learner"] for state in states])
-        tiles = {f"tile_{k}": state | {"learner": without_rows(state["learner"])} for k, state in enumerate(states)}
-        return {"learner": learner, "tiles": tiles}
+        learner = join_seeds([state["learner"] for state in states])
+        shards = {f"shard_{k}": state | {"learner": without_seeds(state["learner"])} for k, state in enumerate(states)}
+        return {"learner": learner, "shards": shards}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to a saved state.
 
         Raises:
-            ValueError: it was saved by another number of tiles.
+            ValueError: it was saved by another number of shards.
         """
-        tiles = list(state.get("tiles", {}).values())
-        if len(tiles) != len(self.sizes):
-            raise ValueError(f"the checkpoint is one of {len(tiles) or 1} tiles, this run has {len(self.sizes)}")
-        learners = split_rows(state["learner"], self.sizes)
+        shards = list(state.get("shards", {}).values())
+        if len(shards) != len(self.sizes):
+            raise ValueError(f"the checkpoint is one of {len(shards) or 1} shards, this run has {len(self.sizes)}")
+        learners = split_seeds(state["learner"], self.sizes)
         states = [
-            tile | {"learner": with_rest(learner, tile["learner"])}
-            for learner, tile in zip(learners, tiles, strict=True)
+            shard | {"learner": with_rest(learner, shard["learner"])}
+            for learner, shard in zip(learners, shards, strict=True)
         ]
         self._ask("load_state_dict", [(_arrays(own),) for own in states])
         self.advance(0)
@@ -151,14 +151,14 @@ class Tiles:
         return self._ask(method, [arguments] * len(self.sizes))
 
     def _ask(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Call a method of each tile's worker, with arguments of its own."""
+        """Call a method of each shard's worker, with arguments of its own."""
         for connection, own in zip(self._connections, self._shares(arguments), strict=True):
             with contextlib.suppress(OSError):  # a process that is gone shows in its answer
                 connection.send((method, own))
         return self._answers()
 
     def _answers(self) -> list[Any]:
-        """One answer of each tile; all are received before a failure is raised, so that the others can go on."""
+        """One answer of each shard; all are received before a failure is raised, so that the others can go on."""
         received = [self._received_from(process) for process in range(len(self._connections))]
         answers = [answer for of_process in received for answer in of_process]
         for answer in answers:

@@ -27,7 +27,7 @@ class RenderError(ValueError):
     """An environment that cannot be drawn here; the message says why, in a line or two."""
 
 
-def make_watched(
+def make_rendered(
     env_id: str,
     seed: int,
     *,

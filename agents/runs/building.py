@@ -1,4 +1,4 @@
-"""From a run to who works on it: one worker, or one for each tile of its seeds."""
+"""From a run to who works on it: one worker, or one for each shard of its seeds."""
 
 import dataclasses
 import functools
@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.configs import AgentConfig, ReplayConfig, RunConfig
-from agents.runs import Run, build_agent, environments, evaluation_envs, evaluation_limit, final_episodes, resolved
-from agents.sources import collector
+from agents.options import AgentConfig, ReplayConfig, RunConfig
+from agents.runs.run import Run, build_agent, environments, evaluation_envs, evaluation_limit, final_episodes, resolved
+from agents.runs.sources import collector
 from envs.seeding import Purpose
 from rlsuite.networks.encoder import is_pixels
 from rlsuite.tracking.notices import say
 from rlsuite.tracking.record import Clock, Writer
 from rlsuite.training.evaluation import Watch, evaluate
+from rlsuite.training.per_seed import even_split
 from rlsuite.training.plan import compile_worker
-from rlsuite.training.rows import equal_shares
 from rlsuite.training.schedules import per_seed
-from rlsuite.training.tiles import Tiles
-from rlsuite.training.trainer import Crew, Schedule, Trainer
+from rlsuite.training.shards import Shards
+from rlsuite.training.trainer import Schedule, Trainer, Workers
 from rlsuite.training.worker import Worker
 
 _EVALUATION_ENVS = 10  # per seed, at most, so that populations do not open thousands of environments
@@ -30,9 +30,9 @@ _PRODUCTS_WORTH_THREADS = 8_000_000
 
 
 def build_trainer(
-    run: Run, writer: Writer, tick: Callable[[Clock], None] | None = None, crew: Crew | None = None
+    run: Run, writer: Writer, tick: Callable[[Clock], None] | None = None, workers: Workers | None = None
 ) -> Trainer:
-    """Everything a run needs, from its configuration alone; ``crew`` where it is there already."""
+    """Everything a run needs, from its configuration alone; ``workers`` where it is there already."""
     config = run.config
     schedule = Schedule(
         total=config.total_env_steps,
@@ -41,31 +41,31 @@ def build_trainer(
         checkpoint_every_seconds=config.checkpoint_every_seconds,
         target_score=config.target_return,
     )
-    return Trainer(crew or build_crew(run), schedule, writer, run.checkpoints, tick)
+    return Trainer(workers or build_workers(run), schedule, writer, run.checkpoints, tick)
 
 
-def build_crew(run: Run) -> Crew:
-    """The worker of a run, or its ``--workers`` with ``--tiles`` of seeds as equal as can be.
+def build_workers(run: Run) -> Workers:
+    """The worker of a run, or its ``--workers`` with ``--shards`` of seeds as equal as can be.
 
     Raises:
         ValueError: the configuration does not fit.
     """
     workers = run.config.workers or 1
-    number = run.config.tiles or workers
+    number = run.config.shards or workers
     if workers > number:
         raise ValueError(
-            f"--workers {workers} is more than the {number} groups (--tiles) that the run has its seeds in"
+            f"--workers {workers} is more than the {number} groups (--shards) that the run has its seeds in"
         )
     if number == 1:
         return build_worker(run)
     if run.config.vectorization == "async":
         raise ValueError("--vectorization async has processes of its own, which workers cannot start: add --workers 1")
-    tiles = [tile(run, share.start, share.stop) for share in equal_shares(len(run.seeds), number)]
-    builders = [functools.partial(build_worker, part) for part in tiles]
-    return Tiles(builders, [len(part.seeds) for part in tiles], workers)
+    shards = [shard(run, share.start, share.stop) for share in even_split(len(run.seeds), number)]
+    builders = [functools.partial(build_worker, part) for part in shards]
+    return Shards(builders, [len(part.seeds) for part in shards], workers)
 
 
-def tile(run: Run, start: int, stop: int) -> Run:
+def shard(run: Run, start: int, stop: int) -> Run:
     """The run with its seeds number ``start`` to ``stop`` only, for a worker of one thread."""
     config = run.config
     changes: dict[str, Any] = {"seed": config.seed + start, "seeds": stop - start, "threads": config.threads or 1}

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlsuite.training import tiles as tiles_module
+from rlsuite.training import shards as tiles_module
 from rlsuite.training import worker as worker_module
 from rlsuite.training.checkpoint import Checkpoints
-from rlsuite.training.tiles import Tiles
+from rlsuite.training.shards import Shards
 from rlsuite.training.trainer import Schedule, Trainer, TrainingError
 from rlsuite.training.worker import Worker
 from tests.training.test_trainer import Counting, Memory
@@ -52,13 +52,13 @@ def build(seeds, stretch_seconds, evaluation_seconds=0.0):
 
 
 def two_tiles(evaluation_seconds=0.0):
-    """A tile of two seeds that looks up after every round, and one of three that runs to the goal at once."""
+    """A shard of two seeds that looks up after every round, and one of three that runs to the goal at once."""
     ways = ((2, -1.0), (3, 60.0))
-    return Tiles([functools.partial(build, *way, evaluation_seconds) for way in ways], [2, 3])
+    return Shards([functools.partial(build, *way, evaluation_seconds) for way in ways], [2, 3])
 
 
 @pytest.fixture(scope="module")
-def tiles():
+def shards():
     made = two_tiles()
     yield made
     made.close()
@@ -72,7 +72,7 @@ def flat(state, prefix=""):
             yield prefix + name, entry.tolist() if isinstance(entry, torch.Tensor) else entry
 
 
-def run_to(tiles, folder, memory, stop_after_ticks=None):
+def run_to(shards, folder, memory, stop_after_ticks=None):
     """Train on from the checkpoint of a folder, until so many looks at the clock have been taken."""
     ticks = []
 
@@ -82,16 +82,16 @@ def run_to(tiles, folder, memory, stop_after_ticks=None):
             os.kill(os.getpid(), signal.SIGTERM)
 
     schedule = Schedule(total=104, log_every=20, evaluate_every=40)
-    trainer = Trainer(tiles, schedule, memory, Checkpoints(folder), tick)
+    trainer = Trainer(shards, schedule, memory, Checkpoints(folder), tick)
     trainer.load_state_dict(trainer.checkpoints.load())
     return trainer.run(), dict(flat(trainer.state_dict()))
 
 
-def test_wherever_tiles_are_stopped_they_end_as_if_they_never_had_been(tiles, tmp_path):
-    Trainer(tiles, Schedule(total=0), Memory(), Checkpoints(tmp_path / "whole")).run()
+def test_wherever_tiles_are_stopped_they_end_as_if_they_never_had_been(shards, tmp_path):
+    Trainer(shards, Schedule(total=0), Memory(), Checkpoints(tmp_path / "whole")).run()
     begun = Checkpoints(tmp_path / "whole").load()
     memory = Memory()
-    _, expected = run_to(tiles, tmp_path / "whole", memory)
+    _, expected = run_to(shards, tmp_path / "whole", memory)
     assert [env_steps for env_steps, _ in memory.named("train/return")] == [20, 40, 60, 80, 100, 104]
     assert [env_steps for env_steps, _ in memory.named("evaluation/score")] == [40, 80]
     seen_apart = False
@@ -100,38 +100,38 @@ def test_wherever_tiles_are_stopped_they_end_as_if_they_never_had_been(tiles, tm
         folder = tmp_path / str(stops)
         Checkpoints(folder).save_last(begun)
         for stop in (*stops, None):
-            outcome, found = run_to(tiles, folder, again, stop)
+            outcome, found = run_to(shards, folder, again, stop)
             assert outcome.status == ("finished" if stop is None else "interrupted")
-            saved = Checkpoints(folder).load()["tiles"]
-            seen_apart |= len({tile["source"]["env_steps"] for tile in saved.values()}) > 1
+            saved = Checkpoints(folder).load()["shards"]
+            seen_apart |= len({shard["source"]["env_steps"] for shard in saved.values()}) > 1
         assert found == expected
         for name in ("loss/square", "train/return", "evaluation/score"):
             assert again.named(name) == memory.named(name)
     assert seen_apart  # else nothing was tried
 
 
-def test_signals_that_reach_all_processes_are_left_to_the_trainer(tiles):
-    for worker in tiles._workers:
+def test_signals_that_reach_all_processes_are_left_to_the_trainer(shards):
+    for worker in shards._workers:
         for number in (signal.SIGTERM, signal.SIGINT):
             os.kill(worker.pid, number)
     time.sleep(0.2)
-    assert len(tiles.evaluate()["evaluation/score"]) == 5
+    assert len(shards.evaluate()["evaluation/score"]) == 5
 
 
 def test_a_worker_that_is_killed_ends_the_run_in_two_lines_and_takes_the_others_along():
-    tiles = two_tiles(evaluation_seconds=600.0)
+    shards = two_tiles(evaluation_seconds=600.0)
     try:
-        tiles._connections[0].send(("evaluate", [()]))
-        os.kill(tiles._workers[0].pid, signal.SIGKILL)
+        shards._connections[0].send(("evaluate", [()]))
+        os.kill(shards._workers[0].pid, signal.SIGKILL)
         with pytest.raises(TrainingError, match=r"a worker process is gone: killed by signal 9.*\n.*checkpoint") as end:
-            tiles.measurements()
+            shards.measurements()
         assert str(end.value).count("\n") == 1
-        tiles._connections[1].send(("evaluate", [()]))  # the other one is busy for minutes
+        shards._connections[1].send(("evaluate", [()]))  # the other one is busy for minutes
         tiles_module._SECONDS_TO_END, before = 0.2, tiles_module._SECONDS_TO_END
     finally:
-        tiles.close()
+        shards.close()
         tiles_module._SECONDS_TO_END = before
-    for worker in tiles._workers:
+    for worker in shards._workers:
         worker.join(10.0)
         assert not worker.is_alive()
 
@@ -146,11 +146,11 @@ def is_alive(pid):
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
 def test_workers_end_with_a_trainer_that_is_killed_though_they_are_busy():
     program = (
-        "from tests.training.test_tiles import two_tiles\n"
+        "from tests.training.test_shards import two_tiles\n"
         "if __name__ == '__main__':\n"
-        "    tiles = two_tiles(evaluation_seconds=600.0)\n"
-        "    print(*[worker.pid for worker in tiles._workers], flush=True)\n"
-        "    tiles.evaluate()\n"
+        "    shards = two_tiles(evaluation_seconds=600.0)\n"
+        "    print(*[worker.pid for worker in shards._workers], flush=True)\n"
+        "    shards.evaluate()\n"
     )
     root = Path(__file__).parents[2]
     environment = os.environ | {"PYTHONPATH": str(root)}

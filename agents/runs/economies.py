@@ -13,9 +13,9 @@ from rich.table import Table
 from torch import Tensor
 
 from agents.presets import preset
-from agents.registry import config_class
-from agents.runs import load_agent, open_run
-from agents.training import train
+from agents.runs.registry import config_class
+from agents.runs.run import load_agent, open_run
+from agents.runs.training import train
 from rlsuite.deqn import registry, value_iteration
 from rlsuite.deqn.certificate import certify
 from rlsuite.deqn.config import preset as solver_preset

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from agents.runs import Run, environments, evaluation_envs, evaluation_limit, load_agent, shown
+from agents.runs.run import Run, environments, evaluation_envs, evaluation_limit, load_agent, shown
 from envs.atari_scores import human_normalised
 from envs.lookup import is_atari
 from envs.protocols import PROTOCOLS

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 
-def check_rows(state: Any, seeds: int, name: str = "state") -> None:
+def check_seeds_axis(state: Any, seeds: int, name: str = "state") -> None:
     """Hold a learner's state to the rule.
 
     Raises:
@@ -15,35 +15,35 @@ def check_rows(state: Any, seeds: int, name: str = "state") -> None:
     """
     if isinstance(state, dict):
         for key, entry in state.items():
-            check_rows(entry, seeds, f"{name}/{key}")
+            check_seeds_axis(entry, seeds, f"{name}/{key}")
     elif isinstance(state, Tensor) and state.shape[:1] != (seeds,):
         raise ValueError(f"{name} has shape {tuple(state.shape)}: its first axis must be that of the {seeds} seeds")
 
 
-def select_rows(take_new: Tensor, new: Any, old: Any) -> Any:
+def select_seeds(take_new: Tensor, new: Any, old: Any) -> Any:
     """A state whose row k is ``new``'s where ``take_new[k]`` (bool ``[S]``), else ``old``'s; the rest is ``new``'s."""
     if isinstance(new, dict):
-        return {name: select_rows(take_new, entry, old[name]) for name, entry in new.items()}
+        return {name: select_seeds(take_new, entry, old[name]) for name, entry in new.items()}
     if not isinstance(new, Tensor):
         return new
     mask = take_new.to(new.device).view(-1, *[1] * (new.dim() - 1))
     return torch.where(mask, new, old.to(new.device))
 
 
-def join_rows(states: Sequence[Any]) -> Any:
+def join_seeds(states: Sequence[Any]) -> Any:
     """One state of all seeds from those of groups of seeds; plain numbers are the first one's."""
     first = states[0]
     if isinstance(first, dict):
-        return {name: join_rows([state[name] for state in states]) for name in first}
+        return {name: join_seeds([state[name] for state in states]) for name in first}
     return torch.cat(list(states)) if isinstance(first, Tensor) else first
 
 
-def without_rows(state: Any) -> dict[str, Any]:
+def without_seeds(state: Any) -> dict[str, Any]:
     """The plain numbers of a state: they may differ between groups of seeds that have not come equally far."""
     rest: dict[str, Any] = {}
     for name, entry in state.items():
         if isinstance(entry, dict):
-            rest[name] = without_rows(entry)
+            rest[name] = without_seeds(entry)
         elif not isinstance(entry, Tensor):
             rest[name] = entry
     return rest
@@ -56,14 +56,14 @@ def with_rest(state: Any, rest: Any) -> Any:
     return state | {name: with_rest(state.get(name), entry) for name, entry in rest.items()}
 
 
-def split_rows(state: Any, sizes: Sequence[int]) -> list[Any]:
-    """The opposite of ``join_rows``: a state for each group of ``sizes`` seeds."""
+def split_seeds(state: Any, sizes: Sequence[int]) -> list[Any]:
+    """The opposite of ``join_seeds``: a state for each group of ``sizes`` seeds."""
     if isinstance(state, dict):
-        pieces = {name: split_rows(entry, sizes) for name, entry in state.items()}
+        pieces = {name: split_seeds(entry, sizes) for name, entry in state.items()}
         return [{name: piece[k] for name, piece in pieces.items()} for k in range(len(sizes))]
     return list(state.split(list(sizes))) if isinstance(state, Tensor) else [state] * len(sizes)
 
 
-def equal_shares(count: int, parts: int) -> list[range]:
+def even_split(count: int, parts: int) -> list[range]:
     """The numbers below ``count`` in ``parts`` stretches as equal as can be."""
     return [range(count * part // parts, count * (part + 1) // parts) for part in range(parts)]

@@ -1,4 +1,4 @@
-"""The agents: every file beside this one that defines a ``SPEC``, and any file of a person's own.
+"""The agents: every file of ``agents/`` that defines a ``SPEC``, and any file of a person's own.
 
 Naming and listing agents, and their options, takes no import of torch: of an agent's file only the configuration is
 executed for that.
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rlsuite.agent import AgentSpec
 
+_AGENTS = Path(__file__).parents[1]
 _HEAVY = {"torch", "gymnasium", "numpy", "rlsuite", "envs"}
 
 
@@ -57,7 +58,7 @@ class AgentFile:
         return config if isinstance(config, type) else self.spec().config
 
     def _module(self) -> ModuleType:
-        if self.path.parent == Path(__file__).parent:
+        if self.path.parent == _AGENTS:
             return importlib.import_module(f"agents.{self.path.stem}")
         name = f"{self.path.stem}_agent"
         if name in sys.modules and sys.modules[name].__file__ == str(self.path):
@@ -98,7 +99,7 @@ def _read(path: Path) -> AgentFile | None:
 
 @cache
 def _ours() -> dict[str, AgentFile]:
-    found = (_read(path) for path in sorted(Path(__file__).parent.glob("*.py")) if "SPEC = " in path.read_text())
+    found = (_read(path) for path in sorted(_AGENTS.glob("*.py")) if "SPEC = " in path.read_text())
     return {agent.name: agent for agent in found if agent is not None}
 
 

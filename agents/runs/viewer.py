@@ -11,14 +11,14 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor
 
-from agents.runs import Run, load_agent
+from agents.runs.run import Run, load_agent
 from envs.action_names import action_names
 from envs.lookup import is_atari
 from envs.protocols import PROTOCOLS
-from envs.watched import make_watched, picture
+from envs.rendered import make_rendered, picture
 from rlsuite.agent import Acted, ActingState, Diagnostics
 from rlsuite.tracking.text import number_text
-from rlsuite.tracking.watch_panel import PLOT_ENV_STEPS, Bars, Moment, Sliders
+from rlsuite.tracking.watch_panel import PLOT_ENV_STEPS, Bars, Frame, Sliders
 from rlsuite.training.checkpoint import Name
 
 _DEFAULT_FRAMES_PER_SECOND = 30
@@ -46,7 +46,7 @@ class _Thought:
     value_title: str
 
 
-class Player:
+class Viewer:
     """One seed of a run's agent in one environment, without exploration.
 
     Args:
@@ -71,7 +71,7 @@ class Player:
         env_id = run.config.env
         protocol = PROTOCOLS[run.config.protocol] if is_atari(env_id) else None
         self.agent = load_agent(run, checkpoint)
-        self.environments = make_watched(
+        self.environments = make_rendered(
             env_id, self.seed, protocol=protocol, device=run.device, env_kwargs=run.config.env_kwargs
         )
         self.names = action_names(self.environments, env_id)
@@ -83,7 +83,7 @@ class Player:
     def close(self) -> None:
         self.environments.close()
 
-    def moments(self, episodes: int | None, max_env_steps: int | None = None) -> Iterator[Moment]:
+    def frames(self, episodes: int | None, max_env_steps: int | None = None) -> Iterator[Frame]:
         """What there is to see at each env step of ``episodes`` episodes, or of endlessly many.
 
         Of each episode the first ``max_env_steps`` are shown, and where it stopped, which stays for a second.
@@ -95,7 +95,7 @@ class Player:
             while not ended:
                 thought = self._think(observation, episode)
                 if max_env_steps is None or episode.env_steps < max_env_steps:
-                    yield self._moment(episode, thought)
+                    yield self._frame(episode, thought)
                 elif number == episodes:
                     yield from self._pause(episode, thought, "cut here: the episode goes on")
                     return
@@ -106,14 +106,14 @@ class Player:
             yield from self._pause(episode, thought, "terminated" if bool(step.terminated) else "truncated")
             observation = self.environments.step(thought.action).observation  # the step that only resets
 
-    def _pause(self, episode: _Episode, thought: _Thought, note: str) -> Iterator[Moment]:
+    def _pause(self, episode: _Episode, thought: _Thought, note: str) -> Iterator[Frame]:
         return itertools.repeat(
-            self._moment(episode, thought, note), max(1, round(_PAUSE_SECONDS * self.frames_per_second))
+            self._frame(episode, thought, note), max(1, round(_PAUSE_SECONDS * self.frames_per_second))
         )
 
-    def _moment(self, episode: _Episode, thought: _Thought, note: str = "") -> Moment:
+    def _frame(self, episode: _Episode, thought: _Thought, note: str = "") -> Frame:
         env_id = self.run.config.env
-        return Moment(
+        return Frame(
             picture=picture(self.environments, env_id),
             heading=f"{self.run.agent_name} on {env_id}",
             subheading=self.run.folder.name,

@@ -12,7 +12,7 @@ from gymnasium.spaces import Box, Discrete
 from envs import watched
 from envs.action_names import action_names
 from envs.protocols import MACHADO, NATURE
-from envs.watched import RenderError, make_watched, picture
+from envs.rendered import RenderError, make_rendered, picture
 
 
 class Painter(gymnasium.Env[np.ndarray, int]):
@@ -68,7 +68,7 @@ def toys() -> Iterator[None]:
 
 
 def test_pictures_follow_the_steps_and_failures_are_one_line() -> None:
-    environments = make_watched("Painter-v0", seed=0)
+    environments = make_rendered("Painter-v0", seed=0)
     environments.reset()
     for count in range(3):
         assert (picture(environments, "Painter-v0") == count).all()
@@ -81,12 +81,12 @@ def test_an_environment_that_cannot_draw_is_refused() -> None:
     with pytest.raises(
         RenderError, match=r"Blind-v0 cannot be watched: it has no render mode 'rgb_array', only \['ansi'\]"
     ):
-        make_watched("Blind-v0", seed=0)
+        make_rendered("Blind-v0", seed=0)
 
 
 def test_an_environment_that_cannot_be_made_to_draw_is_refused() -> None:
     with pytest.raises(RenderError, match=r"^Unpainted-v0 cannot be watched: .*render_mode"):
-        make_watched("Unpainted-v0", seed=0)
+        make_rendered("Unpainted-v0", seed=0)
 
 
 @pytest.mark.parametrize(("before", "after"), [(None, "dummy"), ("alsa", "alsa")])
@@ -94,12 +94,12 @@ def test_pictures_make_no_noise(monkeypatch: pytest.MonkeyPatch, before: str | N
     monkeypatch.setenv("SDL_AUDIODRIVER", before or "")
     if before is None:
         monkeypatch.delenv("SDL_AUDIODRIVER")
-    make_watched("Painter-v0", seed=0).close()
+    make_rendered("Painter-v0", seed=0).close()
     assert os.environ["SDL_AUDIODRIVER"] == after
 
 
 def test_of_a_list_of_pictures_the_last_is_taken() -> None:
-    environments = make_watched("Collector-v0", seed=0)
+    environments = make_rendered("Collector-v0", seed=0)
     environments.reset()
     environments.step(torch.zeros(1, 1, dtype=torch.int64))
     assert (picture(environments, "Collector-v0") == 1).all()
@@ -131,7 +131,7 @@ GREY = np.repeat(COLOUR[..., :1], 3, axis=2)
 def test_pictures_of_any_form_are_in_colour(
     monkeypatch: pytest.MonkeyPatch, drawn: Any, expected: np.ndarray | None
 ) -> None:
-    environments = make_watched("Painter-v0", seed=0)
+    environments = make_rendered("Painter-v0", seed=0)
     environments.reset()
     monkeypatch.setattr(Painter, "render", lambda self: drawn)
     if expected is None:
@@ -144,8 +144,8 @@ def test_pictures_of_any_form_are_in_colour(
 
 
 def test_watching_sees_episodes_of_its_own() -> None:
-    assert make_watched("CartPole-v1", 0).reset().tolist() == make_watched("CartPole-v1", 0).reset().tolist()
-    assert make_watched("CartPole-v1", 0).reset().tolist() != make_watched("CartPole-v1", 1).reset().tolist()
+    assert make_rendered("CartPole-v1", 0).reset().tolist() == make_rendered("CartPole-v1", 0).reset().tolist()
+    assert make_rendered("CartPole-v1", 0).reset().tolist() != make_rendered("CartPole-v1", 1).reset().tolist()
 
 
 @pytest.mark.parametrize(
@@ -161,13 +161,13 @@ def test_watching_sees_episodes_of_its_own() -> None:
     ],
 )
 def test_actions_have_names(env_id: str, names: tuple[str, ...]) -> None:
-    environments = make_watched(env_id, seed=0, protocol=NATURE if env_id.startswith("ALE") else None)
+    environments = make_rendered(env_id, seed=0, protocol=NATURE if env_id.startswith("ALE") else None)
     assert action_names(environments, env_id) == names
     environments.close()
 
 
 def test_games_seen_in_memory_are_drawn_and_have_names() -> None:
-    environments = make_watched("ALE/Pong-v5", 0, protocol=NATURE, env_kwargs={"obs_type": "ram"})
+    environments = make_rendered("ALE/Pong-v5", 0, protocol=NATURE, env_kwargs={"obs_type": "ram"})
     environments.reset()
     assert picture(environments, "ALE/Pong-v5").shape == (210, 160, 3)
     assert action_names(environments, "ALE/Pong-v5")[:2] == ("NOOP", "FIRE")
@@ -175,14 +175,14 @@ def test_games_seen_in_memory_are_drawn_and_have_names() -> None:
 
 
 def test_the_full_joystick_has_18_names() -> None:
-    names = action_names(make_watched("ALE/Breakout-v5", 0, protocol=MACHADO), "ALE/Breakout-v5")
+    names = action_names(make_rendered("ALE/Breakout-v5", 0, protocol=MACHADO), "ALE/Breakout-v5")
     assert len(set(names)) == 18 and names[:2] == ("NOOP", "FIRE") and names[-1] == "DOWNLEFTFIRE"
 
 
 def test_the_model_names_the_motors(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mujoco", reason="needs MuJoCo: pip install rlsuite[mujoco]")
     monkeypatch.setenv("MUJOCO_GL", "egl")  # nothing is drawn here
-    environments = make_watched("HalfCheetah-v5", 0)
+    environments = make_rendered("HalfCheetah-v5", 0)
     assert action_names(environments, "HalfCheetah-v5") == ("bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot")
 
 
@@ -212,7 +212,7 @@ def test_mujoco_draws_without_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(variable, "")  # so that what is set here is undone
         monkeypatch.delenv(variable)
     try:
-        environments = make_watched("HalfCheetah-v5", 0)
+        environments = make_rendered("HalfCheetah-v5", 0)
     except RenderError as error:
         pytest.skip(str(error))
     environments.reset()

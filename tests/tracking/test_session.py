@@ -1,9 +1,9 @@
-"""How a sitting begins and ends."""
+"""How a opened begins and ends."""
 
 import pytest
 
 from rlsuite.tracking.record import Clock
-from rlsuite.training.session import session
+from rlsuite.tracking.session import session
 
 
 def _sitting(folder, **options):
@@ -12,9 +12,9 @@ def _sitting(folder, **options):
 
 
 def test_a_resumed_run_is_where_it_was_even_if_nothing_is_left_to_do(tmp_path, capsys):
-    with _sitting(tmp_path, resume_at=Clock(env_steps=1_000, updates=10, wall_seconds=5.0)) as sitting:
-        sitting.tracker.summary({"iqm": 1.0})
-        sitting.status = "finished"
+    with _sitting(tmp_path, resume_at=Clock(env_steps=1_000, updates=10, wall_seconds=5.0)) as opened:
+        opened.tracker.summary({"iqm": 1.0})
+        opened.status = "finished"
     assert "1.00k of 1.00k env steps, 10 updates" in capsys.readouterr().out
 
 

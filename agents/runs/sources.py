@@ -7,9 +7,9 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor
 
-from agents.configs import ReplayConfig, RolloutConfig, RunConfig, SequenceConfig
-from agents.registry import agent_spec
-from agents.runs import Run, Spaces
+from agents.options import ReplayConfig, RolloutConfig, RunConfig, SequenceConfig
+from agents.runs.registry import agent_spec
+from agents.runs.run import Run, Spaces
 from envs.lookup import is_atari
 from rlsuite.agent import extras_of
 from rlsuite.experience import Environments
@@ -77,7 +77,7 @@ def require_room_for(run: Run, spaces: Spaces, agent: Any = None) -> None:
         ValueError: the message says how much is needed, how much there is, and which option makes it fit.
     """
     config = run.config
-    parts = config.tiles or config.workers or 1
+    parts = config.shards or config.workers or 1
     layout = _layout(agent, len(run.seeds), config.num_envs, spaces)
     nowhere = torch.device("meta")  # tensors there have a size and take no memory
     if isinstance(config, ReplayConfig):

@@ -16,7 +16,7 @@ class _Run(NamedTuple):
     outputs: list[Any]
 
 
-class Shortcut:
+class DirectCall:
     """A compiled region without arguments that soon calls its code itself.
 
     ``torch.compile`` fetches the tensors that its code takes anew for each call, attribute by attribute, and passes
@@ -30,14 +30,14 @@ class Shortcut:
             by their methods: ``self.count += 1`` sets an attribute too, so that the region returns it.
 
     Attributes:
-        is_taken: whether calls go straight to the code.
+        is_direct: whether calls go straight to the code.
     """
 
     def __init__(self, region: Callable[[], Any]) -> None:
         self._region = region
         self._first: _Run | None = None  # of the two calls to be watched
         self._call = self._watched
-        self.is_taken = False
+        self.is_direct = False
 
     def __call__(self) -> Any:
         return self._call()
@@ -52,7 +52,7 @@ class Shortcut:
         elif first is None:
             self._first = runs[0]
         elif _is_repeated(first, runs[0]):
-            self._call, self.is_taken = _straight(runs[0], layout), True
+            self._call, self.is_direct = _straight(runs[0], layout), True
         else:
             self._call = self._region
         return result

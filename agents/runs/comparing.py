@@ -9,8 +9,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from agents.evaluating import protocol_name
-from agents.runs import Run, open_run
+from agents.runs.evaluating import protocol_name
+from agents.runs.run import Run, open_run
 from rlsuite.tracking.jsonl import Series, read_metrics
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.statistics import bootstrap_interval, iqm

@@ -6,23 +6,23 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from agents.configs import RunConfig
-from agents.crews import build_crew, build_trainer
-from agents.evaluating import evaluate_run
-from agents.registry import agent_spec
-from agents.runs import Run, final_episodes, make_folder, open_run, plan, spaces_of
-from agents.sources import require_room_for
-from agents.watching import record
+from agents.options import RunConfig
+from agents.runs.building import build_trainer, build_workers
+from agents.runs.evaluating import evaluate_run
+from agents.runs.registry import agent_spec
+from agents.runs.run import Run, final_episodes, make_folder, open_run, plan, spaces_of
+from agents.runs.sources import require_room_for
+from agents.runs.watching import record
 from rlsuite.experience import ExperienceError
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.tracking.notices import without
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.record import Clock
+from rlsuite.tracking.session import Session, session
 from rlsuite.training.checkpoint import Name, clock, to_device
 from rlsuite.training.evaluation import EvaluationStopped
-from rlsuite.training.session import Session, session
-from rlsuite.training.trainer import Crew, Outcome
+from rlsuite.training.trainer import Outcome, Workers
 
 _HEADLINES = {"train/return": "return", "evaluation/score": "evaluation"}
 _VIDEO_SECONDS = 20.0
@@ -40,11 +40,11 @@ def train(agent: str, config: RunConfig) -> int:
     require_room_for(run, spaces)
     with ExitStack() as at_work:
         # Whatever does not fit shows before anything is written.
-        crew = build_crew(run)
-        at_work.callback(crew.close)
+        workers = build_workers(run)
+        at_work.callback(workers.close)
         run = make_folder(run, spaces)
         with run_folder.locked(run.folder):
-            return _train(run, crew, at_work, None)
+            return _train(run, workers, at_work, None)
 
 
 def resume_run(
@@ -73,14 +73,14 @@ def resume_run(
         now = 0 if state is None else clock(state).env_steps
         if total_env_steps is not None and total_env_steps < now:
             raise ValueError(f"--total-env-steps {total_env_steps:,} is behind {run.folder}, which is at {now:,}")
-        if workers is not None and workers > (run.config.tiles or 1):
-            raise ValueError(f"--workers {workers} is more than the {run.config.tiles or 1} tiles of {folder}")
+        if workers is not None and workers > (run.config.shards or 1):
+            raise ValueError(f"--workers {workers} is more than the {run.config.shards or 1} shards of {folder}")
         spaces = spaces_of(run)
         spaces.require_those_of(run)
         require_room_for(run, spaces)
-        crew = build_crew(run)
-        at_work.callback(crew.close)
-        return _train(run, crew, at_work, state, checkpoint)
+        group = build_workers(run)
+        at_work.callback(group.close)
+        return _train(run, group, at_work, state, checkpoint)
 
 
 def _load(run: Run, checkpoint: Name) -> dict[str, Any] | None:
@@ -109,8 +109,10 @@ def _extend(run: Run, env_steps: int) -> None:
     )
 
 
-def _train(run: Run, crew: Crew, at_work: ExitStack, state: dict[str, Any] | None, checkpoint: Name = "last") -> int:
-    """Train with a crew, which ``at_work`` closes, and finish the run."""
+def _train(
+    run: Run, workers: Workers, at_work: ExitStack, state: dict[str, Any] | None, checkpoint: Name = "last"
+) -> int:
+    """Train with workers, which ``at_work`` closes, and finish the run."""
     config = run.config
     resume_at = None if state is None else clock(state)
     reports = session(
@@ -124,8 +126,8 @@ def _train(run: Run, crew: Crew, at_work: ExitStack, state: dict[str, Any] | Non
         wandb_group=config.wandb_group,
         resume_at=resume_at,
     )
-    with reports as sitting:
-        trainer = build_trainer(run, sitting.tracker, sitting.console.tick, crew)
+    with reports as opened:
+        trainer = build_trainer(run, opened.tracker, opened.console.tick, workers)
         if state is not None:
             trainer.load_state_dict(to_device(state, run.device))
             if checkpoint == "previous":
@@ -136,15 +138,15 @@ def _train(run: Run, crew: Crew, at_work: ExitStack, state: dict[str, Any] | Non
             outcome = trainer.run()
         at_work.close()  # the environments of the training, of which there may be few copies
         if outcome is None or outcome.status == "interrupted":
-            sitting.status = "interrupted"
+            opened.status = "interrupted"
             print(f"stopped; go on with: python scripts/train.py --resume {run.folder}")
             return 130
-        _conclude(run, sitting, outcome.clock)
-        sitting.status = "finished"
+        _finish(run, opened, outcome.clock)
+        opened.status = "finished"
     return 0
 
 
-def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
+def _finish(run: Run, opened: Session, clock: Clock) -> None:
     """What a finished run leaves behind besides its metrics and checkpoints."""
     episodes = final_episodes(run.config)
     # Who asks for a return wants the agents that reached it, each of them at its own time.
@@ -162,7 +164,7 @@ def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
             )
     cut = ("unfinished_episodes", "cut_at_env_steps")
     shown = ("mean", "iqm", "ci95", "per_seed_mean", "episodes", *cut, "protocol", "checkpoint", "human_normalised")
-    sitting.tracker.summary({name: report[name] for name in shown if name in report})
+    opened.tracker.summary({name: report[name] for name in shown if name in report})
     if run.config.video:
         try:
             video = record(run, run.folder / "videos" / "final.mp4", max_seconds=_VIDEO_SECONDS)
@@ -170,4 +172,4 @@ def _conclude(run: Run, sitting: Session, clock: Clock) -> None:
             why = str(error) if isinstance(error, ValueError | ExperienceError | OSError) else repr(error)
             print(f"no video: {why}")
         else:
-            sitting.tracker.video(clock, "final", video)
+            opened.tracker.video(clock, "final", video)

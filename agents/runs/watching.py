@@ -3,8 +3,8 @@
 from contextlib import closing
 from pathlib import Path
 
-from agents.player import Player
-from agents.runs import Run
+from agents.runs.run import Run
+from agents.runs.viewer import Viewer
 from rlsuite.tracking.video import VideoWriter
 from rlsuite.tracking.watch_panel import WatchPanel, pixels
 from rlsuite.tracking.window import KEYS, Window
@@ -36,12 +36,12 @@ def record(
         ExperienceError: the environment failed.
         OSError: the file could not be written.
     """
-    with closing(Player(run, checkpoint, seed, frames_per_second)) as player:
+    with closing(Viewer(run, checkpoint, seed, frames_per_second)) as viewer:
         panel = WatchPanel()
-        max_env_steps = max(1, round(max_seconds * player.frames_per_second))
-        with VideoWriter(path, player.frames_per_second) as video:
-            for moment in player.moments(episodes, max_env_steps):
-                video.write(pixels(panel.draw(moment)))
+        max_env_steps = max(1, round(max_seconds * viewer.frames_per_second))
+        with VideoWriter(path, viewer.frames_per_second) as video:
+            for frame in viewer.frames(episodes, max_env_steps):
+                video.write(pixels(panel.draw(frame)))
     return path
 
 
@@ -59,16 +59,16 @@ def watch(
         NoScreenError: no window can be opened.
         RenderError, ValueError, CheckpointError, ExperienceError: as ``record``.
     """
-    with closing(Player(run, checkpoint, seed, frames_per_second)) as player:
+    with closing(Viewer(run, checkpoint, seed, frames_per_second)) as viewer:
         panel = WatchPanel()
         window: Window | None = None
-        for moment in player.moments(episodes):
-            frame = panel.draw(moment)
+        for frame in viewer.frames(episodes):
+            surface = panel.draw(frame)
             if window is None:
-                title = f"{run.folder.name}: {moment.heading}"
-                window = Window(title, frame.get_size(), player.frames_per_second)
+                title = f"{run.folder.name}: {frame.heading}"
+                window = Window(title, surface.get_size(), viewer.frames_per_second)
                 print(KEYS)
-            if not window.show(frame):
+            if not window.show(surface):
                 break
         if window is not None:
             window.close()

@@ -18,8 +18,8 @@ import torch
 from gymnasium.spaces import Space
 from gymnasium.vector import AutoresetMode
 
-from agents.configs import AgentConfig, EpsilonGreedyConfig, ReplayConfig, RunConfig
-from agents.registry import agent_spec, find
+from agents.options import AgentConfig, EpsilonGreedyConfig, ReplayConfig, RunConfig
+from agents.runs.registry import agent_spec, find
 from envs.lookup import find_spec, is_atari, is_on_tensors, same_game
 from envs.make import make_environments
 from envs.protocols import PROTOCOLS
@@ -37,14 +37,14 @@ log = logging.getLogger("rlsuite")
 _LONG_UPDATES = 40_000
 _LONG_ENV_STEPS = 500_000
 # DQN's 120-84 networks, four or five at a time, make a quarter more env steps a second than sixteen.
-_SEEDS_A_TILE = 5
+_SEEDS_A_SHARD = 5
 _MANY_ENV_STEPS = 100_000  # of an evaluation whose episodes nobody limits
 _PACKAGES = ("gymnasium", "torch", "numpy", "ale-py", "wandb")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder and what it was started with; a tile of it has some of its seeds and the same folder."""
+    """A run's folder and what it was started with; a shard of it has some of its seeds and the same folder."""
 
     folder: Path
     agent: str  # its name, or the file of a person's own
@@ -110,7 +110,7 @@ def plan(agent: str, config: RunConfig) -> Run:
     config = _with_updates(agent_spec(agent).config(**vars(config)))
     # Decided once: a checkpoint of two workers is resumed by two.
     config = dataclasses.replace(config, workers=_workers(config))
-    config = dataclasses.replace(config, tiles=_tiles(config))
+    config = dataclasses.replace(config, shards=_shards(config))
     if game := same_game(config.env):
         log.warning(f"{config.env} is run as {game}: frames skipped, sticky actions and all else are --protocol's")
     wants_bfloat16 = isinstance(config, AgentConfig) and config.encoder_precision == "bfloat16"
@@ -291,18 +291,20 @@ def _workers(config: RunConfig) -> int:
     return min(config.seeds, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
-def _tiles(config: RunConfig) -> int:
+def _shards(config: RunConfig) -> int:
     workers = config.workers or 1
-    if config.tiles is not None:
-        if not workers <= config.tiles <= config.seeds:
-            raise ValueError(f"--tiles must be from {workers} (workers) to {config.seeds} (seeds), not {config.tiles}")
-        return config.tiles
+    if config.shards is not None:
+        if not workers <= config.shards <= config.seeds:
+            raise ValueError(
+                f"--shards must be from {workers} (workers) to {config.seeds} (seeds), not {config.shards}"
+            )
+        return config.shards
     if not isinstance(config, ReplayConfig) or not is_on_tensors(config.env):
         return workers
     if usable_device(config.device).type != "cpu" or resolved(config).execution != "compile":
         return workers
     seeds_a_worker = -(-config.seeds // workers)
-    return min(config.seeds, workers * -(-seeds_a_worker // _SEEDS_A_TILE))
+    return min(config.seeds, workers * -(-seeds_a_worker // _SEEDS_A_SHARD))
 
 
 def load_agent(run: Run, checkpoint: Name = "best") -> Any:

@@ -1,4 +1,4 @@
-"""One sitting of a run: opens everything that reports it, and closes it with how the sitting ended."""
+"""One opened of a run: opens everything that reports it, and closes it with how the opened ended."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ def session(
         title: what is trained, for people.
         total, axis: where the run ends and in what unit.
         headlines: metrics shown on the terminal, by name, and how to call them.
-        resume_at: the clock of the checkpoint that the sitting starts from; ``None`` for a new run.
+        resume_at: the clock of the checkpoint that the opened starts from; ``None`` for a new run.
     """
     config = json.loads((folder / "config.json").read_text())
     console = Console(title, total, headlines, len(seeds), axis, folder)
