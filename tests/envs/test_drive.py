@@ -107,7 +107,7 @@ def test_a_plain_controller_drives_perfectly_and_no_steering_fails() -> None:
         for _ in range(500):
             _, _, terminated, truncated, info = env.step(policy(env.state))
             first = (terminated | truncated) & (ended == 0)
-            returns[name] = torch.where(first, info["episode"]["r"], returns[name])
+            returns[name] = torch.where(first, info["rlsuite_episode"]["r"], returns[name])
             ended += first
     assert returns["controller"].min() > 480
     assert returns["straight"].max() < 150

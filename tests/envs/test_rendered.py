@@ -9,7 +9,7 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
 
-from envs import watched
+from envs import rendered
 from envs.action_names import action_names
 from envs.protocols import MACHADO, NATURE
 from envs.rendered import RenderError, make_rendered, picture
@@ -196,13 +196,13 @@ def test_opengl_without_a_screen_is_what_works(monkeypatch: pytest.MonkeyPatch, 
             raise subprocess.CalledProcessError(-11, command)
 
     monkeypatch.setattr(subprocess, "run", attempt)
-    watched._headless_opengl.cache_clear()
+    rendered._headless_opengl.cache_clear()
     if works is None:
         with pytest.raises(RenderError, match="neither EGL nor OSMesa works"):
-            watched._headless_opengl()
+            rendered._headless_opengl()
     else:
-        assert watched._headless_opengl() == works
-    watched._headless_opengl.cache_clear()
+        assert rendered._headless_opengl() == works
+    rendered._headless_opengl.cache_clear()
     assert tried == (["egl"] if works == "egl" else ["egl", "osmesa"])
 
 

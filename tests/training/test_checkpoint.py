@@ -311,8 +311,8 @@ def test_whatever_goes_wrong_while_a_state_is_taken_over_is_one_line():
 
 
 def test_rows_are_selected_by_seed():
-    new = {"rows": torch.ones(3, 2), "count": torch.tensor(5), "updates": 5}
-    old = {"rows": torch.zeros(3, 2), "count": torch.tensor(1), "updates": 1}
+    new = {"rows": torch.ones(3, 2), "count": 5, "updates": 5}
+    old = {"rows": torch.zeros(3, 2), "count": 1, "updates": 1}
     chosen = select_seeds(torch.tensor([True, False, True]), new, old)
     assert chosen["rows"].tolist() == [[1, 1], [0, 0], [1, 1]]
     assert chosen["count"] == 5 and chosen["updates"] == 5

@@ -7,6 +7,7 @@ import torch
 
 from agents.dqn import DQNConfig
 from agents.runs.run import Run, environments, evaluation_envs, evaluation_limit
+from rlsuite.agent import Acted
 from rlsuite.training.evaluation import evaluate
 
 
@@ -34,8 +35,11 @@ gymnasium.register("toy/Limited-v0", Counting, max_episode_steps=70_000)
 
 
 class Still:
-    def act(self, observation, env_step, began, *, explore):
-        return torch.zeros(observation.shape[:2], dtype=torch.int64)
+    def initial_state(self, num_envs):
+        return {}
+
+    def act(self, observation, state, began, env_step, *, explore):
+        return Acted(torch.zeros(observation.shape[:2], dtype=torch.int64), state)
 
 
 def run_of(folder, **options):

@@ -27,7 +27,7 @@ def observed(worker):
     """How many transitions the replay held at each of the updates of the next 20 env steps."""
     source, sizes = worker.source, []
     sample = source.sample
-    source.sample = lambda: (sizes.append(source.replay.size.min().item()), sample())[1]
+    source.sample = lambda: (sizes.append(source.experience.size.min().item()), sample())[1]
     goal = source.env_steps + 20
     while source.env_steps < goal:
         worker.advance(goal)

@@ -7,8 +7,8 @@ from agents.ddpg import DDPGConfig
 from agents.dqn import DQNConfig
 from agents.options import RunConfig
 from agents.reinforce import ReinforceConfig
-from agents.runs.building import require_room_for
 from agents.runs.run import Run, spaces_of
+from agents.runs.sources import require_room_for
 from rlsuite.training import room
 from rlsuite.training.room import free_bytes, require_room
 

@@ -24,7 +24,7 @@ class Slowing:
     """Follows its batches ever more slowly, by a count that belongs to all of its seeds."""
 
     def __init__(self, seeds):
-        self.weights, self.steps = torch.zeros(seeds), torch.zeros(())
+        self.weights, self.steps = torch.zeros(seeds), 0
 
     def update(self, batch):
         self.steps += 1
@@ -37,7 +37,7 @@ class Slowing:
 
     def load_state_dict(self, state):
         self.weights.copy_(state["weights"])
-        self.steps.copy_(state["pace"]["steps"])
+        self.steps = state["pace"]["steps"]
 
 
 def build(seeds, stretch_seconds, evaluation_seconds=0.0):
