@@ -1,6 +1,6 @@
 """Measure speed and memory, side by side with peers in one run.
 
-    python scripts/benchmark.py replay|atari|ddpg|envs|population [--json FILE]
+    python scripts/benchmark.py replay|atari|ddpg|envs|population|gpu [--json FILE] [--table FILE]
 
 Peers are compared with where they are installed: pip install -c constraints.txt -e ".[peers]"
 """
@@ -18,26 +18,48 @@ from typing import Any
 import command
 import tyro
 
-BENCHMARKS = ("replay", "atari", "ddpg", "envs", "population")
+BENCHMARKS = ("replay", "atari", "ddpg", "envs", "population", "gpu")
 _PACKAGES = ("torch", "gymnasium", "numpy", "ale-py", "stable-baselines3")
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     name: tyro.conf.Positional[str]
-    """What to measure: replay, atari, ddpg, envs or population."""
+    """What to measure: replay, atari, ddpg, envs, population or gpu."""
     json: Path | None = None
     """Write the rows to this file too."""
+    table: Path | None = None
+    """Write the rows as a Markdown table to this file too."""
+    minutes: float = 8.0
+    """Minutes that gpu may take; what it has not come to by then is left out."""
+    tiny: bool = False
+    """Make gpu small, to see that it runs."""
 
 
 def main(options: Options) -> None:
     if options.name not in BENCHMARKS:
         raise ValueError(f"there is no benchmark {options.name!r}; there are {', '.join(BENCHMARKS)}")
-    rows = importlib.import_module(f"benchmarks.{options.name}").rows()
+    measure = importlib.import_module(f"benchmarks.{options.name}").rows
+    rows: list[dict[str, Any]] = []
+    for row in measure(options.minutes, options.tiny) if options.name == "gpu" else measure():
+        rows.append(row)
+        _write(options, rows)  # what there is by now, should the time end
     _print(rows)
+
+
+def _write(options: Options, rows: list[dict[str, Any]]) -> None:
     if options.json is not None:
         document = {"rows": rows, "machine": _machine(), "versions": _versions()}
         options.json.write_text(json.dumps(document, indent=2) + "\n")
+    if options.table is not None:
+        lines = ["| what | rlsuite | unit | peer or limit | its figure |", "|---|---|---|---|---|"]
+        for row in rows:
+            peer, figure = row.get("peer") or "", row.get("peer_value")
+            if "limit" in row:
+                peer, figure = "limit", row["limit"]
+            shown = "" if figure is None else f"{figure:,.4g}"
+            lines.append(f"| {row['name']} | {row['value']:,.4g} | {row['unit']} | {peer} | {shown} |")
+        options.table.write_text("\n".join(lines) + "\n")
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
@@ -64,7 +86,14 @@ def _machine() -> dict[str, Any]:
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "system": platform.system(),
+        "gpu": _gpu(),
     }
+
+
+def _gpu() -> str | None:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
 def _versions() -> dict[str, str]:
