@@ -1,6 +1,7 @@
 """What holds for every agent: seed k of S equals seed k alone, states restore, compiled equals eager."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -194,3 +195,8 @@ def test_learning_rates_are_one_or_one_for_each_seed():
     config = DQNConfig(env="-", hidden=HIDDEN, learning_rate=(1e-3, 1e-4))
     with pytest.raises(ValueError, match="learning_rate has 2 values for 3 seeds: give 1 or 3"):
         DQN(config, VECTORS, Discrete(3), [0, 1, 2])
+
+
+def test_methods_do_not_know_what_runs_them():
+    for path in (Path(__file__).parents[2] / "agents").glob("*.py"):
+        assert "agents.runs" not in path.read_text() or path.name == "__init__.py", path
