@@ -15,8 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import command
 import tyro
+from checkout import fail_kindly
 
 BENCHMARKS = ("replay", "atari", "ddpg", "envs", "population", "gpu")
 _PACKAGES = ("torch", "gymnasium", "numpy", "ale-py", "stable-baselines3")
@@ -107,6 +107,6 @@ def _versions() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    with command.fail_kindly():
+    with fail_kindly():
         main(tyro.cli(Options, description=__doc__))
         sys.exit(0)

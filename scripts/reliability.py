@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tyro
-from command import fail_kindly
+from checkout import fail_kindly
 
 if TYPE_CHECKING:
     from trials import Result

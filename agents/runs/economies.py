@@ -60,7 +60,7 @@ def compare(model_name: str, seed: int = 0, runs: str = "runs", wandb: Mode = "d
     folder = Path(runs) / f"compare-{model_name}-{time.strftime('%Y%m%d-%H%M%S')}"
     results = []
     for agent in ("reinforce", "ddpg"):
-        if _train(agent, model_name, seed, folder, wandb) == _INTERRUPTED:
+        if not _train(agent, model_name, seed, folder, wandb):
             return _INTERRUPTED
         results.append(_result(agent.upper(), folder / agent, certify(model, _policy(model, folder / agent), seed)))
     tuned = solver_preset(model_name)
@@ -81,10 +81,11 @@ def compare(model_name: str, seed: int = 0, runs: str = "runs", wandb: Mode = "d
     return 0
 
 
-def _train(agent: str, model_name: str, seed: int, folder: Path, wandb: Mode) -> int:
+def _train(agent: str, model_name: str, seed: int, folder: Path, wandb: Mode) -> bool:
+    """Train an agent on an economy; returns whether it finished."""
     env = ENVIRONMENTS[model_name]
     options = preset(agent, env) | {"env": env, "seed": seed, "name": agent, "runs": str(folder), "wandb": wandb}
-    return train(agent, config_class(agent)(**options, device="cpu", video=False))
+    return train(agent, config_class(agent)(**options, device="cpu", video=False)).finished
 
 
 def _policy(model: SingleAgent, folder: Path) -> PolicyFunction:

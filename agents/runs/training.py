@@ -4,7 +4,7 @@ import dataclasses
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from agents.options import RunConfig
 from agents.runs.building import build_trainer, build_workers
@@ -28,8 +28,15 @@ _HEADLINES = {"train/return": "return", "evaluation/score": "evaluation"}
 _VIDEO_SECONDS = 20.0
 
 
-def train(agent: str, config: RunConfig) -> int:
-    """Train a new run; returns the exit status: 0, or 130 where it was asked to stop.
+class Ended(NamedTuple):
+    """How a session of training ended."""
+
+    run: Run
+    finished: bool  # False where it was asked to stop
+
+
+def train(agent: str, config: RunConfig) -> Ended:
+    """Train a new run until it is finished, or asked to stop by Ctrl-C or SIGTERM.
 
     Raises:
         ValueError: the configuration does not fit.
@@ -53,7 +60,7 @@ def resume_run(
     total_env_steps: int | None = None,
     device: str | None = None,
     workers: int | None = None,
-) -> int:
+) -> Ended:
     """Go on with a run where its checkpoint left it, or from the start where it has none; see ``train``.
 
     Args:
@@ -111,7 +118,7 @@ def _extend(run: Run, env_steps: int) -> None:
 
 def _train(
     run: Run, workers: Workers, at_work: ExitStack, state: dict[str, Any] | None, checkpoint: Name = "last"
-) -> int:
+) -> Ended:
     """Train with workers, which ``at_work`` closes, and finish the run."""
     config = run.config
     resume_at = None if state is None else clock(state)
@@ -139,11 +146,10 @@ def _train(
         at_work.close()  # the environments of the training, of which there may be few copies
         if outcome is None or outcome.status == "interrupted":
             opened.status = "interrupted"
-            print(f"stopped; go on with: python scripts/train.py --resume {run.folder}")
-            return 130
+            return Ended(run, finished=False)
         _finish(run, opened, outcome.clock)
         opened.status = "finished"
-    return 0
+    return Ended(run, finished=True)
 
 
 def _finish(run: Run, opened: Session, clock: Clock) -> None:
