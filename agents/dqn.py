@@ -37,7 +37,7 @@ class DQNConfig(EpsilonGreedyConfig, ReplayConfig):
     final_learning_rate_fraction: Fraction = 1.0
     """The learning rate falls linearly to this fraction of itself at the last env step."""
     adam_eps: Positive = 1e-8
-    """Of Adam: added to the root of the second frame."""
+    """Of Adam: added to the root of the second moment."""
     max_gradient_norm: Positive | None = 10.0
     """Gradients are scaled to at most this norm, seed by seed."""
     target_period_updates: Count = 250

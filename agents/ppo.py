@@ -35,7 +35,7 @@ class PPOConfig(RolloutConfig):
     final_learning_rate_fraction: Fraction = 0.0
     """The learning rate falls linearly to this fraction of itself at the last env step."""
     adam_eps: Positive = 1e-5
-    """Of Adam: added to the root of the second frame."""
+    """Of Adam: added to the root of the second moment."""
     max_gradient_norm: Positive | None = 0.5
     """Gradients are scaled to at most this norm, seed by seed."""
     rollout_env_steps: Count = 1_024

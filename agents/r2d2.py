@@ -36,7 +36,7 @@ class R2D2Config(EpsilonGreedyConfig, SequenceConfig):
     learning_rate: RatePerSeed = (5e-4,)
     """Of Adam."""
     adam_eps: Positive = 1e-3
-    """Of Adam: added to the root of the second frame."""
+    """Of Adam: added to the root of the second moment."""
     max_gradient_norm: Positive | None = 40.0
     """Gradients are scaled to at most this norm, seed by seed."""
     cell: Literal["gru", "lstm"] = "gru"

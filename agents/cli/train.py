@@ -14,6 +14,7 @@ import tyro
 from agents.cli import command
 from agents.presets import preset
 from agents.runs.registry import config_class, names
+from rlsuite.option_groups import from_command_line
 
 if TYPE_CHECKING:
     from agents.options import RunConfig
@@ -37,9 +38,7 @@ def parse(arguments: list[str]) -> tuple[str, "RunConfig"]:
     default = None
     if "env" in named:
         default = kind(env=named["env"], **preset(agent, named["env"], named.get("preset", "auto")))
-    return agent, tyro.cli(
-        kind, prog=f"{command.program()} {agent}", args=options, default=default, description=kind.__doc__
-    )
+    return agent, from_command_line(kind, options, f"{command.program()} {agent}", default)
 
 
 def _named(options: list[str]) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rlsuite.agent import AgentSpec
 
 _AGENTS = Path(__file__).parents[1]
+_LIGHT = {"rlsuite.configuration", "rlsuite.option_groups"}
 _HEAVY = {"torch", "gymnasium", "numpy", "rlsuite", "envs"}
 
 
@@ -81,7 +82,7 @@ def _is_light(node: ast.stmt) -> bool:
     if isinstance(node, ast.Import):
         return not any(name.name.partition(".")[0] in _HEAVY for name in node.names)
     if isinstance(node, ast.ImportFrom):
-        is_light = node.module == "rlsuite.configuration" or (node.module or "").partition(".")[0] not in _HEAVY
+        is_light = node.module in _LIGHT or (node.module or "").partition(".")[0] not in _HEAVY
         return node.level == 0 and is_light
     if isinstance(node, ast.ClassDef):
         return any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)

@@ -27,6 +27,7 @@ from envs.seeding import Purpose
 from rlsuite.configuration import from_json
 from rlsuite.experience import Environments
 from rlsuite.networks.precision import has_bfloat16
+from rlsuite.option_groups import nested
 from rlsuite.tracking import run_folder
 from rlsuite.training.checkpoint import Checkpoints, Name, fitting, to_device
 from rlsuite.training.device import usable_device
@@ -129,7 +130,7 @@ def make_folder(run: Run, spaces: "Spaces | None" = None) -> Run:
     config = run.config
     document = {
         "agent": run.agent,
-        "config": dataclasses.asdict(config),
+        "config": nested(config),
         "spaces": None if spaces is None else spaces.texts,
         "protocol": dataclasses.asdict(PROTOCOLS[config.protocol]) if is_atari(config.env) else None,
         "command": sys.argv,

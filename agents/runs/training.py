@@ -14,6 +14,7 @@ from agents.runs.run import Run, final_episodes, make_folder, open_run, plan, sp
 from agents.runs.sources import require_room_for
 from agents.runs.watching import record
 from rlsuite.experience import ExperienceError
+from rlsuite.option_groups import nested
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.tracking.notices import without
@@ -101,10 +102,11 @@ def _load(run: Run, checkpoint: Name) -> dict[str, Any] | None:
 def _extend(run: Run, env_steps: int) -> None:
     """Where the run is to end elsewhere than its ``config.json`` says, write it there and say what that does."""
     document = run_folder.read(run.folder)
-    before, total = document["config"]["total_env_steps"], run.config.total_env_steps
+    stored = open_run(run.folder).config
+    before, total = stored.total_env_steps, run.config.total_env_steps
     if total == before:
         return
-    document["config"]["total_env_steps"] = total
+    document["config"] = nested(dataclasses.replace(stored, total_env_steps=total))
     time_now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     extension = {"time": time_now, "at_env_steps": env_steps, "from_env_steps": before, "to_env_steps": total}
     earlier = document.get("extensions")

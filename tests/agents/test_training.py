@@ -100,7 +100,7 @@ def test_an_extension_is_kept_and_said(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "now ends at 96 env steps instead of 64" in said and "as at env step 64 of a run of 96" in said
     document = run_folder.read(folder)
-    assert document["config"]["total_env_steps"] == 96
+    assert document["config"]["run"]["total_env_steps"] == 96
     (extension,) = document["extensions"]
     assert extension.pop("time")
     assert extension == {"at_env_steps": 64, "from_env_steps": 64, "to_env_steps": 96}
