@@ -1,4 +1,4 @@
-"""What can be set, for every run and for each agent. Free of torch, so that ``--help`` is quick.
+"""Options of training runs and of each kind of agent. Imports no torch, so that ``--help`` is quick.
 
 Values that may differ by seed (``...PerSeed``) are written ``1e-3`` or ``1e-3,3e-4``: one for all seeds, or one each.
 """
@@ -89,7 +89,7 @@ class ScheduleOptions(Options, group="run"):
     """Env steps to train for, per seed (one Atari env step is four frames); what changes over a run, such as a falling
     learning rate, is spread over all of them, and anew where a run is extended."""
     seeds: Count = 1
-    """How many seeds to train as one program."""
+    """Number of seeds to train as one program."""
     seed: Seed = 0
     """The first seed; the others count up from it."""
 
@@ -123,8 +123,8 @@ class SystemOptions(Options, group="system"):
     threads: Count | None = None
     """CPU threads of torch; by default 1 for small networks, all cores for pixels and wide ones."""
     execution: Literal["auto", "eager", "compile", "graph"] = "auto"
-    """How what is done on the device is run: as it is, compiled, or compiled and captured in CUDA graphs; auto
-    compiles long runs on the CPU, where it pays, and captures on CUDA."""
+    """Run device code eagerly, compiled, or compiled and captured in CUDA graphs; auto compiles long runs on the CPU
+    and captures on CUDA."""
     workers: Count | None = None
     """CPU processes of one thread, each with some of the seeds; by default as many as cores on long runs of several
     seeds that learn from vectors, else 1."""
@@ -159,7 +159,7 @@ class TrackingOptions(Options, group="tracking"):
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig(EnvironmentOptions, ScheduleOptions, EvaluationOptions, SystemOptions, TrackingOptions, group="run"):
-    """What every training run has, whatever the agent."""
+    """Options of every training run."""
 
     @property
     def per_seed(self) -> frozenset[str]:
@@ -182,13 +182,13 @@ class NetworkOptions(Options, group="network"):
     hidden: Widths = (256, 256)
     """Widths of the mlp."""
     encoder_precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the encoder's convolutions and products; bfloat16 rounds to three digits, and makes Atari's agents half again
-    as quick or more on processors that have it (AVX512_BF16, or NVIDIA's since 2020)."""
+    """Precision of the encoder's convolutions and matrix products; bfloat16 rounds to three digits, and is quicker on
+    processors that have it (AVX512_BF16, or NVIDIA's since 2020)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentConfig(RunConfig, NetworkOptions):
-    """What the agents have in common."""
+    """Options common to all agents."""
 
     discount: FractionPerSeed = (0.99,)
     """Weight of the next env step's value."""
@@ -200,7 +200,7 @@ class AgentConfig(RunConfig, NetworkOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayConfig(AgentConfig, group="replay"):
-    """What agents that learn from a replay have in common."""
+    """Options common to agents that learn from a replay."""
 
     batch_size: Count = 32
     """Transitions an update."""
@@ -227,7 +227,7 @@ class ReplayConfig(AgentConfig, group="replay"):
 
 @dataclass(frozen=True, kw_only=True)
 class EpsilonGreedyConfig(RunConfig):
-    """What agents that explore by random actions have in common."""
+    """Options common to agents that explore by epsilon-greedy actions."""
 
     epsilon_start: Fraction = 1.0
     """Probability of a random action at the first env step."""
@@ -241,7 +241,7 @@ class EpsilonGreedyConfig(RunConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutConfig(AgentConfig, group="rollout"):
-    """What agents that learn from their newest steps, once, have in common."""
+    """Options common to on-policy agents: each step is learned from in one update only."""
 
     num_envs: Count = 8
     """Environments of each seed."""
@@ -251,7 +251,7 @@ class RolloutConfig(AgentConfig, group="rollout"):
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceConfig(ReplayConfig, group="sequences"):
-    """What agents that replay sequences have in common."""
+    """Options common to agents that learn from replayed sequences."""
 
     batch_size: Count = 32
     """Sequences an update."""

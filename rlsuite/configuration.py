@@ -62,7 +62,7 @@ def check_seeds(first: int, seeds: int) -> None:
 
 
 def option(name: str) -> str:
-    """How the command line calls a field."""
+    """Return the command-line option of a field."""
     return "--" + name.replace("_", "-")
 
 

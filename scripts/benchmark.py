@@ -25,15 +25,15 @@ _PACKAGES = ("torch", "gymnasium", "numpy", "ale-py", "stable-baselines3")
 @dataclasses.dataclass(frozen=True)
 class Options:
     name: tyro.conf.Positional[str]
-    """What to measure: replay, atari, ddpg, envs, population or gpu."""
+    """Benchmark to run: replay, atari, ddpg, envs, population or gpu."""
     json: Path | None = None
     """Write the rows to this file too."""
     table: Path | None = None
     """Write the rows as a Markdown table to this file too."""
     minutes: float = 8.0
-    """Minutes that gpu may take; what it has not come to by then is left out."""
+    """Minutes that gpu may take; measurements not begun by then are left out."""
     tiny: bool = False
-    """Make gpu small, to see that it runs."""
+    """Run gpu at a small size, to test that it works."""
 
 
 def main(options: Options) -> None:
@@ -43,7 +43,7 @@ def main(options: Options) -> None:
     rows: list[dict[str, Any]] = []
     for row in measure(options.minutes, options.tiny) if options.name == "gpu" else measure():
         rows.append(row)
-        _write(options, rows)  # what there is by now, should the time end
+        _write(options, rows)  # the rows so far, in case the time ends
     _print(rows)
 
 

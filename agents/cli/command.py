@@ -147,7 +147,7 @@ def _on_uncaught(kind: type[BaseException], error: BaseException, trace: Traceba
 
 
 def _on_fault_aside(fault: Any) -> None:
-    """What fails in a thread, or while an object is deleted, ends nothing: a line and the log tell of it."""
+    """Report an exception in a thread or a destructor, in a line and in the log, without ending the process."""
     if fault.exc_value is None or issubclass(fault.exc_type, SystemExit | KeyboardInterrupt):
         return
     if os.environ.get("RLSUITE_TRACE"):

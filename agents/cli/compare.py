@@ -18,7 +18,7 @@ class Options:
     out: Path = Path("comparison.png")
     """Picture to write, .png or .pdf."""
     metric: str = "evaluation/score"
-    """What to draw, by its name in metrics.jsonl."""
+    """Metric to draw, by its name in metrics.jsonl."""
     split_seeds: bool = False
     """Draw every seed of a run as a curve of its own, labelled with what differs: for sweeps."""
 

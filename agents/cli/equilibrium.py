@@ -19,12 +19,12 @@ from rlsuite.deqn.config import SolverConfig, preset
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """A run, besides what its solver is told."""
+    """Options of a run, beside those of its solver."""
 
     calibration: str | None = None
     """Name of a calibration; by default the model's first."""
     seeds: int = 1
-    """How many seeds to solve as one program."""
+    """Number of seeds to solve as one program."""
     seed: int = 0
     """The first seed; the others count up from it."""
     device: str = "cpu"
@@ -36,7 +36,7 @@ class Options:
     wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
     """Weights & Biases; auto is online where a key is configured, else offline."""
     solver: tyro.conf.OmitArgPrefixes[SolverConfig] = dataclasses.field(default_factory=SolverConfig)
-    """How it is solved; by default what is tuned for the model."""
+    """Options of the solver; by default those tuned for the model."""
 
 
 def main(arguments: list[str]) -> int:
@@ -82,7 +82,7 @@ def compare(arguments: list[str]) -> int:
         model: tyro.conf.Positional[str]
         """brock-mirman or growth."""
         seed: int = 0
-        """Of every method that draws."""
+        """Seed of every method that uses random numbers."""
         runs: str = "runs"
         """Folder that holds the runs."""
         wandb: Literal["auto", "online", "offline", "disabled"] = "disabled"

@@ -27,7 +27,7 @@ class Options:
     evaluation_max_env_steps: int | None = None
     """Env steps, per seed, after which the evaluation is cut; by default the run's own choice."""
     device: str | None = None
-    """By default the run's own."""
+    """Device to compute on; by default the run's own."""
 
 
 def main(arguments: list[str]) -> int:

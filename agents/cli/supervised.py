@@ -17,7 +17,7 @@ class Options:
     experiment: tyro.conf.Positional[str]
     """Name of the experiment, or list."""
     seeds: int | None = None
-    """How many seeds to train as one program; by default 1."""
+    """Number of seeds to train as one program; by default 1."""
     seed: int | None = None
     """The first seed; by default 0."""
     epochs: int | None = None
@@ -25,7 +25,7 @@ class Options:
     batch_size: int | None = None
     """Examples an update, per seed; by default the experiment's own."""
     learning_rate: float | None = None
-    """Of Adam; by default the experiment's own."""
+    """Learning rate of Adam; by default the experiment's own."""
     device: str | None = None
     """cpu or cuda; by default cpu."""
     name: str | None = None

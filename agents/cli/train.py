@@ -69,12 +69,12 @@ def resume(arguments: list[str]) -> int:
         run: tyro.conf.Positional[Path]
         """Folder of the run."""
         checkpoint: Literal["last", "previous"] = "last"
-        """Which checkpoint: last, or previous should that be damaged."""
+        """Checkpoint to resume from: last, or previous if last is damaged."""
         total_env_steps: int | None = None
-        """Where the run is to end from now on; what changes over a run, such as a falling learning rate, goes on as in
-        a run of that length."""
+        """New length of the run; values that change over a run, such as a falling learning rate, go on as in a run of
+        that length."""
         device: str | None = None
-        """Where to compute this time; by default where the run did."""
+        """Device to compute on from now on; by default the one that the run used."""
         workers: int | None = None
         """CPU processes to use this time; by default as many as the run did."""
 

@@ -1,4 +1,4 @@
-"""Watch the agent of a run act, and what it thinks: in a window, or as a video where there is no screen.
+"""Watch the agent of a run and its diagnostics in a window, or record a video if there is no screen.
 
     rlsuite watch runs/NAME
     rlsuite watch runs/NAME --record out.mp4 --episodes 3
@@ -22,17 +22,17 @@ class Options:
     record: Path | None = None
     """Write a video instead, .mp4 or .gif; without a screen it goes to the run's folder."""
     episodes: int | None = None
-    """How many episodes; by default 1 in a video, and no end in a window."""
+    """Number of episodes; by default 1 in a video, unlimited in a window."""
     checkpoint: Literal["best", "last", "previous"] = "best"
     """best: each seed's best evaluation during training; last: as training ended."""
     seed: int | None = None
-    """Which seed of the run plays; by default its first."""
+    """Seed of the run to watch; by default its first."""
     fps: float | None = None
     """Frames (env steps) a second; by default the environment's real time."""
     max_seconds: float = 60.0
     """Longest part of an episode in a video, in seconds of video."""
     device: str | None = None
-    """By default the run's own."""
+    """Device to compute on; by default the run's own."""
 
 
 def main(arguments: list[str]) -> int:

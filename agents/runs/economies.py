@@ -32,7 +32,7 @@ _INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Result:
-    """What a method found, and at what cost."""
+    """The accuracy of one method's solution, and the time and env steps that it took."""
 
     method: str
     euler_log10: dict[str, float] | None  # mean, p99 and max; None of a policy that is nowhere feasible
@@ -89,7 +89,7 @@ def _train(agent: str, model_name: str, seed: int, folder: Path, wandb: Mode) ->
 
 
 def _policy(model: SingleAgent, folder: Path) -> PolicyFunction:
-    """What the trained agent of a run does without exploring, in states ``[B, D]``."""
+    """Return the greedy policy of a run's trained agent, a function of states ``[B, D]``."""
     agent = load_agent(open_run(folder), "last")
 
     def decide(state: Tensor) -> Policy:

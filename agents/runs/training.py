@@ -47,7 +47,7 @@ def train(agent: str, config: RunConfig) -> Ended:
     spaces = spaces_of(run)
     require_room_for(run, spaces)
     with ExitStack() as at_work:
-        # Whatever does not fit shows before anything is written.
+        # Errors in the configuration are raised before any file is written.
         workers = build_workers(run)
         at_work.callback(workers.close)
         run = make_folder(run, spaces)
@@ -100,7 +100,7 @@ def _load(run: Run, checkpoint: Name) -> dict[str, Any] | None:
 
 
 def _extend(run: Run, env_steps: int) -> None:
-    """Where the run is to end elsewhere than its ``config.json`` says, write it there and say what that does."""
+    """Write a changed number of env steps to ``config.json`` and print what follows from it."""
     document = run_folder.read(run.folder)
     stored = open_run(run.folder).config
     before, total = stored.total_env_steps, run.config.total_env_steps
@@ -145,7 +145,7 @@ def _train(
         outcome: Outcome | None = None
         with suppress(EvaluationStopped):
             outcome = trainer.run()
-        at_work.close()  # the environments of the training, of which there may be few copies
+        at_work.close()  # environments of the training; the number of copies may be limited
         if outcome is None or outcome.status == "interrupted":
             opened.status = "interrupted"
             return Ended(run, finished=False)
@@ -155,9 +155,9 @@ def _train(
 
 
 def _finish(run: Run, opened: Session, clock: Clock) -> None:
-    """What a finished run leaves behind besides its metrics and checkpoints."""
+    """Evaluate a finished run, and add its learning curve, video and summary to its folder."""
     episodes = final_episodes(run.config)
-    # Who asks for a return wants the agents that reached it, each of them at its own time.
+    # With a target return, each seed's best checkpoint is the one that reached it.
     checkpoint: Name = "last" if run.config.target_return is None else "best"
     report = evaluate_run(run, episodes, checkpoint) if episodes else {}
     series = read_metrics(run.folder / "metrics.jsonl").get("evaluation/score")
@@ -176,7 +176,7 @@ def _finish(run: Run, opened: Session, clock: Clock) -> None:
     if run.config.video:
         try:
             video = record(run, run.folder / "videos" / "final.mp4", max_seconds=_VIDEO_SECONDS)
-        except Exception as error:  # the training is not lost to a missing screen, encoder or renderer
+        except Exception as error:  # a missing screen, encoder or renderer must not fail the training
             why = str(error) if isinstance(error, ValueError | ExperienceError | OSError) else repr(error)
             print(f"no video: {why}")
         else:
