@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from agents.cli import command
-from agents.presets import preset
+from agents.runs.presets import preset
 from agents.runs.registry import config_class, names
 from rlsuite.option_groups import from_command_line
 
@@ -38,7 +38,8 @@ def parse(arguments: list[str]) -> tuple[str, "RunConfig"]:
     default = None
     if "env" in named:
         default = kind(env=named["env"], **preset(agent, named["env"], named.get("preset", "auto")))
-    return agent, from_command_line(kind, options, f"{command.program()} {agent}", default)
+    config = from_command_line(kind, options, f"{command.program()} {agent}", default)
+    return agent, config if default is None else dataclasses.replace(config, preset=default.preset)
 
 
 def _named(options: list[str]) -> list[tuple[str, str]]:

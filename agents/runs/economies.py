@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from agents.presets import preset
+from agents.runs.presets import preset
 from agents.runs.registry import config_class
 from agents.runs.run import load_agent, open_run
 from agents.runs.training import train

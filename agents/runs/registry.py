@@ -9,7 +9,7 @@ import difflib
 import importlib
 import importlib.util
 import sys
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,21 @@ class AgentFile:
 
     def config_class(self) -> type[Any]:
         """The class of the options, without what else the file imports and does."""
+        config = self._light.get(self._config_name)
+        return config if isinstance(config, type) else self.spec().config
+
+    def presets(self) -> dict[str, Any]:
+        """The ``PRESETS`` of the file, or beside it those of the file in ``presets/`` that has its name."""
+        if any(_assigns(node, "PRESETS") for node in self._tree.body):
+            return _table(self._light.get("PRESETS") or vars(self._module())["PRESETS"], self.path)
+        beside = self.path.parent / "presets" / self.path.name
+        if self.path.parent != _AGENTS or not beside.exists():
+            return {}
+        return _table(importlib.import_module(f"agents.presets.{beside.stem}").PRESETS, beside)
+
+    @cached_property
+    def _light(self) -> dict[str, Any]:
+        """The names that the file's configuration and constants define."""
         module = ModuleType(f"{self.path.stem}__options")
         module.__file__ = str(self.path)  # where help texts are read
         sys.modules[module.__name__] = module  # where type hints are looked up
@@ -55,8 +70,7 @@ class AgentFile:
                 exec(compile(ast.Module([node], []), str(self.path), "exec"), vars(module))
             except Exception:
                 continue  # it needs what was left out: so may the configuration, which is then imported whole
-        config = vars(module).get(self._config_name)
-        return config if isinstance(config, type) else self.spec().config
+        return vars(module)
 
     def _module(self) -> ModuleType:
         if self.path.parent == _AGENTS:
@@ -75,6 +89,17 @@ class AgentFile:
             del sys.modules[name]
             raise ValueError(f"{self.path} cannot be imported: {type(error).__name__}: {error}") from error
         return module
+
+
+def _assigns(node: ast.stmt, name: str) -> bool:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return any(isinstance(target, ast.Name) and target.id == name for target in targets)
+
+
+def _table(presets: Any, path: Path) -> dict[str, Any]:
+    if not isinstance(presets, dict) or not all(isinstance(name, str) for name in presets):
+        raise ValueError(f"{path}: PRESETS must give names their option values")
+    return presets
 
 
 def _is_light(node: ast.stmt) -> bool:
