@@ -32,9 +32,9 @@ class DDPGConfig(ReplayConfig):
     """Deep deterministic policy gradient (Lillicrap et al., 2016)."""
 
     actor_learning_rate: RatePerSeed = (1e-3,)
-    """Of the actor's Adam."""
+    """Learning rate of the actor's Adam."""
     critic_learning_rate: RatePerSeed = (1e-3,)
-    """Of the critic's Adam."""
+    """Learning rate of the critic's Adam."""
     batch_size: Count = 256
     """Transitions an update."""
     replay_capacity: Count = 1_000_000

@@ -33,15 +33,15 @@ class DQNConfig(EpsilonGreedyConfig, ReplayConfig):
     """Deep Q-network (Mnih et al., 2015) with double, dueling and n-step targets as choices."""
 
     learning_rate: RatePerSeed = (1e-4,)
-    """Of Adam, at the start."""
+    """Learning rate of Adam at the start."""
     final_learning_rate_fraction: Fraction = 1.0
     """The learning rate falls linearly to this fraction of itself at the last env step."""
     adam_eps: Positive = 1e-8
-    """Of Adam: added to the root of the second frame."""
+    """Added to the root of Adam's second moment."""
     max_gradient_norm: Positive | None = 10.0
     """Gradients are scaled to at most this norm, seed by seed."""
     target_period_updates: Count = 250
-    """Updates between two copies into the target network; ignored where tau is set."""
+    """Updates between two copies into the target network; ignored if tau is set."""
     tau: Fraction | None = None
     """Move the target network by this fraction towards the online one at each update, instead of copying."""
     double: bool = True
@@ -49,7 +49,7 @@ class DQNConfig(EpsilonGreedyConfig, ReplayConfig):
     dueling: bool = False
     """State value and action advantages as two heads (Wang et al., 2016)."""
     loss: Literal["huber", "mse"] = "huber"
-    """Of the temporal-difference error."""
+    """Loss function of the temporal-difference error."""
 
 
 class DQN:

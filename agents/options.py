@@ -1,4 +1,4 @@
-"""What can be set, for every run and for each agent. Free of torch, so that ``--help`` is quick.
+"""Options of training runs and of each kind of agent. Imports no torch, so that ``--help`` is quick.
 
 Values that may differ by seed (``...PerSeed``) are written ``1e-3`` or ``1e-3,3e-4``: one for all seeds, or one each.
 """
@@ -20,6 +20,7 @@ from rlsuite.configuration import (
     check,
     check_seeds,
 )
+from rlsuite.option_groups import Options
 
 Encoder = Literal["auto", "mlp", "nature", "impala", "small"]
 
@@ -63,26 +64,40 @@ _KEYWORDS = tyro.constructors.PrimitiveConstructorSpec(
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """What every training run has, whatever the agent."""
+class EnvironmentOptions(Options, group="environment"):
+    """Where an agent acts."""
 
     env: str
     """Environment id: any of Gymnasium's, ALE/*, or rlsuite/*."""
     env_kwargs: Annotated[dict[str, Any], _KEYWORDS] = field(default_factory=dict)
     """Arguments of the environment's maker, such as size=3 name=left; values are read as JSON where they can be."""
-    preset: str = "auto"
-    """Tuned values to start from; auto takes those of the environment's family, none the plain defaults."""
-    seeds: Count = 1
-    """How many seeds to train as one program."""
-    seed: Seed = 0
-    """The first seed; the others count up from it."""
     num_envs: Count = 1
     """Environments of each seed."""
+    protocol: Literal["machado", "nature"] = "nature"
+    """Atari: how episodes start, stick, lose lives and are evaluated."""
+    vectorization: Literal["sync", "async"] = "sync"
+    """Environments of Gymnasium: in this process, or each in a process of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleOptions(Options, group="run"):
+    """How long and from which seeds a run trains."""
+
+    preset: str = "auto"
+    """Tuned values to start from; auto takes those of the environment's family, none the plain defaults."""
     total_env_steps: Count = 100_000
     """Env steps to train for, per seed (one Atari env step is four frames); what changes over a run, such as a falling
     learning rate, is spread over all of them, and anew where a run is extended."""
-    log_every_env_steps: Count = 1_000
-    """Env steps between two lines of metrics."""
+    seeds: Count = 1
+    """Number of seeds to train as one program."""
+    seed: Seed = 0
+    """The first seed; the others count up from it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions(Options, group="evaluation"):
+    """How a run measures what it has learned."""
+
     evaluate_every_env_steps: Count = 10_000
     """Env steps between two evaluations, which run in environments of their own."""
     evaluation_episodes: Count = 10
@@ -97,31 +112,41 @@ class RunConfig:
     """Episodes of the evaluation when the run is over, per seed; by default 100, or 10 of Atari; 0 for none."""
     target_return: float | None = None
     """Stop once every seed has reached this mean return in an evaluation; the best checkpoint holds it there."""
-    checkpoint_every_seconds: Positive = 600.0
-    """Wall seconds between two checkpoints; one is always written at the end."""
-    save_replay: bool = True
-    """Keep the replay in the checkpoint, without which a resumed run must first fill it again."""
-    protocol: Literal["machado", "nature"] = "nature"
-    """Atari: how episodes start, stick, lose lives and are evaluated."""
-    vectorization: Literal["sync", "async"] = "sync"
-    """Environments of Gymnasium: in this process, or each in a process of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemOptions(Options, group="system"):
+    """How a run uses the machine, and what it saves to go on later."""
+
     device: str = "auto"
     """cpu, cuda, cuda:1, ...; auto takes cuda where there is one."""
     threads: Count | None = None
     """CPU threads of torch; by default 1 for small networks, all cores for pixels and wide ones."""
     execution: Literal["auto", "eager", "compile", "graph"] = "auto"
-    """How what is done on the device is run: as it is, compiled, or compiled and captured in CUDA graphs; auto
-    compiles long runs on the CPU, where it pays, and captures on CUDA."""
+    """Run device code eagerly, compiled, or compiled and captured in CUDA graphs; auto compiles long runs on the CPU
+    and captures on CUDA."""
     workers: Count | None = None
     """CPU processes of one thread, each with some of the seeds; by default as many as cores on long runs of several
     seeds that learn from vectors, else 1."""
     shards: Count | None = None
     """CPU: groups of seeds, each a program of its own, which a worker takes in turn; by default one a worker, or more
     of five seeds at most where whole rounds are compiled: they fit the cache of a core."""
+    checkpoint_every_seconds: Positive = 600.0
+    """Wall seconds between two checkpoints; one is always written at the end."""
+    save_replay: bool = True
+    """Keep the replay in the checkpoint, without which a resumed run must first fill it again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingOptions(Options, group="tracking"):
+    """Where and how a run tells of itself."""
+
     name: str | None = None
     """Name of the run and of its folder; by default made from agent, environment and time."""
     runs: str = "runs"
     """Folder that holds the runs."""
+    log_every_env_steps: Count = 1_000
+    """Env steps between two lines of metrics."""
     video: bool = True
     """Record an episode of the trained agent at the end."""
     wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
@@ -130,6 +155,11 @@ class RunConfig:
     """Weights & Biases project."""
     wandb_group: str | None = None
     """Make one Weights & Biases run a seed, in this group, instead of one with bands."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(EnvironmentOptions, ScheduleOptions, EvaluationOptions, SystemOptions, TrackingOptions, group="run"):
+    """Options of every training run."""
 
     @property
     def per_seed(self) -> frozenset[str]:
@@ -144,18 +174,24 @@ class RunConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AgentConfig(RunConfig):
-    """What the agents have in common."""
+class NetworkOptions(Options, group="network"):
+    """The network from observations to features."""
 
-    discount: FractionPerSeed = (0.99,)
-    """Weight of the next env step's value."""
     encoder: Encoder = "auto"
     """Network from observation to features: auto takes mlp for vectors, nature or small for images."""
     hidden: Widths = (256, 256)
     """Widths of the mlp."""
     encoder_precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the encoder's convolutions and products; bfloat16 rounds to three digits, and makes Atari's agents half again
-    as quick or more on processors that have it (AVX512_BF16, or NVIDIA's since 2020)."""
+    """Precision of the encoder's convolutions and matrix products; bfloat16 rounds to three digits, and is quicker on
+    processors that have it (AVX512_BF16, or NVIDIA's since 2020)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentConfig(RunConfig, NetworkOptions):
+    """Options common to all agents."""
+
+    discount: FractionPerSeed = (0.99,)
+    """Weight of the next env step's value."""
     max_gradient_norm: Positive | None = None
     """Gradients are scaled to at most this norm, seed by seed."""
     clip_rewards: bool = False
@@ -163,8 +199,8 @@ class AgentConfig(RunConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReplayConfig(AgentConfig):
-    """What agents that learn from a replay have in common."""
+class ReplayConfig(AgentConfig, group="replay"):
+    """Options common to agents that learn from a replay."""
 
     batch_size: Count = 32
     """Transitions an update."""
@@ -191,7 +227,7 @@ class ReplayConfig(AgentConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class EpsilonGreedyConfig(RunConfig):
-    """What agents that explore by random actions have in common."""
+    """Options common to agents that explore by epsilon-greedy actions."""
 
     epsilon_start: Fraction = 1.0
     """Probability of a random action at the first env step."""
@@ -204,8 +240,8 @@ class EpsilonGreedyConfig(RunConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RolloutConfig(AgentConfig):
-    """What agents that learn from their newest steps, once, have in common."""
+class RolloutConfig(AgentConfig, group="rollout"):
+    """Options common to on-policy agents: each step is learned from in one update only."""
 
     num_envs: Count = 8
     """Environments of each seed."""
@@ -214,8 +250,8 @@ class RolloutConfig(AgentConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SequenceConfig(ReplayConfig):
-    """What agents that replay sequences have in common."""
+class SequenceConfig(ReplayConfig, group="sequences"):
+    """Options common to agents that learn from replayed sequences."""
 
     batch_size: Count = 32
     """Sequences an update."""

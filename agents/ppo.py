@@ -31,11 +31,11 @@ class PPOConfig(RolloutConfig):
     """Proximal policy optimisation (Schulman et al., 2017)."""
 
     learning_rate: RatePerSeed = (3e-4,)
-    """Of Adam, at the start."""
+    """Learning rate of Adam at the start."""
     final_learning_rate_fraction: Fraction = 0.0
     """The learning rate falls linearly to this fraction of itself at the last env step."""
     adam_eps: Positive = 1e-5
-    """Of Adam: added to the root of the second frame."""
+    """Added to the root of Adam's second moment."""
     max_gradient_norm: Positive | None = 0.5
     """Gradients are scaled to at most this norm, seed by seed."""
     rollout_env_steps: Count = 1_024
@@ -49,11 +49,11 @@ class PPOConfig(RolloutConfig):
     clip: Positive = 0.2
     """The ratio of new to old probability counts up to this far from 1."""
     value_weight: NotNegative = 0.5
-    """Of the value's loss beside the policy's."""
+    """Weight of the value loss beside the policy loss."""
     entropy_weight: NotNegative = 0.0
     """Bonus on the entropy of the policy."""
     activation: Literal["relu", "tanh"] = "tanh"
-    """Of the mlp."""
+    """Activation function of the mlp."""
     hidden: Widths = (64, 64)
     """Widths of the mlp."""
     initial_log_std: float = 0.0

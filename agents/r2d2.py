@@ -34,9 +34,9 @@ class R2D2Config(EpsilonGreedyConfig, SequenceConfig):
     """Recurrent replay distributed DQN (Kapturowski et al., 2019), on one machine."""
 
     learning_rate: RatePerSeed = (5e-4,)
-    """Of Adam."""
+    """Learning rate of Adam."""
     adam_eps: Positive = 1e-3
-    """Of Adam: added to the root of the second frame."""
+    """Added to the root of Adam's second moment."""
     max_gradient_norm: Positive | None = 40.0
     """Gradients are scaled to at most this norm, seed by seed."""
     cell: Literal["gru", "lstm"] = "gru"
@@ -54,7 +54,7 @@ class R2D2Config(EpsilonGreedyConfig, SequenceConfig):
     replay_priority_exponent: Fraction = 0.9
     """Alpha of prioritised replay: sequences are drawn by their last errors to this power; 0 draws all alike."""
     replay_importance_exponent: Fraction = 0.6
-    """Beta of prioritised replay at the start: how far weights make up for it; it rises to 1 over the run."""
+    """Beta of prioritised replay at the start: exponent of the weights that correct for it; rises to 1 over the run."""
 
 
 class R2D2:
@@ -119,7 +119,7 @@ class R2D2:
             epsilon = torch.full_like(self.epsilon_end, self.config.evaluation_epsilon or 0.0)
         key = random.key(self.seeds, _EXPLORATION_STREAM if explore else _EVALUATION_STREAM, env_step)
         action = epsilon_greedy(values.squeeze(2), epsilon, key)
-        # What was remembered before the action is stored beside it.
+        # The recurrent state before the action is stored beside it.
         return Acted(action, {"memory": memory}, {"memory": state["memory"]})
 
     @torch.no_grad()

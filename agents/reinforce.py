@@ -31,22 +31,22 @@ class ReinforceConfig(RolloutConfig):
     """REINFORCE (Williams, 1992) with reward-to-go, and a learned baseline if wanted."""
 
     learning_rate: RatePerSeed = (1e-3,)
-    """Of the policy's Adam."""
+    """Learning rate of the policy's Adam."""
     final_learning_rate_fraction: Fraction = 1.0
     """The learning rate falls linearly to this fraction of itself at the last env step."""
     baseline: Literal["none", "learned"] = "learned"
     """Subtract a learned state value from the returns; it also values episodes that were cut. With none, the steps of
     episodes that are truncated or unfinished when the rollout ends are kept out of the update."""
     baseline_learning_rate: RatePerSeed = (1e-3,)
-    """Of the baseline's Adam."""
+    """Learning rate of the baseline's Adam."""
     baseline_updates_per_rollout: Count = 10
     """Steps of gradient descent on the baseline for each one on the policy."""
     standardise: bool = True
-    """Scale what multiplies the score function to mean 0 and standard deviation 1 over each rollout."""
+    """Scale the weights of the score function to mean 0 and standard deviation 1 over each rollout."""
     entropy_weight: NotNegative = 0.0
     """Bonus on the entropy of the policy."""
     activation: Literal["relu", "tanh"] = "tanh"
-    """Of the mlp."""
+    """Activation function of the mlp."""
     hidden: Widths = (64, 64)
     """Widths of the mlp."""
     initial_log_std: float = -0.5

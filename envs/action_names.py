@@ -1,4 +1,4 @@
-"""What actions are called, for people who watch."""
+"""Names of actions, for display."""
 
 from collections.abc import Sequence
 
@@ -62,7 +62,7 @@ def action_names(environments: VectorAdapter | OnDevice, env_id: str) -> tuple[s
 
 
 def _meanings(environments: VectorAdapter | OnDevice) -> Sequence[str]:
-    """What a game of ale-py's calls its actions."""
+    """Return the action names of an ale-py game; empty for other environments."""
     names = getattr(environments.vector_env, "action_names", None)
     copies = getattr(environments.vector_env, "envs", ())
     if names is None and copies and hasattr(copies[0].unwrapped, "get_action_meanings"):
@@ -71,7 +71,7 @@ def _meanings(environments: VectorAdapter | OnDevice) -> Sequence[str]:
 
 
 def _actuator_names(environments: VectorAdapter | OnDevice) -> Sequence[str]:
-    """What the motors of a MuJoCo model are called: often only the joints they turn have names."""
+    """Return the names of a MuJoCo model's actuators, or of their joints where actuators have none."""
     model = mujoco_model(environments)
     if model is None:
         return ()

@@ -1,4 +1,4 @@
-"""Brings every ``gymnasium.vector.VectorEnv`` to one stream of experience."""
+"""An adapter from any ``gymnasium.vector.VectorEnv`` to the project's stream of steps."""
 
 import contextlib
 import warnings
@@ -20,12 +20,12 @@ from rlsuite.notice import warn_once
 
 
 class Stateful(Protocol):
-    """What can bring a vector environment back to where it was saved."""
+    """An object that saves and restores the state of a vector environment."""
 
     def state_dict(self) -> dict[str, Any]: ...
 
     def load_state_dict(self, state: dict[str, Any]) -> bool | None:
-        """Returns False where that did not succeed."""
+        """Restore a saved state; return False if that failed."""
         ...
 
 
@@ -215,7 +215,7 @@ class VectorAdapter:
         return self._observation
 
     def close(self) -> None:
-        """Close the environments, also with a step under way. What goes wrong then is said and does no harm."""
+        """Close the environments, also during a step. Errors in closing are logged, not raised."""
         self._sent = None
         try:
             self.vector_env.close()
@@ -239,7 +239,7 @@ class VectorAdapter:
             return torch.where(ended.view(-1, *trailing), info["final_obs"], observation)
         if not ended.any():
             return observation
-        # An array of objects in Gymnasium; in ale-py one array, of which only the rows of ended episodes were written.
+        # An array of objects in Gymnasium; in ale-py one array with only the rows of ended episodes written.
         next_observation = observation.copy()
         for environment in np.flatnonzero(ended):
             next_observation[environment] = info["final_obs"][environment]

@@ -68,7 +68,7 @@ class AtariVector(AtariVectorEnv):
         self._lives = np.zeros(num_envs, np.int32)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Start new games everywhere; ``seed`` is a list with one integer a game, of which the low 31 bits count."""
+        """Start new games everywhere; ``seed`` lists one integer a game; only the low 31 bits of each are used."""
         seeds = None if seed is None else np.array([one & ((1 << _SEED_BITS) - 1) for one in seed])
         observation, info = super().reset(seed=seeds, options=options)
         self._lives = info["lives"]
@@ -124,7 +124,7 @@ class RenderedAtariVector(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self.action_space = self.games.action_space
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """As ``AtariVector.reset``; without a seed the two vectors would play different games."""
+        """Reset as ``AtariVector`` does; pass a seed, or the two vectors play different games."""
         pictures, _ = self._colour_games.reset(seed=seed, options=options)
         self._pictures = pictures[:, 0]
         return self.games.reset(seed=seed, options=options)

@@ -1,4 +1,4 @@
-"""What environments exchange (NumPy arrays of any type) as what agents exchange (tensors), and back."""
+"""Convert observations and actions between the arrays of environments and the tensors of agents."""
 
 import functools
 import math
@@ -46,7 +46,7 @@ def tensor_space(space: gymnasium.Space[Any]) -> Box:
 
 @functools.cache
 def _arrangement(axes: tuple[int, ...], of_bytes: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """How observations with these axes become those of ``tensor_space``: the axes' new order, and their new lengths."""
+    """Return the order and the lengths of axes that turn observations into those of ``tensor_space``."""
     as_they_are = tuple(range(len(axes)))
     numbers = as_they_are, (math.prod(axes),)
     is_grey = len(axes) == 2 and of_bytes and min(axes) >= _SMALLEST_GREY_PICTURE
@@ -74,7 +74,7 @@ def observation_tensor(space: gymnasium.Space[Any], observation: Any) -> Tensor:
 
 
 def tensor_action_space(space: gymnasium.Space[Any]) -> Box | Discrete:
-    """The space that agents act in, of which ``action_array`` makes actions of ``space``.
+    """Return the space that agents act in; ``action_array`` converts its actions to those of ``space``.
 
     ``Discrete`` stays. ``Box`` becomes float32; bounds that float32 cannot hold, or hardly, become infinite. A ``Box``
     of integers is widened by half on each side, so that rounding gives every value an equal share.

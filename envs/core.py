@@ -24,7 +24,7 @@ _SEED_LIMIT = 2**63
 _OF_EACH = ("np_random_seed", "render")  # of the vector environment: a value for each environment
 
 State = dict[str, Tensor]
-"""What an environment is in, by name: tensors with a leading axis N, one entry for each environment."""
+"""The state of N environments: tensors by name, with a leading axis of length N."""
 
 
 class Dynamics(Protocol):
@@ -230,7 +230,7 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         return self.observe(), {}
 
     def _draw_seeds(self) -> None:
-        """Where there are none yet."""
+        """Draw a random seed for every environment, unless they have seeds."""
         if not self._is_seeded:
             drawn = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 2)
             self._seed(self._seed_each(drawn), torch.ones_like(self.ended))
@@ -240,7 +240,7 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         mask = mask & (seeds >= 0)
         self._seeds = torch.where(mask, seeds, self._seeds)
         self.key.copy_(torch.where(mask, random.key(seeds), self.key))
-        self.episode.masked_fill_(mask, -1)  # what begins next is number 0
+        self.episode.masked_fill_(mask, -1)  # the next episode is number 0
         self._is_seeded = True
 
     def _seed_each(self, seed: int | Sequence[int | None]) -> Tensor:

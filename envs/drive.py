@@ -148,7 +148,7 @@ def _middle_of_the_road(state: State, ahead: Tensor) -> tuple[Tensor, Tensor, Te
     """The middle of the road as seen from the car.
 
     Args:
-        ahead: ``[K]`` evenly spaced distances along the road, of which number ``_PIXELS_BEHIND`` is 0.
+        ahead: ``[K]`` evenly spaced distances along the road; entry ``_PIXELS_BEHIND`` is 0.
 
     Returns:
         Its place, metres ahead and to the left of the car, and its direction against the car's (rad), ``[N, K]``.

@@ -66,7 +66,7 @@ class Economy:
         return self.model.features(state["columns"]).float()
 
     def render(self, state: State) -> np.ndarray:
-        """Where the economy stands among the states that it visits."""
+        """Plot the present state among states that the economy visits; uint8 ``[height, width, 3]``."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # takes half a second to import
         from matplotlib.figure import Figure
 
@@ -98,7 +98,7 @@ class StochasticGrowth(Economy):
 
 
 class IrreversibleInvestment(Economy):
-    """As ``StochasticGrowth`` with a floor under investment, to which lower shares are lifted."""
+    """``StochasticGrowth`` with a floor under investment; lower shares are raised to it."""
 
     model_name = "irreversible-investment"
 

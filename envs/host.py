@@ -1,4 +1,4 @@
-"""Any Gymnasium environment, many copies of it, in this process or in one process each."""
+"""Make copies of any Gymnasium environment, in this process or in one process each."""
 
 import warnings
 from typing import Any, Literal
@@ -57,7 +57,7 @@ def make_host_vector(
 
 
 def _cannot_make(spec: EnvSpec, env_kwargs: dict[str, Any], error: BaseException) -> Exception:
-    """What to raise where an environment could not be made: what went wrong, and what may help."""
+    """Return the exception for an environment that could not be made, with the cause and a remedy."""
     if isinstance(error, gymnasium.error.DependencyNotInstalled | ImportError):
         return ValueError(f"{spec.id} needs packages that are not installed: {error}\n{_remedy(spec)}")
     given = f" with {env_kwargs}" if env_kwargs else ""

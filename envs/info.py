@@ -1,17 +1,17 @@
-"""What environments of this package tell the adapter beyond Gymnasium's interface: keys of ``info``, an exception."""
+"""Keys of ``info``, and an exception, by which this package's environments report to the adapter."""
 
 FAILURE = "rlsuite_failure"
-"""Text [N], where a sub-environment could not step: what happened there."""
+"""Text [N]: the error of a sub-environment that could not step."""
 
 STOPS_BOOTSTRAP = "rlsuite_stops_bootstrap"
-"""bool [N]: the value of what follows this step does not count, although the episode goes on (a life was lost)."""
+"""bool [N]: do not bootstrap from the next observation, although the episode goes on (a life was lost)."""
 
 STATISTICS = "rlsuite_episode"
 """Return ``r`` and length ``l`` [N] of the episodes so far; not ``episode``, which Gymnasium's own wrappers write."""
 
 
 class EnvironmentFailure(RuntimeError):
-    """One of N environments failed so that it could not even report it: its process is gone, say."""
+    """An environment failed without a report, for example because its process ended."""
 
     def __init__(self, environment: int, what: str) -> None:
         super().__init__(what)

@@ -1,4 +1,4 @@
-"""Looks for what must never reach an agent or an environment: wrong shapes, and numbers that are none."""
+"""Check observations, rewards and actions for wrong shapes, values outside a space, NaN and infinity."""
 
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 class Fault(NamedTuple):
-    """What is wrong, and with which of N environments; None where it concerns the whole batch."""
+    """A description of a fault, and the index of its environment; None if it concerns the whole batch."""
 
     environment: int | None
     what: str
@@ -62,7 +62,7 @@ def action_fault(space: gymnasium.Space[Any], action: np.ndarray) -> Fault | Non
 
 
 def _not_finite(values: np.ndarray) -> np.ndarray:
-    """Where values are no finite numbers in float32, which is what agents compute in."""
+    """Return a mask of the values that float32, the dtype of agents, cannot hold as finite numbers."""
     if values.dtype.itemsize <= 4:
         return ~np.isfinite(values)
     return ~(np.abs(values) <= _LARGEST)

@@ -1,4 +1,4 @@
-"""Find a registered environment, say what kind it is, or which name was probably meant. Imports no torch."""
+"""Find a registered environment and its kind, or suggest a similar name. Imports no torch."""
 
 import difflib
 import importlib

@@ -1,4 +1,4 @@
-"""From an environment's id to its environments: the one function that training, evaluation and watching begin with."""
+"""Make the environments of a run from an id, for training, evaluation and watching."""
 
 import os
 from collections.abc import Sequence

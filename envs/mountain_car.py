@@ -1,4 +1,4 @@
-"""MountainCar: an engine too weak for the slope has to gain momentum first (Moore, 1990); discrete and continuous."""
+"""MountainCar: drive an underpowered car up a hill (Moore, 1990), with discrete or continuous actions."""
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ _OBSERVATION_SPACE = Box(
 
 
 def _initial(key: Tensor, dtype: torch.dtype) -> State:
-    """At rest, position uniform in [-0.6, -0.4)."""
+    """Return a state at rest, with a position uniform in [-0.6, -0.4)."""
     position = random.uniform(key).to(dtype) * 0.2 - 0.6
     return {"position": position, "velocity": torch.zeros_like(position)}
 

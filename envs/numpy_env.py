@@ -1,4 +1,4 @@
-"""One environment with NumPy arrays in and out, for everything that expects a plain ``gymnasium.Env``."""
+"""One environment with NumPy arrays in and out, for code that expects a ``gymnasium.Env``."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _NO_LIMIT = 2**31 - 1  # steps; gymnasium.make adds its own TimeLimit
 
 
 class NumpyEnv(gymnasium.Env[np.ndarray, Any]):
-    """What ``TorchVectorEnv`` does with one environment, on the CPU.
+    """A single ``TorchVectorEnv`` environment as a ``gymnasium.Env`` on the CPU.
 
     Args:
         dynamics: the kind of environment.

@@ -1,4 +1,4 @@
-"""``TorchVectorEnv`` as ``rlsuite.experience.Environments``: tensor operations only, to be compiled and captured."""
+"""``TorchVectorEnv`` as ``rlsuite.experience.Environments``, in tensor operations that can be compiled and captured."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -53,7 +53,7 @@ class OnDevice:
         return self._by_seed(observation)
 
     def send(self, action: Tensor) -> None:
-        """Say what to do next; it is done when it is received."""
+        """Set the next actions; ``receive`` executes the step."""
         self._action.copy_(action.flatten(0, 1))
 
     def receive(self) -> Step:

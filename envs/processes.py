@@ -1,4 +1,4 @@
-"""Environments in a process each, which outlive the signals sent to a run and never outlive the run."""
+"""Environments in one process each, which ignore the signals sent to a run and end with the run."""
 
 import atexit
 import contextlib
@@ -71,7 +71,7 @@ class ProcessVectorEnv(AsyncVectorEnv):
         for pipe in self.parent_pipes:
             with contextlib.suppress(OSError, EnvironmentFailure):  # its process is dead
                 pipe.send(("close", None))
-            pipe.close()  # whoever is about to answer learns that nobody listens
+            pipe.close()  # a process about to answer gets an error
         end = time.monotonic() + (0.0 if terminate else _CLOSING_SECONDS if timeout is None else timeout)
         for process in self.processes:
             process.join(max(end - time.monotonic(), 0.0))

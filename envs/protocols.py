@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class AtariProtocol:
-    """What an ``ALE/*`` environment does besides emulating the game. Scores of different protocols do not compare.
+    """The rules under which ``ALE/*`` games are played. Scores of different protocols cannot be compared.
 
     All protocols share the preprocessing of Mnih et al. (2015): an action is held for 4 frames, an observation is the
     maximum of the last two of them in grey at 84 x 84, and 4 observations are stacked, zeros before the first.
-    Rewards are the raw changes of the game's score; who wants them clipped does so in the agent.
+    Rewards are the raw changes of the game's score; agents clip them if asked to.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Environments that are looked at: made to draw themselves, with or without a screen."""
+"""Make environments that render themselves, with or without a screen, and render them."""
 
 import functools
 import os
@@ -83,7 +83,7 @@ def mujoco_model(environments: VectorAdapter | OnDevice) -> Any:
 
 
 def picture(environments: VectorAdapter | OnDevice, env_id: str) -> np.ndarray:
-    """What the one environment looks like now, uint8 ``[height, width, 3]``.
+    """Render the only environment, uint8 ``[height, width, 3]``.
 
     Raises:
         RenderError: it could not be drawn.

@@ -15,7 +15,7 @@ def _artist(environment: Callable[..., gymnasium.Env[Any, Any]]) -> gymnasium.En
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         # pygame opens a display even to draw off screen.
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")  # nor is there anything to hear
+    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")  # no sound either
     return environment(render_mode="rgb_array")
 
 

@@ -1,4 +1,4 @@
-"""One environment whose every episode can be played again. Imports no torch: it also runs in worker processes."""
+"""An environment that can play each episode again. Imports no torch: it also runs in worker processes."""
 
 import copy
 import reprlib
@@ -84,7 +84,7 @@ class Replayable(gymnasium.Wrapper[Any, Any, Any, Any]):
     def close(self) -> None:
         try:
             self.env.close()
-        except (Exception, SystemExit) as error:  # nobody is served by losing a run to it
+        except (Exception, SystemExit) as error:  # only a warning: the run must not be lost to it
             warn_once(f"{self.spec.id if self.spec else self.env}: close() raised {_in_one_line(error)}")
 
     def _play_back(self) -> StepResult:
@@ -141,7 +141,7 @@ def _number(reward: Any) -> float:
 
 
 def _read(info: Any) -> dict[str, Any]:
-    """What the adapter reads of an info. Vectors cannot hold all that environments put there, nor need they."""
+    """Return the entries of an info that the adapter reads; vectors cannot hold every kind of entry."""
     return {key: info[key] for key in (STOPS_BOOTSTRAP,) if key in info} if isinstance(info, dict) else {}
 
 

@@ -1,4 +1,4 @@
-"""Seeds of environments and of their episodes, each a hash of what it belongs to. Imports no torch."""
+"""Seeds of environments and episodes, hashed from the run's seed and their indices. Imports no torch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -41,7 +41,7 @@ def environment_seeds(seeds: Sequence[int], num_envs: int, purpose: Purpose, res
 
 
 def check_count(seeds: Sequence[int], num_envs: int, there_are: int) -> None:
-    """That ``there_are`` as many environments as S seeds of ``num_envs`` need.
+    """Check that ``there_are`` as many environments as S seeds of ``num_envs`` need.
 
     Raises:
         ValueError: there are not.
@@ -51,7 +51,7 @@ def check_count(seeds: Sequence[int], num_envs: int, there_are: int) -> None:
 
 
 def check_saved(state: Mapping[str, Any], seeds: Sequence[int], num_envs: int) -> None:
-    """That ``state`` was saved with these seeds and ``num_envs`` environments of each.
+    """Check that ``state`` was saved with these seeds and ``num_envs`` environments of each.
 
     Raises:
         ValueError: it was not.

@@ -1,4 +1,4 @@
-"""What an agent is: how it acts, what it learns from, and the spec by which everything else knows it."""
+"""The interface of agents: acting, acting state, diagnostics, and the spec that describes an agent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 ActingState = dict[str, Tensor]
-"""What an agent remembers between two actions of an episode (a recurrent memory, a noise process), by name.
+"""The state that an agent keeps between two actions of an episode (a recurrent state, a noise process), by name.
 
-Tensors ``[S, E, ...]``; an empty dictionary for agents that remember nothing. It belongs to whoever asks the agent to
-act: collector, evaluation and viewer each keep their own.
+Tensors ``[S, E, ...]``; an empty dictionary for agents without such a state. The caller of ``act`` keeps it: collector,
+evaluation and viewer each have their own.
 """
 
 LearnsFrom = Literal["replay", "sequences", "rollout"]
@@ -25,7 +25,7 @@ class TensorSpec(NamedTuple):
 
 
 class Acted(NamedTuple):
-    """What ``act`` returns."""
+    """The result of ``act``."""
 
     action: Tensor  # in the environment's units: [S, E] int64, or [S, E, A] float32
     state: ActingState  # to act with next
@@ -33,7 +33,7 @@ class Acted(NamedTuple):
 
 
 class Actor(Protocol):
-    """How an agent acts."""
+    """The acting half of an agent."""
 
     def initial_state(self, num_envs: int) -> ActingState:
         """The acting state of ``num_envs`` environments of every seed, before their first action."""
@@ -53,7 +53,7 @@ class Actor(Protocol):
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """What an agent makes of its situation, for people who watch it; ``None`` where it has no such numbers.
+    """An agent's estimates for its present observations, for display; ``None`` where it has no such numbers.
 
     Shapes: S seeds, E environments, A discrete actions.
     """
@@ -93,7 +93,7 @@ class AgentSpec:
 
 
 def extras_of(agent: Any) -> dict[str, TensorSpec]:
-    """What the agent declares to store beside each step."""
+    """Return the extras that an agent declares: tensors to store beside each step."""
     return dict(getattr(agent, "extras", {}))
 
 

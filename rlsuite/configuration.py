@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from rlsuite.option_groups import flat
+
 log = logging.getLogger("rlsuite")
 
 C = TypeVar("C")
@@ -60,12 +62,12 @@ def check_seeds(first: int, seeds: int) -> None:
 
 
 def option(name: str) -> str:
-    """How the command line calls a field."""
+    """Return the command-line option of a field."""
     return "--" + name.replace("_", "-")
 
 
 def from_json(kind: type[C], values: Any, path: Path) -> C:
-    """The dataclass that a file holds as a JSON object; lists become tuples.
+    """The dataclass that a file holds as a JSON object, its options in groups or not; lists become tuples.
 
     Raises:
         ValueError: names the file and what is wrong with it: unknown or missing names, types, choices, bounds.
@@ -73,6 +75,10 @@ def from_json(kind: type[C], values: Any, path: Path) -> C:
     complaint = f"{path} is damaged or of another version"
     if not isinstance(values, Mapping):
         raise ValueError(f"{complaint}: its configuration is {_shown(values)} instead of an object")
+    try:
+        values = flat(kind, values)
+    except ValueError as error:
+        raise ValueError(f"{complaint}: {error}") from None
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown, missing = [sorted(one - other) for one, other in ((set(values), set(fields)), (set(fields), set(values)))]
     if unknown:

@@ -21,7 +21,7 @@ class ExperienceError(RuntimeError):
 
 @dataclass(frozen=True)
 class Step:
-    """What one vector step returned, whatever the autoreset mode of the environment underneath. Axes ``[S, E, ...]``.
+    """The result of one vector step, in the same form for every autoreset mode. Axes ``[S, E, ...]``.
 
     ``next_observation`` is the true next observation of the action: the last observation of an episode where one ended.
     ``observation`` is what the agent acts on next. They differ only where the environment has already started the next
@@ -40,7 +40,7 @@ class Step:
 
     @property
     def ended(self) -> Tensor:
-        """Where an episode is over, for either reason. No return may be summed across it."""
+        """Return a mask of the episodes that ended, for either reason. No return may be summed across an end."""
         return self.terminated | self.truncated
 
     def with_clipped_reward(self) -> "Step":

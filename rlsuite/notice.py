@@ -1,4 +1,4 @@
-"""What people are told beside the metrics. Imports no torch."""
+"""Warnings to the user. Imports no torch."""
 
 import functools
 import logging

@@ -1,4 +1,4 @@
-"""Saved states: compared in full with what they are to replace, and only then taken over.
+"""Check saved states in full against the states that they replace, before any of it is copied.
 
 A state is a nested dictionary of tensors and plain values. ``copy_`` alone would broadcast another shape and round
 another dtype in silence; what is saved here has to be what is there, name by name.
@@ -29,7 +29,7 @@ def restore(own: Mapping[str, Any], saved: Any, name: str = "") -> None:
 
 
 def check(own: Any, saved: Any, name: str = "") -> None:
-    """That ``saved`` has exactly the names, types, shapes and dtypes of ``own``.
+    """Check that ``saved`` has exactly the names, types, shapes and dtypes of ``own``.
 
     Integers are counts: not negative, and small enough for a tensor. Floats are finite.
 
@@ -58,7 +58,7 @@ def check(own: Any, saved: Any, name: str = "") -> None:
 
 
 def check_tensor(saved: Any, shape: Sequence[int | None], dtype: torch.dtype, name: str) -> None:
-    """That ``saved`` is a tensor of that dtype and shape, in which ``None`` stands for any length.
+    """Check that ``saved`` is a tensor of that dtype and shape, in which ``None`` stands for any length.
 
     Raises:
         StateError: it is not.
@@ -75,7 +75,7 @@ def check_tensor(saved: Any, shape: Sequence[int | None], dtype: torch.dtype, na
 
 
 def check_counts(saved: Tensor, name: str) -> None:
-    """That all numbers of an int64 tensor are counts.
+    """Check that all numbers of an int64 tensor are counts.
 
     Raises:
         StateError: some are negative, or so large that they can be no count.

@@ -15,8 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import command
 import tyro
+from checkout import fail_kindly
 
 BENCHMARKS = ("replay", "atari", "ddpg", "envs", "population", "gpu")
 _PACKAGES = ("torch", "gymnasium", "numpy", "ale-py", "stable-baselines3")
@@ -25,15 +25,15 @@ _PACKAGES = ("torch", "gymnasium", "numpy", "ale-py", "stable-baselines3")
 @dataclasses.dataclass(frozen=True)
 class Options:
     name: tyro.conf.Positional[str]
-    """What to measure: replay, atari, ddpg, envs, population or gpu."""
+    """Benchmark to run: replay, atari, ddpg, envs, population or gpu."""
     json: Path | None = None
     """Write the rows to this file too."""
     table: Path | None = None
     """Write the rows as a Markdown table to this file too."""
     minutes: float = 8.0
-    """Minutes that gpu may take; what it has not come to by then is left out."""
+    """Minutes that gpu may take; measurements not begun by then are left out."""
     tiny: bool = False
-    """Make gpu small, to see that it runs."""
+    """Run gpu at a small size, to test that it works."""
 
 
 def main(options: Options) -> None:
@@ -43,7 +43,7 @@ def main(options: Options) -> None:
     rows: list[dict[str, Any]] = []
     for row in measure(options.minutes, options.tiny) if options.name == "gpu" else measure():
         rows.append(row)
-        _write(options, rows)  # what there is by now, should the time end
+        _write(options, rows)  # the rows so far, in case the time ends
     _print(rows)
 
 
@@ -107,6 +107,6 @@ def _versions() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    with command.fail_kindly():
+    with fail_kindly():
         main(tyro.cli(Options, description=__doc__))
         sys.exit(0)

@@ -1,37 +1,6 @@
-"""Compare runs: their learning curves as IQM over seeds with 95 % bootstrap bands, and a table.
+"""``rlsuite compare`` of this checkout: see ``agents/cli/compare.py``."""
 
-python scripts/compare.py runs/A runs/B --out figure.png
-"""
-
-import dataclasses
-import sys
-from pathlib import Path
-
-import command
-import tyro
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Folders of the runs."""
-    out: Path = Path("comparison.png")
-    """Picture to write, .png or .pdf."""
-    metric: str = "evaluation/score"
-    """What to draw, by its name in metrics.jsonl."""
-    split_seeds: bool = False
-    """Draw every seed of a run as a curve of its own, labelled with what differs: for sweeps."""
-
-
-def main(options: Options) -> None:
-    from agents.runs.comparing import compare
-
-    if not options.runs:
-        raise ValueError("name at least one run folder")
-    compare(options.runs, options.out, options.metric, options.split_seeds)
-
+from checkout import run
 
 if __name__ == "__main__":
-    with command.fail_kindly():
-        main(tyro.cli(Options, description=__doc__))
-        sys.exit(0)
+    run("compare")

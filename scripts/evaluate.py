@@ -1,51 +1,6 @@
-"""Evaluate a trained run: whole episodes, no exploration, confidence intervals.
+"""``rlsuite evaluate`` of this checkout: see ``agents/cli/evaluate.py``."""
 
-python scripts/evaluate.py runs/NAME --episodes 100
-"""
-
-import dataclasses
-import sys
-from pathlib import Path
-from typing import Any, Literal
-
-import command
-import tyro
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    run: tyro.conf.Positional[Path]
-    """Folder of the run."""
-    episodes: int = 100
-    """Episodes of each seed."""
-    checkpoint: Literal["last", "best", "previous"] = "last"
-    """last: as training ended; best: each seed's best evaluation during training."""
-    protocol: Literal["machado", "nature"] | None = None
-    """Atari: rules of play; by default those of the training."""
-    evaluation_envs: int | None = None
-    """Environments of each seed; by default the run's own choice."""
-    evaluation_max_env_steps: int | None = None
-    """Env steps, per seed, after which the evaluation is cut; by default the run's own choice."""
-    device: str | None = None
-    """By default the run's own."""
-
-
-def main(options: Options) -> None:
-    from agents.runs.evaluating import evaluate_run, print_report
-    from agents.runs.run import open_run
-
-    if options.episodes < 1:
-        raise ValueError(f"--episodes must be positive, not {options.episodes}")
-    run = open_run(options.run)
-    chosen = {name: getattr(options, name) for name in ("evaluation_envs", "evaluation_max_env_steps", "device")}
-    changes: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
-    run = dataclasses.replace(run, config=dataclasses.replace(run.config, **changes))
-    print_report(
-        evaluate_run(run, options.episodes, options.checkpoint, options.protocol), run.folder / "evaluation.json"
-    )
-
+from checkout import run
 
 if __name__ == "__main__":
-    with command.fail_kindly():
-        main(tyro.cli(Options, description=__doc__))
-        sys.exit(0)
+    run("evaluate")

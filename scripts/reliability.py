@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tyro
-from command import fail_kindly
+from checkout import fail_kindly
 
 if TYPE_CHECKING:
     from trials import Result
@@ -43,11 +43,11 @@ _PACKAGES = ("torch", "gymnasium", "numpy", "safetensors", "wandb", "tyro")
 @dataclasses.dataclass(frozen=True)
 class Options:
     minutes: float = 10.0
-    """How long to try; each check has an equal share."""
+    """Duration; each check has an equal share."""
     only: tuple[str, ...] = CHECKS
-    """Which checks."""
+    """Checks to run."""
     seed: int = 0
-    """Of everything that is drawn."""
+    """Seed of all random choices."""
     json: Path | None = None
     """Write what was found to this file too."""
     table: Path | None = None
@@ -70,7 +70,7 @@ def main(options: Options) -> int:
     ends = time.monotonic() + 60 * options.minutes
     for number, name in enumerate(options.only):
         folder = Path(tempfile.mkdtemp(prefix=f"reliability-{name}-"))
-        seconds = (ends - time.monotonic()) / (len(options.only) - number)  # what quicker ones left is shared
+        seconds = (ends - time.monotonic()) / (len(options.only) - number)  # time left over by quicker checks is shared
         try:
             results.append(run_check(importlib.import_module(name), seconds, options.seed, folder))
         finally:

@@ -1,52 +1,6 @@
-"""Train a registered supervised experiment on the same run loop, networks and checkpoints as the agents.
+"""``rlsuite supervised`` of this checkout: see ``agents/cli/supervised.py``."""
 
-python scripts/supervised.py digits-lenet [--seeds 3]
-python scripts/supervised.py list
-"""
-
-import dataclasses
-import sys
-from typing import Literal
-
-import command
-import tyro
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    experiment: tyro.conf.Positional[str]
-    """Name of the experiment, or list."""
-    seeds: int | None = None
-    """How many seeds to train as one program; by default 1."""
-    seed: int | None = None
-    """The first seed; by default 0."""
-    epochs: int | None = None
-    """Times through the data; by default the experiment's own."""
-    batch_size: int | None = None
-    """Examples an update, per seed; by default the experiment's own."""
-    learning_rate: float | None = None
-    """Of Adam; by default the experiment's own."""
-    device: str | None = None
-    """cpu or cuda; by default cpu."""
-    name: str | None = None
-    """Name of the run and of its folder."""
-    runs: str = "runs"
-    """Folder that holds the runs."""
-    resume: bool = False
-    """Go on with the run of that --name where it stopped, as it was started."""
-    wandb: Literal["auto", "online", "offline", "disabled"] | None = None
-    """Weights & Biases; auto, the default, is online where a key is configured, else offline."""
-
-
-def main(options: Options) -> int:
-    from rlsuite.supervised.run import list_experiments, train
-
-    if options.experiment == "list":
-        list_experiments()
-        return 0
-    return train(**vars(options))
-
+from checkout import run
 
 if __name__ == "__main__":
-    with command.fail_kindly():
-        sys.exit(main(tyro.cli(Options, description=__doc__)))
+    run("supervised")

@@ -14,6 +14,7 @@ from agents.dqn import DQNConfig
 from agents.reinforce import ReinforceConfig
 from rlsuite.configuration import from_json
 from rlsuite.deqn.config import EquilibriumConfig, SolverConfig
+from rlsuite.option_groups import Options, groups, nested
 from rlsuite.supervised.config import SupervisedConfig
 
 CONFIGS = [
@@ -32,7 +33,7 @@ anything = st.recursive(
 
 
 def stored(config):
-    return json.loads(json.dumps(dataclasses.asdict(config)))
+    return json.loads(json.dumps(nested(config) if isinstance(config, Options) else dataclasses.asdict(config)))
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: type(config).__name__)
@@ -45,8 +46,10 @@ def test_a_configuration_comes_back_from_json_as_it_was(config):
 def test_a_changed_file_is_refused_in_a_line_or_is_a_configuration_of_the_right_types(data):
     config = data.draw(st.sampled_from(CONFIGS))
     values = stored(config)
-    name = data.draw(st.sampled_from(sorted(values)))
-    values[name] = data.draw(anything)
+    group = data.draw(st.sampled_from(sorted(groups(type(config))))) if isinstance(config, Options) else None
+    entries = values if group is None else values[group]
+    name = data.draw(st.sampled_from(sorted(entries)))
+    entries[name] = data.draw(anything)
     try:
         found = from_json(type(config), values, FILE)
     except ValueError as error:
@@ -80,6 +83,8 @@ def test_a_changed_file_is_refused_in_a_line_or_is_a_configuration_of_the_right_
         ({"execution": "fast"}, "--execution must be auto, eager, compile or graph, not 'fast'"),
         ({"name": 5}, "--name must be a text, not 5"),
         ({"env_kwargs": [1]}, "--env-kwargs must be names with values, not (1,)"),
+        ({"replay": 3}, "its group 'replay' is not an object"),
+        ({"replay": {"colour": "red"}}, "it names 'colour', which this version does not know"),
         ({"colour": "red", "size": 1}, "it names 'colour', 'size', which this version does not know"),
     ],
 )
@@ -91,10 +96,10 @@ def test_each_kind_of_mistake_is_named(change, complaint):
 
 def test_what_is_missing_is_named_and_defaults_are_said(caplog):
     values = stored(CONFIGS[0])
-    del values["num_envs"]
+    del values["environment"]["num_envs"]
     assert from_json(DQNConfig, values, FILE) == CONFIGS[0]
     assert "num_envs" in caplog.text
-    del values["env"]
+    del values["environment"]["env"]
     with pytest.raises(ValueError, match="it lacks 'env'"):
         from_json(DQNConfig, values, FILE)
     for nothing in (None, [], "text", 3):

@@ -1,1 +1,1 @@
-"""From a configuration to a run, and from a run's folder back to an agent."""
+"""Make runs from configurations, and load agents from run folders."""

@@ -1,4 +1,4 @@
-"""From a run to who works on it: one worker, or one for each shard of its seeds."""
+"""Build the workers of a run: one, or one for each shard of its seeds."""
 
 import dataclasses
 import functools

@@ -61,7 +61,7 @@ def _require_same_protocol(runs: Sequence[Run]) -> None:
 
 
 def _seed_labels(run: Run) -> list[str]:
-    """What tells the seeds of a run apart: the swept values where there are any, and the seed."""
+    """Return a label for each seed of a run: its value of every swept option, and the seed."""
     swept = {
         name: value
         for name, value in vars(run.config).items()

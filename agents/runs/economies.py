@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from agents.presets import preset
+from agents.runs.presets import preset
 from agents.runs.registry import config_class
 from agents.runs.run import load_agent, open_run
 from agents.runs.training import train
@@ -32,7 +32,7 @@ _INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Result:
-    """What a method found, and at what cost."""
+    """The accuracy of one method's solution, and the time and env steps that it took."""
 
     method: str
     euler_log10: dict[str, float] | None  # mean, p99 and max; None of a policy that is nowhere feasible
@@ -60,7 +60,7 @@ def compare(model_name: str, seed: int = 0, runs: str = "runs", wandb: Mode = "d
     folder = Path(runs) / f"compare-{model_name}-{time.strftime('%Y%m%d-%H%M%S')}"
     results = []
     for agent in ("reinforce", "ddpg"):
-        if _train(agent, model_name, seed, folder, wandb) == _INTERRUPTED:
+        if not _train(agent, model_name, seed, folder, wandb):
             return _INTERRUPTED
         results.append(_result(agent.upper(), folder / agent, certify(model, _policy(model, folder / agent), seed)))
     tuned = solver_preset(model_name)
@@ -81,14 +81,15 @@ def compare(model_name: str, seed: int = 0, runs: str = "runs", wandb: Mode = "d
     return 0
 
 
-def _train(agent: str, model_name: str, seed: int, folder: Path, wandb: Mode) -> int:
+def _train(agent: str, model_name: str, seed: int, folder: Path, wandb: Mode) -> bool:
+    """Train an agent on an economy; returns whether it finished."""
     env = ENVIRONMENTS[model_name]
     options = preset(agent, env) | {"env": env, "seed": seed, "name": agent, "runs": str(folder), "wandb": wandb}
-    return train(agent, config_class(agent)(**options, device="cpu", video=False))
+    return train(agent, config_class(agent)(**options, device="cpu", video=False)).finished
 
 
 def _policy(model: SingleAgent, folder: Path) -> PolicyFunction:
-    """What the trained agent of a run does without exploring, in states ``[B, D]``."""
+    """Return the greedy policy of a run's trained agent, a function of states ``[B, D]``."""
     agent = load_agent(open_run(folder), "last")
 
     def decide(state: Tensor) -> Policy:

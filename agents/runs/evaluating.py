@@ -74,7 +74,7 @@ def evaluate_run(run: Run, episodes: int = 100, checkpoint: Name = "last", proto
 
 
 def protocol_name(run: Run) -> str:
-    """What the scores of a run may be compared with: an Atari protocol, or the environment's own rules, greedily."""
+    """Return the name of the evaluation protocol: that of an Atari run, or ``greedy``."""
     return run.config.protocol if is_atari(run.config.env) else "greedy"
 
 

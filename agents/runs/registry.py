@@ -9,7 +9,7 @@ import difflib
 import importlib
 import importlib.util
 import sys
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rlsuite.agent import AgentSpec
 
 _AGENTS = Path(__file__).parents[1]
+_LIGHT = {"rlsuite.configuration", "rlsuite.option_groups"}
 _HEAVY = {"torch", "gymnasium", "numpy", "rlsuite", "envs"}
 
 
@@ -44,6 +45,21 @@ class AgentFile:
 
     def config_class(self) -> type[Any]:
         """The class of the options, without what else the file imports and does."""
+        config = self._light.get(self._config_name)
+        return config if isinstance(config, type) else self.spec().config
+
+    def presets(self) -> dict[str, Any]:
+        """The ``PRESETS`` of the file, or beside it those of the file in ``presets/`` that has its name."""
+        if any(_assigns(node, "PRESETS") for node in self._tree.body):
+            return _table(self._light.get("PRESETS") or vars(self._module())["PRESETS"], self.path)
+        beside = self.path.parent / "presets" / self.path.name
+        if self.path.parent != _AGENTS or not beside.exists():
+            return {}
+        return _table(importlib.import_module(f"agents.presets.{beside.stem}").PRESETS, beside)
+
+    @cached_property
+    def _light(self) -> dict[str, Any]:
+        """The names that the file's configuration and constants define."""
         module = ModuleType(f"{self.path.stem}__options")
         module.__file__ = str(self.path)  # where help texts are read
         sys.modules[module.__name__] = module  # where type hints are looked up
@@ -54,8 +70,7 @@ class AgentFile:
                 exec(compile(ast.Module([node], []), str(self.path), "exec"), vars(module))
             except Exception:
                 continue  # it needs what was left out: so may the configuration, which is then imported whole
-        config = vars(module).get(self._config_name)
-        return config if isinstance(config, type) else self.spec().config
+        return vars(module)
 
     def _module(self) -> ModuleType:
         if self.path.parent == _AGENTS:
@@ -76,12 +91,23 @@ class AgentFile:
         return module
 
 
+def _assigns(node: ast.stmt, name: str) -> bool:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return any(isinstance(target, ast.Name) and target.id == name for target in targets)
+
+
+def _table(presets: Any, path: Path) -> dict[str, Any]:
+    if not isinstance(presets, dict) or not all(isinstance(name, str) for name in presets):
+        raise ValueError(f"{path}: PRESETS must give names their option values")
+    return presets
+
+
 def _is_light(node: ast.stmt) -> bool:
     """Whether a statement may be part of a configuration: an import of what is quick, a dataclass, a constant."""
     if isinstance(node, ast.Import):
         return not any(name.name.partition(".")[0] in _HEAVY for name in node.names)
     if isinstance(node, ast.ImportFrom):
-        is_light = node.module == "rlsuite.configuration" or (node.module or "").partition(".")[0] not in _HEAVY
+        is_light = node.module in _LIGHT or (node.module or "").partition(".")[0] not in _HEAVY
         return node.level == 0 and is_light
     if isinstance(node, ast.ClassDef):
         return any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)

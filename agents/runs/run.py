@@ -27,6 +27,7 @@ from envs.seeding import Purpose
 from rlsuite.configuration import from_json
 from rlsuite.experience import Environments
 from rlsuite.networks.precision import has_bfloat16
+from rlsuite.option_groups import nested
 from rlsuite.tracking import run_folder
 from rlsuite.training.checkpoint import Checkpoints, Name, fitting, to_device
 from rlsuite.training.device import usable_device
@@ -38,7 +39,7 @@ _LONG_UPDATES = 40_000
 _LONG_ENV_STEPS = 500_000
 # DQN's 120-84 networks, four or five at a time, make a quarter more env steps a second than sixteen.
 _SEEDS_A_SHARD = 5
-_MANY_ENV_STEPS = 100_000  # of an evaluation whose episodes nobody limits
+_MANY_ENV_STEPS = 100_000  # of an evaluation without a limit on env steps
 _PACKAGES = ("gymnasium", "torch", "numpy", "ale-py", "wandb")
 
 
@@ -129,7 +130,7 @@ def make_folder(run: Run, spaces: "Spaces | None" = None) -> Run:
     config = run.config
     document = {
         "agent": run.agent,
-        "config": dataclasses.asdict(config),
+        "config": nested(config),
         "spaces": None if spaces is None else spaces.texts,
         "protocol": dataclasses.asdict(PROTOCOLS[config.protocol]) if is_atari(config.env) else None,
         "command": sys.argv,
@@ -167,7 +168,7 @@ def open_run(folder: Path) -> Run:
 
 @dataclass(frozen=True)
 class Spaces:
-    """What an agent sees and does in one environment of a run."""
+    """The observation and action space of one environment of a run."""
 
     observation: Space[Any]
     action: Space[Any]
@@ -177,7 +178,7 @@ class Spaces:
         return {"observation": str(self.observation), "action": str(self.action)}
 
     def require_those_of(self, run: Run) -> None:
-        """Raises ``ValueError`` where the run began with other spaces."""
+        """Raise ``ValueError`` if the run began with other spaces."""
         before = run_folder.read(run.folder).get("spaces")
         for name, now in self.texts.items():
             then = before.get(name) if isinstance(before, dict) else None
@@ -188,7 +189,7 @@ class Spaces:
 
 
 def spaces_of(run: Run) -> Spaces:
-    """The spaces of a run's environment, of which one is made and closed."""
+    """Return the spaces of a run's environment; one copy is made and closed."""
     probe = environments(run, "evaluate", 1, seeds=run.seeds[:1])
     spaces = Spaces(probe.observation_space, probe.action_space)
     probe.close()

@@ -1,4 +1,4 @@
-"""What an agent's batches come from: a collector, and a replay, sequences or rollouts as its spec says."""
+"""Build the source of an agent's batches: a collector with a replay, sequences or rollouts, as its spec says."""
 
 from typing import Any
 
@@ -129,7 +129,7 @@ def _sampler(config: ReplayConfig, store: Store, seeds: int, device: torch.devic
 
 
 def _layout(agent: Any, seeds: int, num_envs: int, spaces: Spaces) -> dict[str, Any]:
-    """What a memory must know of the steps that it stores."""
+    """Return the sizes, shapes and dtypes of the steps that a replay or rollout stores."""
     return {
         "seeds": seeds,
         "num_envs": num_envs,

@@ -4,7 +4,7 @@ import dataclasses
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from agents.options import RunConfig
 from agents.runs.building import build_trainer, build_workers
@@ -14,6 +14,7 @@ from agents.runs.run import Run, final_episodes, make_folder, open_run, plan, sp
 from agents.runs.sources import require_room_for
 from agents.runs.watching import record
 from rlsuite.experience import ExperienceError
+from rlsuite.option_groups import nested
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.tracking.notices import without
@@ -28,8 +29,15 @@ _HEADLINES = {"train/return": "return", "evaluation/score": "evaluation"}
 _VIDEO_SECONDS = 20.0
 
 
-def train(agent: str, config: RunConfig) -> int:
-    """Train a new run; returns the exit status: 0, or 130 where it was asked to stop.
+class Ended(NamedTuple):
+    """How a session of training ended."""
+
+    run: Run
+    finished: bool  # False where it was asked to stop
+
+
+def train(agent: str, config: RunConfig) -> Ended:
+    """Train a new run until it is finished, or asked to stop by Ctrl-C or SIGTERM.
 
     Raises:
         ValueError: the configuration does not fit.
@@ -39,7 +47,7 @@ def train(agent: str, config: RunConfig) -> int:
     spaces = spaces_of(run)
     require_room_for(run, spaces)
     with ExitStack() as at_work:
-        # Whatever does not fit shows before anything is written.
+        # Errors in the configuration are raised before any file is written.
         workers = build_workers(run)
         at_work.callback(workers.close)
         run = make_folder(run, spaces)
@@ -53,7 +61,7 @@ def resume_run(
     total_env_steps: int | None = None,
     device: str | None = None,
     workers: int | None = None,
-) -> int:
+) -> Ended:
     """Go on with a run where its checkpoint left it, or from the start where it has none; see ``train``.
 
     Args:
@@ -92,12 +100,13 @@ def _load(run: Run, checkpoint: Name) -> dict[str, Any] | None:
 
 
 def _extend(run: Run, env_steps: int) -> None:
-    """Where the run is to end elsewhere than its ``config.json`` says, write it there and say what that does."""
+    """Write a changed number of env steps to ``config.json`` and print what follows from it."""
     document = run_folder.read(run.folder)
-    before, total = document["config"]["total_env_steps"], run.config.total_env_steps
+    stored = open_run(run.folder).config
+    before, total = stored.total_env_steps, run.config.total_env_steps
     if total == before:
         return
-    document["config"]["total_env_steps"] = total
+    document["config"] = nested(dataclasses.replace(stored, total_env_steps=total))
     time_now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     extension = {"time": time_now, "at_env_steps": env_steps, "from_env_steps": before, "to_env_steps": total}
     earlier = document.get("extensions")
@@ -111,7 +120,7 @@ def _extend(run: Run, env_steps: int) -> None:
 
 def _train(
     run: Run, workers: Workers, at_work: ExitStack, state: dict[str, Any] | None, checkpoint: Name = "last"
-) -> int:
+) -> Ended:
     """Train with workers, which ``at_work`` closes, and finish the run."""
     config = run.config
     resume_at = None if state is None else clock(state)
@@ -136,20 +145,19 @@ def _train(
         outcome: Outcome | None = None
         with suppress(EvaluationStopped):
             outcome = trainer.run()
-        at_work.close()  # the environments of the training, of which there may be few copies
+        at_work.close()  # environments of the training; the number of copies may be limited
         if outcome is None or outcome.status == "interrupted":
             opened.status = "interrupted"
-            print(f"stopped; go on with: python scripts/train.py --resume {run.folder}")
-            return 130
+            return Ended(run, finished=False)
         _finish(run, opened, outcome.clock)
         opened.status = "finished"
-    return 0
+    return Ended(run, finished=True)
 
 
 def _finish(run: Run, opened: Session, clock: Clock) -> None:
-    """What a finished run leaves behind besides its metrics and checkpoints."""
+    """Evaluate a finished run, and add its learning curve, video and summary to its folder."""
     episodes = final_episodes(run.config)
-    # Who asks for a return wants the agents that reached it, each of them at its own time.
+    # With a target return, each seed's best checkpoint is the one that reached it.
     checkpoint: Name = "last" if run.config.target_return is None else "best"
     report = evaluate_run(run, episodes, checkpoint) if episodes else {}
     series = read_metrics(run.folder / "metrics.jsonl").get("evaluation/score")
@@ -168,7 +176,7 @@ def _finish(run: Run, opened: Session, clock: Clock) -> None:
     if run.config.video:
         try:
             video = record(run, run.folder / "videos" / "final.mp4", max_seconds=_VIDEO_SECONDS)
-        except Exception as error:  # the training is not lost to a missing screen, encoder or renderer
+        except Exception as error:  # a missing screen, encoder or renderer must not fail the training
             why = str(error) if isinstance(error, ValueError | ExperienceError | OSError) else repr(error)
             print(f"no video: {why}")
         else:

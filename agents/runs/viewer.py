@@ -1,4 +1,4 @@
-"""The agent of a run at play: what there is to see and to say at each step. From checkpoints only."""
+"""Run the agent of a checkpoint in an environment, and yield a frame with diagnostics at each step."""
 
 import itertools
 from collections import deque
@@ -39,7 +39,7 @@ class _Episode:
 
 @dataclass(frozen=True)
 class _Thought:
-    """What the seed that plays chose, and why."""
+    """The action of the seed on show, and the numbers by which it was chosen."""
 
     action: Tensor  # [1, 1] or [1, 1, A], for the environment
     shown: Bars | Sliders
@@ -84,7 +84,7 @@ class Viewer:
         self.environments.close()
 
     def frames(self, episodes: int | None, max_env_steps: int | None = None) -> Iterator[Frame]:
-        """What there is to see at each env step of ``episodes`` episodes, or of endlessly many.
+        """Yield a frame for each env step of ``episodes`` episodes, without end if that is None.
 
         Of each episode the first ``max_env_steps`` are shown, and where it stopped, which stays for a second.
         """
@@ -164,5 +164,5 @@ class Viewer:
 
 
 def diagnostics(agent: Any, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
-    """What the agent makes of its situation, if it says; else it is watched by its actions alone."""
+    """Return the agent's diagnostics; empty ones if it has no method ``diagnose``."""
     return agent.diagnose(observation, state, acted) if hasattr(agent, "diagnose") else Diagnostics()

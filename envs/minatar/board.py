@@ -70,13 +70,13 @@ def kept(board: Board, mask: Tensor) -> Board:
 
 
 def one_up(board: Board) -> Board:
-    """What is in the first row is gone."""
+    """Shift all rows up by one and drop the first."""
     carried = (board.lower & grid.ALL_COLUMNS) << (_BITS - grid.SIZE)
     return Board((board.upper >> grid.SIZE) | carried, board.lower >> grid.SIZE)
 
 
 def one_down(board: Board) -> Board:
-    """What is in the last row is gone."""
+    """Shift all rows down by one and drop the last."""
     carried = board.upper >> (_BITS - grid.SIZE)
     return Board((board.upper << grid.SIZE) & _HALF, (board.lower << grid.SIZE) & _HALF | carried)
 
@@ -111,7 +111,7 @@ def _lowest(cells: Tensor) -> Tensor:
 
 
 def count(board: Board) -> Tensor:
-    """How many cells there are, int64 ``[N]``: sums of bits in pairs, then in fours, then in eights."""
+    """Return the number of cells, int64 ``[N]``, from sums of bits in pairs, then in fours, then in eights."""
     total = torch.zeros_like(board.upper)
     for half in board:
         pairs = half - ((half >> 1) & 0x5555555555555)

@@ -34,7 +34,7 @@ def rows(given: dict[int, Tensor]) -> Channel:
 
 
 def observation(*channels: Channel) -> Tensor:
-    """What the agent sees: uint8 ``[N, C, 10, 10]``, 255 at the cells of each channel and 0 elsewhere.
+    """Return the observation uint8 ``[N, C, 10, 10]``: 255 at the cells of each channel and 0 elsewhere.
 
     Its rows in memory are some bytes longer than ``C * 100``, up to whole pairs of integers of 32 cells.
     """

@@ -1,4 +1,4 @@
-"""What the MinAtar games share: a 10 x 10 grid, six actions, sticky actions, observations and pictures.
+"""Parts common to the MinAtar games: a 10 x 10 grid, six actions, sticky actions, observations and pictures.
 
 Differences to the published games: an episode begins with the action "nothing" as the one that may stick, so that it
 does not depend on the episode before; observations are uint8, 0 or 255, channels first, as images are everywhere else.

@@ -51,7 +51,7 @@ def place(x: Tensor, y: Tensor) -> Place:
 
 
 def place_of(things: Group, slot: int) -> Place:
-    """Where the thing in one slot is."""
+    """Return the coordinates of the object in one slot."""
     x, y = (tuple(-(plane >> slot & 1) for plane in things[name]) for name in ("x", "y"))
     return x, y
 
@@ -112,7 +112,7 @@ def advanced(things: Group, moves: Tensor) -> Group:
 
 
 def at(things: Group, where: Place) -> Tensor:
-    """Which are at a place."""
+    """Return the slots whose objects are at a place."""
     return things["there"][0] & equal(things["x"], where[0]) & equal(things["y"], where[1])
 
 

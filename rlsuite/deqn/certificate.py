@@ -154,7 +154,7 @@ def _value(model: SingleAgent, policy: PolicyFunction, state: Tensor, key: Tenso
 
 
 def _failures(model: Model, report: Report) -> list[str]:
-    """What keeps a policy from passing, in words."""
+    """Return the reasons why a policy fails its certificate, in words; none if it passes."""
     targets, failures = model.targets, []
     if report["infeasible_states"]:
         count = f"{report['infeasible_states']} of {report['states']}"

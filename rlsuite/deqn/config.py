@@ -1,4 +1,4 @@
-"""How an economy is solved, and values tuned for each model. Free of torch, so that ``--help`` is quick."""
+"""Options of solving an economy, and values tuned for each model. Imports no torch, so that ``--help`` is quick."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,7 +13,7 @@ class SolverConfig:
     hidden: Widths = (24, 24)
     """Units of each hidden layer of the policy network."""
     activation: Literal["tanh", "silu", "relu", "selu"] = "tanh"
-    """Between the layers; smooth ones suit the second phase."""
+    """Activation function; smooth ones suit the second phase."""
     tracks: Count = 256
     """Paths simulated side by side for each seed; also the batch of the first phase, in states."""
     box_share: Fraction = 0.5
@@ -21,9 +21,9 @@ class SolverConfig:
     adam_updates: Natural = 3000
     """Updates of the first phase."""
     adam_learning_rate: Positive = 2e-3
-    """At its start; a cosine brings it down to adam_final_learning_rate."""
+    """Learning rate at the start of the first phase; falls as a cosine to adam_final_learning_rate."""
     adam_final_learning_rate: NotNegative = 1e-5
-    """At its end."""
+    """Learning rate at the end of the first phase."""
     max_gradient_norm: Positive = 1.0
     """Longer gradients of a seed are scaled down to this norm in the first phase."""
     polish_updates: Natural = 60
@@ -35,7 +35,7 @@ class SolverConfig:
     polish_refresh_updates: Count = 15
     """Steps between two draws of those states."""
     damping: Positive = 1e-3
-    """Of the first Levenberg-Marquardt step, relative to the diagonal of its normal equations."""
+    """Damping of the first Levenberg-Marquardt step, relative to the diagonal of its normal equations."""
 
     def __post_init__(self) -> None:
         check(self)

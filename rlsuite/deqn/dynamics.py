@@ -1,4 +1,4 @@
-"""Where a policy leads: stability around the steady state, paths without shocks, and forecast errors along paths."""
+"""Dynamics under a policy: stability at the steady state, paths without shocks, forecast errors along paths."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ _NO_RISK = 1e-5  # root mean squared forecast error below which there is nothing
 
 @dataclass(frozen=True)
 class Stability:
-    """How paths without shocks end."""
+    """The ends of paths without shocks."""
 
     spectral_radius: float  # of the closed loop at its steady state; below 1 if stable
     spread: float  # the largest standard deviation of a state's column over paths from different starts, at their end

@@ -1,4 +1,4 @@
-"""From raw network outputs to policies that are feasible for any weights."""
+"""Transformations of raw network outputs into policies that are feasible for any weights."""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""What an economy is: pure tensor functions of states, policies and shocks.
+"""The interface of economies: pure tensor functions of states, policies and shocks.
 
 Shapes: states ``[..., B, D]``, B states with D named columns each; everything else a model returns keeps the leading
 axes ``[..., B]`` and may add one component axis (ages, countries). Inside expectations one more axis, the nodes, stands
@@ -22,7 +22,7 @@ Expect = Callable[[Callable[[Tensor, Policy], Tensor]], Tensor]
 
 @dataclass(frozen=True)
 class Targets:
-    """What a certificate demands, as log10: of the Euler errors on the ergodic set, and of other largest errors."""
+    """The largest errors that pass a certificate, as log10: Euler errors on the ergodic set, and others."""
 
     mean: float = -4.0
     p99: float | None = None
@@ -85,14 +85,16 @@ class Model(ABC):
 
     @abstractmethod
     def residuals(self, state: Tensor, policy: Policy, expect: Expect) -> dict[str, Tensor]:
-        """What is 0 in equilibrium, free of units: ``[..., B]`` or ``[..., B, components]`` under each equation's name.
+        """Return the residuals, 0 in equilibrium and free of units, by name of equation.
+
+        Shapes: ``[..., B]`` or ``[..., B, components]``.
 
         ``expect(f)`` is the expectation of ``f(next_state, next_policy)`` given today.
         """
 
     @abstractmethod
     def feasible(self, state: Tensor, policy: Policy) -> Tensor:
-        """Where ``[..., B]`` the state can exist and the policy leaves everybody something to consume (bool)."""
+        """Return a mask ``[..., B]`` of states that can exist and in which all consumption is positive."""
 
     def reference_policy(self, state: Tensor) -> Policy | None:
         """The true policy from a closed form or an independent method, or what ``step`` and ``reward`` need of it.
@@ -102,7 +104,7 @@ class Model(ABC):
         return None
 
     def reference_spectral_radius(self) -> float | None:
-        """Of the true closed loop at the steady state, where an independent method gives it."""
+        """Return the spectral radius at the steady state by an independent method, or None without one."""
         return None
 
     def aggregates(self, state: Tensor) -> dict[str, Tensor]:

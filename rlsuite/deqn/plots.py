@@ -1,4 +1,4 @@
-"""What a solution looks like: training, policy, where the economy lives, and its errors."""
+"""Plots of a solution: training, policy, ergodic distribution and errors."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -108,7 +108,7 @@ def _policy(model: Model, policy: PolicyFunction, state: Tensor) -> "Figure":
 
 
 def _ergodic(model: Model, state: Tensor) -> "Figure":
-    """Where the economy spends its time: two aggregates together, and each alone."""
+    """Plot the ergodic distribution of two aggregates, together and each alone."""
     figure, (both, *alone) = _figure(3)
     (x_name, x), (y_name, y) = model.aggregates(state).items()
     both.scatter(x, y, s=3, alpha=0.4, color=_COLORS[0], rasterized=True)

@@ -60,7 +60,7 @@ def monomial_5(shocks: int) -> Quadrature:
 
 
 class Shocks(Protocol):
-    """What moves an economy from outside: drawn in simulations, summed over in expectations."""
+    """Exogenous shocks of an economy: drawn in simulations, summed over in expectations."""
 
     def quadrature(self, state: Tensor, *, fine: bool) -> Quadrature:
         """The rule for expectations given states ``[..., D]``; ``fine`` for certificates, coarse for training."""

@@ -1,4 +1,4 @@
-"""From the name of an economy to a solved, examined and drawn one in a run folder."""
+"""Solve, certify and plot economies in run folders."""
 
 import dataclasses
 import json

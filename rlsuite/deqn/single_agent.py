@@ -26,4 +26,4 @@ class SingleAgent(Model):
 
     @abstractmethod
     def save(self, share: Tensor, state: Tensor) -> Policy:
-        """What ``step`` and ``reward`` need of a policy that saves the shares ``[..., B]``."""
+        """Return the entries of a policy saving the shares ``[..., B]`` that ``step`` and ``reward`` read."""

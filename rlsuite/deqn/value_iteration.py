@@ -152,7 +152,7 @@ def _axes(cloud: Tensor, grid: tuple[int, int]) -> tuple[_Axis, _Axis]:
 
 
 def _maximise(function: Callable[[Tensor], Tensor], bounds: tuple[float, float], count: int) -> Tensor:
-    """Where ``count`` functions with one peak each have it, by golden section; at the upper end of a flat peak."""
+    """Return the maximisers of ``count`` unimodal functions by golden section; of a flat peak the upper end."""
     low, high = (torch.full((count,), bound, dtype=torch.float64) for bound in bounds)
     left, right = high - _SECTION * (high - low), low + _SECTION * (high - low)
     at_left, at_right = function(left), function(right)

@@ -1,4 +1,4 @@
-"""What turns an encoder's features into the quantity an agent needs."""
+"""Output layers of agents: networks from an encoder's features to values or policies."""
 
 from collections.abc import Callable
 

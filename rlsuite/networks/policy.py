@@ -20,10 +20,10 @@ from rlsuite.notice import warn_once
 
 
 class Policy(Protocol):
-    """How the outputs of a network are a distribution over actions."""
+    """A distribution over actions with parameters that are a network's outputs."""
 
     extras: dict[str, TensorSpec]
-    """What must be stored beside the action, to know the sample again."""
+    """Tensors to store beside an action, by which the density of the sample can be computed again."""
 
     def head(self, features: int) -> nn.Module:
         """The layer from features ``[B, F]`` to outputs ``[B, O]``."""
@@ -139,7 +139,7 @@ class Gaussian:
     def __init__(self, space: Box, initial_log_std: float, device: torch.device | str) -> None:
         self.shape, self.components = space.shape, math.prod(space.shape)
         self.initial_log_std = initial_log_std
-        # The actions alone would not say what was sampled, where tanh is flat.
+        # Where tanh is flat, the sample cannot be recovered from the action.
         self.extras = {"sample": TensorSpec((self.components,))}
         self.low, self.high = (torch.tensor(bound.reshape(-1), device=device) for bound in (space.low, space.high))
         if not space.is_bounded():

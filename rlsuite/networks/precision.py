@@ -1,4 +1,4 @@
-"""Networks at a lower precision, where the processor is quicker at it."""
+"""Run networks at a lower precision, on processors that are quicker at it."""
 
 from typing import Literal
 

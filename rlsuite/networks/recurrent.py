@@ -58,7 +58,7 @@ class RecurrentBackbone(nn.Module):
 
     def _layer(self, x: Tensor, state: Tensor, kept: Tensor, weights: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         seeds, batch, steps, _ = x.shape
-        # What does not depend on the state is worked out for all steps at once.
+        # The part that does not depend on the state is computed for all steps at once.
         into = torch.bmm(x.flatten(1, 2), weights["weight_ih"].mT) + weights["bias_ih"].unsqueeze(1)
         into = into.view(seeds, batch, steps, -1)
         recurrent, bias = weights["weight_hh"].mT, weights["bias_hh"].unsqueeze(1)

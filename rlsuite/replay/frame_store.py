@@ -205,7 +205,7 @@ class FrameStore:
         self._shift.copy_(oldest + live - self._end)
 
     def state_dict(self) -> dict[str, Any]:
-        """What is filled, and the open windows. May share memory with the store: save it before the next ``add``."""
+        """Return the filled part and the open windows. It may share memory: save it before the next ``add``."""
         return {
             **{name: value.clone() for name, value in self._state.items()},
             "frames": self._frames.state_dict(self._state["position"] + 1),

@@ -1,4 +1,4 @@
-"""From a stream of steps to complete n-step transitions, so that what stores them needs no rules of validity.
+"""Turn a stream of steps into complete n-step transitions, so that a store of them needs no rules of validity.
 
 The idea is Dopamine's accumulator (Castro et al., 2018), here for S x E streams at once and without a branch on data.
 """

@@ -1,4 +1,4 @@
-"""Prioritised experience replay (Schaul et al., 2016): what surprised the learner is drawn more often."""
+"""Prioritised experience replay (Schaul et al., 2016): sample in proportion to a power of the error."""
 
 from typing import Any
 
@@ -54,8 +54,8 @@ class Prioritised:
         self._set(changes.filled_slot, changes.filled, self.largest)
 
     def _set(self, slot: Tensor, chosen: Tensor, value: Tensor) -> None:
-        # What was not chosen is written as it stands, so that the shapes never depend on data. Slots of one call are
-        # distinct, but a slot that is not chosen may be given twice or lie outside: it goes to the first chosen one.
+        # All slots are written, so that shapes never depend on data. Chosen slots of one call are distinct. The others
+        # may repeat or lie outside the tree: the first chosen slot stands in for them, or slot 0 unchanged.
         stand_in = slot.gather(1, chosen.long().argmax(dim=1, keepdim=True))
         any_chosen = chosen.any(dim=1, keepdim=True)
         slot = torch.where(chosen, slot, torch.where(any_chosen, stand_in, 0))

@@ -1,4 +1,4 @@
-"""A replay memory (Lin, 1992): a store that says what is kept, and a sampler that says what is drawn."""
+"""A replay (Lin, 1992): a store that keeps transitions, and a sampler that chooses among them."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -145,7 +145,7 @@ class Replay:
         self.sampler.note(self.store.cut())
 
     def state_dict(self) -> dict[str, Any]:
-        """What is filled, open windows and priorities; may share memory with the replay: save it before ``add``."""
+        """Return the filled part, open windows and priorities. It may share memory: save it before ``add``."""
         return {**self.store.state_dict(), "sampler": self.sampler.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Ring memories side by side in flat tables, written and read by fixed-shape tensor operations."""
+"""Ring buffers side by side in flat tables, written and read by fixed-shape tensor operations."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ class Rings:
         return sum(table.nbytes for table in self.tables)
 
     def row(self, ring: Tensor, position: Tensor) -> Tensor:
-        """Where in the tables the slots of int64 positions lie; ``ring`` and ``position`` broadcast."""
+        """Return the table rows of int64 positions; ``ring`` and ``position`` broadcast."""
         return ring * self._stride + position % self.slots
 
     def write(self, position: Tensor, keep: Tensor, values: Sequence[Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""A store of sequences for agents with memory (Kapturowski et al., 2019), and what they are learned from by."""
+"""A store of sequences for recurrent agents (Kapturowski et al., 2019), and n-step targets over them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -211,7 +211,7 @@ class SequenceStore:
         return slot.view(self._shape[0], -1), chosen.view(self._shape[0], -1)
 
     def state_dict(self) -> dict[str, Any]:
-        """What is filled. May share memory with the store: save it before the next ``add``."""
+        """Return the filled part. It may share memory: save it before the next ``add``."""
         return {
             **{name: value.clone() for name, value in self._state.items()},
             "rows": self._rows.state_dict(self._state["written"] + 1),
@@ -234,7 +234,7 @@ class SequenceStore:
 
 
 def n_step_targets(batch: SequenceBatch, value: Tensor, discount: Tensor, n_step: int) -> Tensor:
-    """What each row's value should be, ``[S, B, L]``: n rewards, then the value of the row after them.
+    """Return the n-step target of each row, ``[S, B, L]``: n rewards, then the value of the row after them.
 
     The sum ends with its episode, as ``bootstrap`` says. The last ``n_step`` rows of a window have shorter sums, and
     the very last none: leave these out.

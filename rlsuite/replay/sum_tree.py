@@ -1,4 +1,4 @@
-"""A tree of sums over numbers that change: drawing in proportion to them takes a few tensor operations."""
+"""A sum tree: sample in proportion to changing numbers in a few tensor operations."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Rings of complete transitions: what is appended in streams with holes lies without holes."""
+"""Ring buffers of complete transitions, packed without holes from streams that have holes."""
 
 from typing import Any
 

@@ -105,7 +105,7 @@ class TransitionStore:
         return self._transitions.gather(self._seed, slot)
 
     def state_dict(self) -> dict[str, Any]:
-        """What is filled, and the open windows. May share memory with the store: save it before the next ``add``."""
+        """Return the filled part and the open windows. It may share memory: save it before the next ``add``."""
         return {"transitions": self._transitions.state_dict(), "accumulator": self._accumulator.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a supervised run was started with. Free of torch, so that ``--help`` is quick."""
+"""Options of a supervised run. Imports no torch, so that ``--help`` is quick."""
 
 from dataclasses import dataclass
 from typing import Literal

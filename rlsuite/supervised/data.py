@@ -72,7 +72,7 @@ def mnist() -> Labelled:
 
 
 def folders() -> list[Path]:
-    """Where data is looked for: ``$RLSUITE_DATA``, ``data``, ``shared/data`` beside the project, then the cache."""
+    """Return the folders to search for data: ``$RLSUITE_DATA``, ``data``, ``shared/data`` beside the project, cache."""
     named = [Path(os.environ["RLSUITE_DATA"])] if "RLSUITE_DATA" in os.environ else []
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rlsuite"
     return [*named, Path("data"), Path(__file__).parents[3] / "shared" / "data", cache]

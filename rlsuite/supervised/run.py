@@ -1,4 +1,4 @@
-"""From the name of an experiment to a trained network in a run folder."""
+"""Train and resume supervised experiments in run folders."""
 
 import dataclasses
 import difflib
@@ -83,7 +83,7 @@ def train(
     run_folder.require_free(Path(runs), name)
     own = {option: getattr(chosen, option) for option in ("epochs", "batch_size", "learning_rate")}
     config = SupervisedConfig(experiment=experiment, **(own | named))
-    work = _Work(config, chosen)  # whatever does not fit shows before anything is written
+    work = _Work(config, chosen)  # errors in the configuration are raised before any file is written
     document = {"config": dataclasses.asdict(config), "target_accuracy": chosen.target_accuracy}
     folder = run_folder.create(Path(runs), name, experiment, document)
     with run_folder.locked(folder):

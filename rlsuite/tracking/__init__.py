@@ -1,1 +1,1 @@
-"""Where a run's metrics go: files, Weights & Biases, the terminal, videos, statistics over seeds and figures."""
+"""Outputs of a run: files, Weights & Biases, the terminal, videos, statistics over seeds and figures."""

@@ -1,4 +1,4 @@
-"""The progress of a run, for people: a live panel in a terminal, a plain line now and then elsewhere."""
+"""Print the progress of a run: a live panel in a terminal, elsewhere a line at intervals."""
 
 import functools
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""``metrics.jsonl``: everything a run reported, one JSON object a line, in a file that survives being cut off.
+"""``metrics.jsonl``: all metrics of a run, one JSON object a line, readable also if its last line is cut off.
 
 A line holds the clock and the values logged at it; a value is a number, or a list of one number a seed. JSON has no
 NaN and no infinities, so they are written as ``null``, ``"Infinity"`` and ``"-Infinity"``.
@@ -52,7 +52,7 @@ class JsonlWriter:
         self._complained = False
 
     def log(self, clock: Clock, values: Values) -> None:
-        clock_values = asdict(clock)  # first, for people, and whatever else has these names
+        clock_values = asdict(clock)  # first, so that people see them; they replace metrics of the same names
         line = clock_values | {name: _to_json(value) for name, value in values.items()} | clock_values
         self._waiting += json.dumps(line, allow_nan=False).encode() + b"\n"
         try:
@@ -173,7 +173,7 @@ def _complete_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
 
 
 def _to_json(value: Any) -> Any:
-    """A number, or a list of one number a seed; what one seed alone reports is a number."""
+    """Return a number, or a list with one number for each seed; a plain number if there is only one seed."""
     array = np.asarray(value)
     if array.size == 1:
         return _number_to_json(array.reshape(-1)[0])

@@ -1,4 +1,4 @@
-"""Single lines to people, on standard error, about what a run can do without."""
+"""One-line notices on standard error about optional parts of a run that failed."""
 
 import sys
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ def say(line: str) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, in a few words."""
+    """Return an error's message in one short line, or its type if it has none."""
     return shorten(str(error), width=200, placeholder=" ...") or type(error).__name__
 
 
 @contextmanager
 def without(what: str) -> Iterator[None]:
-    """Do something that a run can do without, such as a figure: should it fail, a line says so and the run goes on."""
+    """Run an optional part, such as a figure; if it fails, print a line and go on."""
     try:
         yield
     except Exception as error:

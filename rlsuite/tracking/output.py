@@ -1,4 +1,4 @@
-"""Standard output and standard error that cannot fail: whoever reads them may go away at any time."""
+"""Standard output and standard error that survive a closed pipe or a full disk."""
 
 import errno
 import io
@@ -25,13 +25,13 @@ class _Tolerant(io.FileIO):
 
 
 def tolerate_closed_output() -> None:
-    """Make this process indifferent to whether anybody, or anything, takes what it prints.
+    """Keep this process running when its output cannot be written.
 
     Everything that prints is covered: ``print``, rich, logging, warnings, C libraries, child processes started later,
     and Python's own flush when it exits. Characters that the terminal's encoding does not have are escaped. Streams
-    that somebody else has replaced (a notebook, a test) are left alone. Calling it again changes nothing.
+    that others have replaced (a notebook, a test) are left alone. Calling it again changes nothing.
     """
-    logging.raiseExceptions = False  # a log file that cannot be written is not worth a trace for every line either
+    logging.raiseExceptions = False  # no traceback for each line of a log file that cannot be written
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(descriptor)

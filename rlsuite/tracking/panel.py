@@ -14,8 +14,8 @@ from rlsuite.tracking.progress import Progress
 from rlsuite.tracking.text import duration_text, number_text, range_text, rate_text
 
 _WIDEST = 100
-_NARROW = 72  # below this, only what matters most is shown
-_STACKED = 56  # below this, nothing stands beside anything else
+_NARROW = 72  # below this width, only the most important lines are shown
+_STACKED = 56  # below this width, all parts stand in one column
 _SPARKS = "▁▂▃▄▅▆▇█"
 # From Okabe and Ito's palette, which people with colour-blindness can tell apart.
 _SECTION_COLORS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442")
@@ -95,7 +95,7 @@ def _pace(progress: Progress) -> RenderableType:
 
 
 def _time_split(progress: Progress, width: int) -> list[RenderableType]:
-    """Where the wall time goes: a bar of coloured pieces, and which piece is what."""
+    """Return a bar of the wall time spent in each section, and its legend."""
     if not progress.time_fractions:
         return [Text("━" * width, style="bright_black"), Text("where the time goes", style="dim")]
     sections = list(progress.time_fractions.items())

@@ -1,4 +1,4 @@
-"""What is known about a run while it trains: how far it is, how fast, and the latest values."""
+"""The progress of a run in training: position, speed and latest values."""
 
 import math
 from collections import deque
@@ -58,7 +58,7 @@ class Progress:
 
     @property
     def place(self) -> str:
-        """How far the run is, in words: 16.9k of 50.0k env steps."""
+        """Return the position of the run as text, such as ``16.9k of 50.0k env steps``."""
         each = " a seed" if self.num_seeds > 1 else ""
         return f"{count_text(self.done):>5} of {count_text(self.total)} {self.axis.replace('_', ' ')}{each}"
 
@@ -77,6 +77,6 @@ class Progress:
 
     @property
     def seconds_left(self) -> float:
-        """At the present pace; infinite where that is not known or nothing moves."""
+        """Return the seconds left at the present speed; infinite while that is 0 or unknown."""
         pace = self.per_second(self.axis)
         return self.num_seeds * max(0, self.total - self.done) / pace if pace > 0 else math.inf

@@ -1,4 +1,4 @@
-"""What a run reports while it trains, and what receives it."""
+"""The metrics that a run reports in training, and the interface of their writers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Values = Mapping[str, "float | np.ndarray"]
 
 @dataclass(frozen=True)
 class Clock:
-    """Where a run stands. Counts go on where they stopped when a run is resumed."""
+    """The position of a run. A resumed run continues its counts."""
 
     env_steps: int  # of one seed
     updates: int  # optimiser steps of one seed
@@ -24,7 +24,7 @@ class Clock:
 
 
 class Writer(Protocol):
-    """Anything that keeps or shows what a run reports."""
+    """A destination of metrics, such as a file or a display."""
 
     def log(self, clock: Clock, values: Values) -> None:
         """Take in metrics. Clocks never go back; the names may differ from call to call."""
@@ -39,7 +39,7 @@ class Writer(Protocol):
         ...
 
     def sync(self) -> None:
-        """See to it that what must not be missed is on the disk: a checkpoint is about to rely on it.
+        """Write buffered metrics to disk, because a checkpoint is about to rely on them.
 
         Raises:
             OSError: it cannot be.

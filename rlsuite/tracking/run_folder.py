@@ -1,6 +1,6 @@
-"""The folder of a run: made whole or not at all, and trained in by one process at a time.
+"""The folder of a run: created atomically, and locked by the one process that trains in it.
 
-Whatever is trained (agents, supervised experiments, economies) keeps its runs so: ``create`` makes the folder with its
+Agents, supervised experiments and economies all use it: ``create`` makes the folder with its
 ``config.json``, ``read`` opens one, ``locked`` keeps a second process out while a session trains.
 """
 
@@ -76,7 +76,7 @@ def create(runs: Path, name: str | None, default_name: str, document: Mapping[st
         for number in itertools.count(1):
             place = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
             try:
-                # Fails where there is a folder with anything in it, whoever made it and when.
+                # Fails if the folder exists and is not empty, also if another process made it meanwhile.
                 unfinished.rename(place)
                 return _work_on(place)
             except OSError:
@@ -89,7 +89,7 @@ def create(runs: Path, name: str | None, default_name: str, document: Mapping[st
 
 
 def write(folder: Path, document: Mapping[str, Any]) -> None:
-    """Write ``config.json``, replacing what is there only once everything is on disk."""
+    """Replace ``config.json`` atomically, after the new text is on disk."""
     fresh = folder / (CONFIG + ".new")
     with fresh.open("w", encoding="utf-8") as file:
         file.write(json.dumps(document, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""One opened of a run: opens everything that reports it, and closes it with how the opened ended."""
+"""A session of a run: open all its writers, and close them with the final status."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,11 +38,11 @@ def session(
     """Report to ``metrics.jsonl``, the terminal and Weights & Biases while entered.
 
     Args:
-        folder: of the run; its ``config.json`` is what Weights & Biases is told of the run.
+        folder: of the run; Weights & Biases gets its ``config.json``.
         title: what is trained, for people.
         total, axis: where the run ends and in what unit.
         headlines: metrics shown on the terminal, by name, and how to call them.
-        resume_at: the clock of the checkpoint that the opened starts from; ``None`` for a new run.
+        resume_at: the clock of the checkpoint that the session starts from; ``None`` for a new run.
     """
     config = json.loads((folder / "config.json").read_text())
     console = Console(title, total, headlines, len(seeds), axis, folder)

@@ -1,4 +1,4 @@
-"""How numbers are shown to people: few digits, and always as many, so that what changes in place stays calm."""
+"""Format numbers for display: few digits and constant widths, so that values updated in place do not jump."""
 
 import math
 

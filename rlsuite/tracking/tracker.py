@@ -1,4 +1,4 @@
-"""One writer that stands for many."""
+"""A writer that passes metrics to several writers."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -9,7 +9,7 @@ from rlsuite.tracking.record import Clock, Status, Values, Writer
 
 
 class Tracker:
-    """Passes what a run reports to every writer, in the given order; put the one that must not miss anything first."""
+    """Pass metrics to every writer in the given order; the one that must receive all of them comes first."""
 
     def __init__(self, writers: Sequence[Writer]) -> None:
         self._writers = tuple(writers)

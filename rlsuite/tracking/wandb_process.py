@@ -1,4 +1,4 @@
-"""Time limits on Weights & Biases: most of it is a process of its own, which may hang or be gone at any time."""
+"""Time limits on calls of Weights & Biases, whose own process may hang or end at any time."""
 
 import atexit
 import subprocess
@@ -18,7 +18,7 @@ class Hangs(TimeoutError):
 
 
 def begin(call: Callable[[], T]) -> Future[T]:
-    """Start a call in a thread of its own, which nobody has to wait for, Python at its exit neither."""
+    """Start a call in a daemon thread, which does not delay Python's exit."""
     answer: Future[T] = Future()
 
     def work() -> None:
@@ -36,7 +36,7 @@ def within(seconds: float, call: Callable[[], T]) -> T:
 
     Raises:
         Hangs: it took longer.
-        BaseException: whatever the call raises.
+        BaseException: the exception of the call.
     """
     answer = begin(call)
     wait([answer], seconds)
@@ -82,7 +82,7 @@ def _process() -> "subprocess.Popen[bytes] | None":
 
 
 def _teardown() -> None:
-    with suppress(BaseException):  # it exits with its process's status, whatever that is
+    with suppress(BaseException):  # it calls sys.exit with the status of its process
         import wandb
 
         wandb.teardown()

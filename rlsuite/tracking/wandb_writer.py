@@ -1,4 +1,4 @@
-"""Weights & Biases: a copy of the metrics in the cloud that may fail at any time without costing the run anything."""
+"""Weights & Biases: a copy of the metrics in the cloud. Its failures never affect the run."""
 
 import json
 import netrc
@@ -154,7 +154,7 @@ class WandbWriter:
         """Let W&B do something. It must not cost a run: there is a time limit, and one line for the first failure.
 
         Raises:
-            KeyboardInterrupt: somebody would not wait. W&B is left out from here on.
+            KeyboardInterrupt: Ctrl-C during the wait. W&B is not used after it.
         """
         try:
             return wandb_process.within(seconds or _ANSWER_SECONDS, call)
@@ -284,7 +284,7 @@ def _accepted(name: str) -> str:
 
 
 def _sync_command(runs: "Sequence[wandb.Run]") -> str:
-    """What uploads these runs later."""
+    """Return the shell command that uploads these runs later."""
     folders = [Path(run.dir).parent for run in runs]
     if len(folders) == 1:
         return f"wandb sync {shlex.quote(str(folders[0]))}"

@@ -1,4 +1,4 @@
-"""The picture of an environment with a panel beside it that says what an agent makes of it. Knows no agent."""
+"""Draw the picture of an environment beside a panel of an agent's diagnostics."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ import pygame
 Color = tuple[int, int, int]
 
 PLOT_ENV_STEPS = 240
-"""How far back the plot of values goes."""
+"""Length of the history in the plot of values."""
 
 BACKGROUND: Color = (16, 18, 22)
 PANEL: Color = (27, 30, 37)
@@ -40,7 +40,7 @@ _NAME_WIDTH, _NUMBER_WIDTH, _BOUND_WIDTH = 112, 60, 32
 
 @dataclass(frozen=True)
 class Bars:
-    """A number for each of A named actions, one of which is chosen."""
+    """Numbers for A named actions, with the index of the chosen one."""
 
     title: str
     names: Sequence[str]  # A
@@ -62,7 +62,7 @@ class Sliders:
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture, and what there is to say about it."""
+    """One picture, and the text and numbers shown beside it."""
 
     picture: np.ndarray  # uint8 [height, width, 3]
     heading: str
@@ -240,7 +240,7 @@ class WatchPanel:
 
 
 def _height(frame: Frame) -> int:
-    """What the panel needs for a row for each action, within limits."""
+    """Return the height of the panel with a row for each action, within limits."""
     needed = _HEADER_HEIGHT + _GAP + _TITLE_HEIGHT + len(frame.action.names) * _ROW_HEIGHTS[0] + _MARGIN
     needed += _PLOT_HEIGHT + _GAP if frame.values else 0
     return min(max(needed, _LOWEST), _HIGHEST)
@@ -273,12 +273,12 @@ def _fitted(picture: pygame.Surface, room: tuple[int, int]) -> pygame.Surface:
 
 
 def pixels(surface: pygame.Surface) -> np.ndarray:
-    """What was drawn, uint8 ``[height, width, 3]``."""
+    """Return the pixels of a surface, uint8 ``[height, width, 3]``."""
     return pygame.surfarray.array3d(surface).swapaxes(0, 1)
 
 
 def _share(value: float, low: float, high: float) -> float:
-    """How far along from ``low`` (0) to ``high`` (1), and never beyond; the middle where that cannot be said."""
+    """Return the position between ``low`` (0) and ``high`` (1), clipped; 0.5 if any number is not finite."""
     if not (np.isfinite([value, low, high]).all() and high > low):
         return 0.5
     return float(np.clip((value - low) / (high - low), 0.0, 1.0))

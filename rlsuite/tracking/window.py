@@ -1,4 +1,4 @@
-"""A window that shows pictures at a steady pace, and the keys that stop, step and speed them."""
+"""A window that shows pictures at a steady rate, with keys to pause, step and change the speed."""
 
 import os
 import sys
@@ -34,7 +34,7 @@ def has_screen() -> bool:
 
 
 class Window:
-    """Shows one picture after the other; what its keys do is in ``KEYS``.
+    """A window that shows pictures in turn; ``KEYS`` describes its keys.
 
     Args:
         title: the window's.

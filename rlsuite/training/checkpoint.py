@@ -2,7 +2,7 @@
 
 A checkpoint is one file in the safetensors format: the tensors, and in its header the plain values as JSON and a
 checksum of both. It is written beside its final place and renamed into it, so that a crash or a full disk leaves the
-earlier one as it was, and whoever reads meanwhile has one of the two. Loading a checkpoint never runs code from it.
+earlier one as it was, and a concurrent reader sees one of the two. Loading a checkpoint never runs code from it.
 """
 
 import contextlib
@@ -52,10 +52,10 @@ class _MissingError(CheckpointError):
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write ``state`` to ``path``, replacing what is there only once everything is on disk.
+    """Write ``state`` to ``path``, and replace an earlier file only after all data is on disk.
 
     Raises:
-        OSError: the disk is full or not writable; what was at ``path`` is untouched.
+        OSError: the disk is full or not writable; an earlier file at ``path`` is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
@@ -89,7 +89,7 @@ def load(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from None
     except MemoryError:
         raise
-    except Exception:  # whatever safetensors finds wrong with the file
+    except Exception:  # any error of safetensors
         raise CheckpointError(f"{path} is damaged, or no checkpoint of rlsuite") from None
     if header.keys() != {"rlsuite", "checksum", "values"}:
         raise CheckpointError(f"{path} is no checkpoint of rlsuite")
@@ -139,7 +139,8 @@ def _check_depth(values: Any, depth: int) -> None:
 def _write(file: BinaryIO, state: dict[str, Any]) -> None:
     """The safetensors format: eight bytes of length, a header in JSON, and the tensors' bytes.
 
-    By hand, since the library copies all tensors first, replays of many gigabytes too, and lets nobody else read.
+    Written here because the library first copies all tensors, many gigabytes for a replay, and makes the file
+    unreadable to other users.
     """
     tensors: dict[str, Tensor] = {}
     values: dict[str, Any] = {}
@@ -166,7 +167,7 @@ def _write(file: BinaryIO, state: dict[str, Any]) -> None:
 
 
 def _checksum(values: str, tensors: Mapping[str, Tensor]) -> str:
-    """Of everything that a checkpoint holds; against damage, not against malice."""
+    """Return a checksum of all that a checkpoint holds, to detect damage (not forgery)."""
     value = zlib.crc32(values.encode())
     for name in sorted(tensors):
         tensor = tensors[name]
@@ -178,7 +179,7 @@ def _checksum(values: str, tensors: Mapping[str, Tensor]) -> str:
 def _bytes(tensor: Tensor) -> Any:
     """A buffer on the tensor's memory."""
     flat = tensor.reshape(-1)
-    # One number is contiguous whatever its stride, but only with a stride of one can it be seen as bytes.
+    # A tensor of one element is contiguous with any stride, but a view as bytes needs a stride of one.
     flat = flat if flat.stride(0) == 1 else flat.clone(memory_format=torch.contiguous_format)
     return flat.view(torch.uint8).numpy()
 
@@ -290,7 +291,7 @@ class Checkpoints:
 
 
 def clock(state: dict[str, Any]) -> Clock:
-    """Where a run stood that is to go on from ``state``.
+    """Return the clock of a saved run.
 
     Raises:
         CheckpointError: the state is not one to go on from.
@@ -306,7 +307,7 @@ def clock(state: dict[str, Any]) -> Clock:
 
 @contextlib.contextmanager
 def fitting(what: str, *passing: type[Exception]) -> Iterator[None]:
-    """Name whatever goes wrong while a loaded state is taken over: it is the state that does not fit.
+    """Turn any error in loading a state into one that says that the state does not fit.
 
     Args:
         what: is taken over, for the message.

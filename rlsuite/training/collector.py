@@ -1,4 +1,4 @@
-"""The one source of experience: steps environments with an agent, and fills what the agent learns from."""
+"""The collector: steps environments with an agent, and stores the steps in a replay or rollout."""
 
 import contextlib
 import math
@@ -19,7 +19,7 @@ _SAMPLE_STREAM = 1
 
 
 class Experience(Protocol):
-    """What steps are put into and batches come from: a ``Replay``, or a ``Rollout``."""
+    """A memory that steps are added to and batches sampled from: a ``Replay`` or a ``Rollout``."""
 
     def add(self, observation: Tensor, action: Tensor, step: Step, extras: dict[str, Tensor]) -> None: ...
 
@@ -35,7 +35,7 @@ class Experience(Protocol):
 
 
 class Collector:
-    """Rounds of K vector steps, each of which pays for G updates.
+    """Collect experience in rounds of K vector steps, followed by G updates each.
 
     Off-policy agents act ahead: one vector step is always under way while the learner works, so that environments
     which step in threads or processes of their own cost no time. What is learned does not depend on it, since the order
@@ -142,7 +142,7 @@ class Collector:
             return self.environments.receive()
 
     def _start(self, observation: Tensor) -> None:
-        """Begin with the environments' first observations; what they were in before is over."""
+        """Reset all environments and begin with their first observations."""
         num_envs = self.environments.num_envs
         state = self.agent.initial_state(num_envs)
         acted = self.agent.act(observation, state, self._began, self._env_step, explore=True)
@@ -167,12 +167,12 @@ class Collector:
                 tensor.copy_(new[name])
 
     def sample(self) -> Any:
-        """What the learner learns from next."""
+        """Return the next batch."""
         self._sampled.add_(1)
         return self.experience.sample(random.key(self._seeds, _SAMPLE_STREAM, self._sampled))
 
     def feedback(self, batch: Any, priority: Tensor) -> None:
-        """Hand on how much ``[S, B]`` there was to learn from a batch."""
+        """Pass the priorities ``[S, B]`` of a batch on to its replay."""
         self.experience.feedback(batch, priority)
 
     def statistics(self) -> dict[str, np.ndarray | float]:
@@ -190,7 +190,7 @@ class Collector:
         }
         if self._observation is not None:
             if self.acts_ahead and not self.environments.on_device and self._pending is None:
-                # Should it fail, they say so again when the step is asked for; what there is can be saved.
+                # An error here is raised again when the step is received; the state so far can be saved.
                 with contextlib.suppress(ExperienceError):
                     self._pending = self._receive()
             state["observation"], state["began"] = self._observation, self._began

@@ -1,4 +1,4 @@
-"""Compiled code, called without a detour."""
+"""Call compiled code directly, without the checks of the general entry."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 
 class _Run(NamedTuple):
-    """One call of the code that Inductor has made of a region: what it is, took and gave."""
+    """One call of the code that Inductor generated for a region, with its inputs and outputs."""
 
     code: Callable[[list[Any]], list[Any]]
     inputs: list[Any]
@@ -17,13 +17,13 @@ class _Run(NamedTuple):
 
 
 class DirectCall:
-    """A compiled region without arguments that soon calls its code itself.
+    """A compiled region without arguments that calls its generated code directly after two recorded calls.
 
-    ``torch.compile`` fetches the tensors that its code takes anew for each call, attribute by attribute, and passes
-    them and the results through several layers of Python: 100 µs for a round of DQN, which is a fifth of it with one
-    seed. Here two calls are watched. Where both ran one piece of code, once, on the same tensors of the CPU, and where
-    what it gave is what the region returned, tensor by tensor, the calls to come go straight there. Where not, as on
-    CUDA, in whose graphs no Python is left, they go on as before.
+    At each call ``torch.compile`` fetches the inputs of its code anew, attribute by attribute, and passes them and the
+    results through several layers of Python. ``docs/benchmarks.md`` has the time that this takes. The first two calls
+    are recorded. If both ran the same code once, on the same CPU tensors, and the region returned exactly the outputs
+    of that code, later calls run the code directly. Otherwise, as on CUDA, whose graphs run no Python, they go through
+    ``torch.compile`` as before.
 
     Args:
         region: what ``torch.compile`` returned, called before. It must always work on the same tensors and change them
@@ -35,7 +35,7 @@ class DirectCall:
 
     def __init__(self, region: Callable[[], Any]) -> None:
         self._region = region
-        self._first: _Run | None = None  # of the two calls to be watched
+        self._first: _Run | None = None  # of the two recorded calls
         self._call = self._watched
         self.is_direct = False
 
@@ -65,7 +65,7 @@ def _is_repeated(first: _Run, second: _Run) -> bool:
 
 
 def _straight(run: _Run, layout: Any) -> Callable[[], Any]:
-    """The same once more, its outputs put together as ``layout`` says (nothing, where it is None)."""
+    """Return a function that repeats a recorded call; ``layout`` is the structure of its outputs, None for none."""
     code, inputs = run.code, run.inputs
 
     def call() -> Any:
@@ -81,8 +81,8 @@ def _are_the_same(some: list[Any], others: list[Any]) -> bool:
 
 @contextmanager
 def _recorded() -> Iterator[list[_Run]]:
-    """A list of what compiled code is run meanwhile."""
-    from torch._inductor.output_code import CompiledFxGraph  # takes seconds, which only those who compile should pay
+    """Yield a list that records the calls of compiled code made in the context."""
+    from torch._inductor.output_code import CompiledFxGraph  # this import takes seconds
 
     runs: list[_Run] = []
     call = CompiledFxGraph.__call__

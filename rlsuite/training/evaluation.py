@@ -17,7 +17,7 @@ _LINE_SECONDS = 10.0
 
 
 class EvaluationStopped(ExperienceError):
-    """Somebody asked the run to stop while it was evaluated. Everything learned is whole; it is evaluated again."""
+    """The run was asked to stop during an evaluation. The learner is unchanged; a resumed run evaluates again."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an evaluation is: of one seed, on the average."""
+    """The progress of an evaluation: env steps and episodes of one seed, on average."""
 
     env_steps: int
     episodes: float
 
 
 class Watch:
-    """Says now and then how far a long evaluation is, and ends it where the run is asked to stop.
+    """Print the progress of a long evaluation, and end it when the run is asked to stop.
 
     Raises:
         EvaluationStopped: when called after the first Ctrl-C or SIGTERM.

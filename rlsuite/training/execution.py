@@ -1,4 +1,4 @@
-"""Eager, compiled, or captured as a CUDA graph: one switch."""
+"""Run functions eagerly, compiled, or captured as CUDA graphs."""
 
 import itertools
 import logging
@@ -111,7 +111,7 @@ class _Fallback:
     def _first(self, *arguments: Any) -> Any:
         try:
             return self._chosen(*arguments)
-        except Exception as error:  # whatever Inductor, Dynamo or the C++ compiler may raise
+        except Exception as error:  # any error of Inductor, Dynamo or the C++ compiler
             reason = str(error).strip().splitlines() or [type(error).__name__]
             log.warning("torch.compile failed (%s); going on eager", reason[0])
             self._chosen, self._is_compiled = self._plain, False

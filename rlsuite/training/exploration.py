@@ -1,4 +1,4 @@
-"""How agents that value actions try others."""
+"""Epsilon-greedy exploration."""
 
 import torch
 from torch import Tensor

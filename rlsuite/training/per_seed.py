@@ -1,4 +1,4 @@
-"""Learner states by seed: every tensor of a learner's state has a row a seed; plain numbers belong to all seeds."""
+"""Split, join and select per-seed states: tensors have a row for each seed, plain numbers belong to all."""
 
 from collections.abc import Sequence
 from typing import Any

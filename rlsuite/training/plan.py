@@ -1,4 +1,4 @@
-"""Which functions of a run are compiled or captured: the only place that decides it.
+"""Decide which functions of a run are compiled or captured.
 
 Nothing else knows about execution. Methods that may be compiled are tensor operations on state that is updated in
 place; here the outermost of them that a run allows is replaced by its compiled form, and what it calls is inlined.

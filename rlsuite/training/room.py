@@ -1,4 +1,4 @@
-"""How much memory there is, and whether what a run will keep fits into it: asked before hours of work, not after."""
+"""Measure free memory, and refuse a run's buffers that will not fit before training starts."""
 
 import math
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _SYSTEM, _GROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """What can still be taken of a device's memory, by all processes of this container; None where nobody tells."""
+    """Return the free memory of a device, within the limits of this container; None if unknown."""
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, to be used again
         return torch.cuda.mem_get_info(device)[0] + kept
@@ -68,7 +68,7 @@ def _free_of_system() -> int | None:
 
 
 def _free_of_groups() -> Iterator[int]:
-    """What each control group that this process is in has left, by either version of Linux's interface."""
+    """Yield the memory left in each control group of this process, by either version of Linux's interface."""
     for line in _lines(_SYSTEM / "self" / "cgroup"):
         _, controllers, place = line.split(":", 2)
         if controllers not in ("", "memory"):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def linear(now: Tensor, duration: int, start: float, end: Tensor | float) -> Tensor:
-    """From ``start`` at 0 to ``end`` at ``duration`` and after; ``now`` is a count on the device."""
+    """Interpolate from ``start`` at 0 to ``end`` at ``duration`` and after; ``now`` is a count on the device."""
     fraction = (now.to(torch.float32) / max(duration, 1)).clamp(max=1.0)
     return start + fraction * (end - start)
 

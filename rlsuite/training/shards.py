@@ -1,7 +1,7 @@
 """Seeds in shards: several workers, each with some of the seeds, in processes of one thread, as one.
 
 On a CPU, threads inside one operation lose to one thread for each shard: a shard keeps its parameters, optimiser and
-batch in its core's cache and waits for nobody. So that it finds room there, a process may take several small shards in
+batch in its core's cache and never waits. So that it fits there, a process may take several small shards in
 turn instead of a large one.
 """
 
@@ -30,11 +30,11 @@ _SECONDS_TO_END = 5.0  # that a process is given when it is no longer needed
 
 
 class Shards:
-    """What a ``Worker`` is, for all seeds together.
+    """A worker for all seeds, made of one ``Worker`` for each shard of them.
 
     Shards go as quickly as each can and are level where ``advance`` has reached its goal, which is when they are
     measured and evaluated. A state may be saved anywhere: it holds each shard where it stands, and the learners of all
-    as one population, so that who looks at them need not know of shards.
+    as one population, so that readers of a checkpoint need not know of shards.
 
     Args:
         builders: make the worker of each shard; called in its process, so they must be picklable.
@@ -42,7 +42,7 @@ class Shards:
         processes: how many share the shards.
 
     Raises:
-        Exception: whatever a builder raises.
+        Exception: the exception of a builder.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Shards:
             there.close()
 
     def _shares(self, of_tiles: Sequence[T]) -> list[Sequence[T]]:
-        """What belongs to the shards of each process."""
+        """Split values, one for each shard, by the processes that hold the shards."""
         return [of_tiles[share.start : share.stop] for share in even_split(len(of_tiles), self._processes)]
 
     @property
@@ -86,11 +86,11 @@ class Shards:
         return self.progress("updates")
 
     def progress(self, unit: Unit) -> int:
-        """How far the hindmost shard has come."""
+        """Return the count of the slowest shard."""
         return min(position[unit] for position in self._reached)
 
     def advance(self, goal: int, unit: Unit = "env_steps") -> None:
-        """As a worker does; shards that have reached the goal wait there for the others."""
+        """Train all shards up to a goal; shards that have reached it wait for the others."""
         self._reached = self._all("_advance", goal, unit)
 
     def measurements(self) -> Measured:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a polite request to stop, and what the processes that a run starts make of them."""
+"""Handle Ctrl-C and SIGTERM as requests to stop, in a run and in the processes that it starts."""
 
 import multiprocessing
 import os
@@ -43,7 +43,7 @@ class StopRequest:
 
 @contextmanager
 def deaf() -> Iterator[None]:
-    """Processes started while entered hear no SIGINT and SIGTERM, from their first frame on.
+    """Make processes started in the context ignore SIGINT and SIGTERM from their very start.
 
     These reach all processes of a terminal or a job at once; whoever started the processes decides what they mean. What
     arrives meanwhile is delivered afterwards.
@@ -66,12 +66,12 @@ def ignore_stops() -> None:
 
 
 def end_with_parent() -> None:
-    """Let this process end, whatever it is at, when the process that started it is gone."""
+    """Make this process end as soon as the process that started it has ended."""
     parent = multiprocessing.parent_process()
 
     def wait() -> None:
         assert parent is not None
         parent.join()
-        os._exit(1)  # nobody is left to tell
+        os._exit(1)  # there is no parent to report to
 
     threading.Thread(target=wait, daemon=True).start()

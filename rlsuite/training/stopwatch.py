@@ -1,4 +1,4 @@
-"""Where the wall time goes."""
+"""Measure the wall time spent in named sections."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The one run loop: agents, supervised models and equilibrium nets are all trained here.
+"""The run loop that trains agents, supervised models and equilibrium nets.
 
 A ``Worker`` draws from its source and updates its learner; the ``Trainer`` says how far, and evaluates, logs,
 checkpoints, resumes and stops. It knows nothing more.
@@ -65,7 +65,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended."""
+    """The outcome of a run."""
 
     status: Literal["finished", "solved", "interrupted"]
     clock: Clock
@@ -122,14 +122,14 @@ class Trainer:
             try:
                 return self._run(stop)
             except ExperienceError:
-                self._checkpoint()  # what was learned is whole; only the environments must start anew
+                self._checkpoint()  # the learner is intact; only the environments start anew
                 raise
 
     def _run(self, stop: StopRequest) -> Outcome:
         schedule = self.schedule
         self._started = last_checkpoint = time.monotonic()
         self._last_clock = self.clock
-        self._checkpoint()  # so that whatever goes wrong, there is one to go on from
+        self._checkpoint()  # so that a run can be resumed from the very start
         while True:
             # Also before the first step: an evaluation may have been due when the run stopped.
             if self._passed(schedule.log_every) > self._logged:

@@ -1,4 +1,4 @@
-"""A learner and its source at work: rounds of experience and updates, and what was measured meanwhile."""
+"""A worker: alternates experience and updates of a learner and its source, and collects their metrics."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ class Learner(Protocol[B_contra]):
 
 
 class Source(Protocol[B_co]):
-    """Where batches come from: environments and a replay, a rollout, a data set, the path of an economy."""
+    """A source of batches: environments with a replay or rollout, a data set, the path of an economy."""
 
     env_steps: int  # taken so far, per seed; 0 for sources without environments
 
@@ -81,7 +81,7 @@ class TrainingError(Exception):
 
 
 class Worker(Generic[B]):
-    """What the ``Trainer`` sets to work: a learner and its source in this process; ``Shards`` is several as one.
+    """A learner and its source in this process, driven by a ``Trainer``; ``Shards`` combines several.
 
     Args:
         learner, source: see the protocols.
@@ -206,7 +206,7 @@ class Worker(Generic[B]):
         return {} if self.evaluation is None else self.evaluation()
 
     def confirm(self) -> dict[str, np.ndarray]:
-        """As ``evaluate``, by other and more episodes; nothing where there is no such thing."""
+        """Evaluate by other and more episodes; return nothing if there is no confirmation."""
         return {} if self.confirmation is None else self.confirmation()
 
     def learner_state(self) -> dict[str, Any]:

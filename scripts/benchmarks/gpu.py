@@ -1,4 +1,4 @@
-"""What a GPU has to show, in this order and as far as the minutes go: right first, then quick.
+"""Benchmarks of a GPU, in this order, until the minutes are used up: agreement first, then speed.
 
 1. Every agent learns on CUDA what it learns on the CPU, within a bound.
 2. Captured CUDA graphs learn what eager code learns, within a bound.
@@ -41,7 +41,7 @@ _AGENTS: dict[str, dict[str, Any]] = {
 
 
 def rows(minutes: float = 8.0, tiny: bool = False) -> Iterator[dict[str, Any]]:
-    """One row at a time, so that what was measured is there when the time is over."""
+    """Yield one row at a time, so that earlier rows are kept when the time is over."""
     end = time.monotonic() + 60 * minutes
     device = "cuda" if torch.cuda.is_available() else "cpu"
     captured: Execution = "graph" if device == "cuda" else "compile"
@@ -74,7 +74,7 @@ def _tried(what: str, unit: str, measure: Callable[[], float]) -> Iterator[dict[
 
 
 def _agreement(agent: str, one: tuple[str, Execution], other: tuple[str, Execution], tiny: bool) -> dict[str, Any]:
-    """How far apart the parameters are after the same env steps; a ratio to the bound of up to 1 is agreement."""
+    """Compare the parameters after the same env steps; a ratio to the bound of up to 1 is agreement."""
     name = f"{agent}: {' '.join(one)} = {' '.join(other)}"
     try:
         first, second = (_learned(agent, device, execution, 160 if tiny else 640) for device, execution in (one, other))
@@ -156,7 +156,7 @@ def _wait(device: str) -> None:
 
 
 def _trainings(tiny: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """What is trained: a name for people, the agent, its options."""
+    """Yield the trainings to time: a title, the agent's name and its options."""
     seeds = (1,) if tiny else (1, 32, 1_024)
     for count in seeds:
         options = {"env": "rlsuite/CartPole-v1", "hidden": (120, 84), "seeds": count, "num_envs": 1, **_REPLAY}

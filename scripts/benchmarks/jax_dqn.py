@@ -83,7 +83,7 @@ def main(seeds: int, seconds: float) -> None:
         after, state, reward, terminated, truncated, _ = step(
             jax.random.split(for_steps, _ENVS), state, action, constants
         )
-        # What comes after the end of an episode is the next one's beginning; its value is not used.
+        # After the end of an episode this is the first observation of the next one; its value is not used.
         done = terminated | truncated
         slots = _CAPACITY // _ENVS
         now = _Transition(observation, action, reward, done, after)

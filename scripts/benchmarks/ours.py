@@ -1,4 +1,4 @@
-"""rlsuite in the midst of learning, to be timed in turn with a peer."""
+"""Trainings of rlsuite past their warm-up, to be timed in turn with a peer."""
 
 import dataclasses
 import tempfile

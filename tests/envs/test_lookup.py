@@ -7,7 +7,7 @@ from pathlib import Path
 import gymnasium
 import pytest
 
-from agents.presets import family, preset
+from agents.runs.presets import family, preset
 from envs.lookup import find_spec, is_atari, is_on_tensors, same_game
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +56,9 @@ def test_a_class_as_entry_point_has_a_kind_too() -> None:
 
 
 def test_no_torch_is_loaded_to_find_a_preset() -> None:
-    code = "import sys; from agents.presets import preset; preset('dqn', 'rlsuite/CartPole-v1'); print(*sys.modules)"
+    code = (
+        "import sys; from agents.runs.presets import preset; preset('dqn', 'rlsuite/CartPole-v1'); print(*sys.modules)"
+    )
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert "gymnasium" in loaded.split() and "torch" not in loaded.split()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PATH = os.pathsep.join(map(str, (ROOT, ROOT / "scripts")))
+PATH = str(ROOT)
 
 
 def ends(folder, program, **environment):
@@ -21,7 +21,7 @@ def ends(folder, program, **environment):
 
 def guarded(body, at_start=""):
     lines = "\n".join(f"    {line}" for line in body.splitlines())
-    return f"import command\n{at_start}\nwith command.fail_kindly():\n{lines}\n"
+    return f"from agents.cli import command\n{at_start}\nwith command.fail_kindly():\n{lines}\n"
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_ctrl_c_saves_and_the_run_goes_on(tmp_path):
     running.send_signal(signal.SIGINT)
     output, errors = running.communicate(timeout=120)
     assert running.returncode == 130, errors
-    assert "--resume" in output and "Traceback" not in errors
+    assert f"go on with: python {command[1]} --resume runs/long" in output and "Traceback" not in errors
     stopped_at = read_metrics(metrics)["speed/env_steps_per_second"].env_steps[-1]
     done = script("train", "--resume", "runs/long", "--total-env-steps", str(stopped_at + 3000), folder=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -137,9 +137,8 @@ def test_help_answers_without_torch(name, tmp_path):
 @pytest.mark.parametrize(("chosen", "spin_count"), [({}, "20000"), ({"OMP_WAIT_POLICY": "active"}, "None")])
 def test_threads_that_wait_leave_the_cores_to_other_runs_unless_told_otherwise(chosen, spin_count):
     environment = {name: value for name, value in ENVIRONMENT.items() if name not in ("GOMP_SPINCOUNT", *chosen)}
-    say = "import os, sys, train; print('torch' in sys.modules, os.environ.get('GOMP_SPINCOUNT'))"
-    scripts = ROOT / "scripts"
-    path = {"PYTHONPATH": f"{ROOT}{os.pathsep}{scripts}"}
+    say = "import os, sys, agents.cli.train; print('torch' in sys.modules, os.environ.get('GOMP_SPINCOUNT'))"
+    path = {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", say], env=environment | chosen | path, capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""How a opened begins and ends."""
+"""Sessions: how they begin and end."""
 
 import pytest
 

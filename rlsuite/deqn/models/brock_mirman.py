@@ -34,7 +34,7 @@ class Calibration:
 
     @property
     def capital(self) -> float:
-        """Of the deterministic steady state."""
+        """Capital of the deterministic steady state."""
         return self.savings_rate ** (1 / (1 - self.capital_share))
 
     @property

@@ -160,7 +160,7 @@ class InternationalBusinessCycle(Model):
         }
 
     def _resources(self, state: Tensor, next_capital: Tensor) -> Tensor:
-        """What all countries together have left to consume ``[...]``."""
+        """Return the total resources of all countries for consumption ``[...]``."""
         own = self.calibration
         ln_capital, z = self._split(state)
         capital = torch.exp(ln_capital)

@@ -261,7 +261,7 @@ class BenchmarkOLG(Model):
         return heads.positive(self.consumption(state, policy), _LEAST_CONSUMPTION)
 
     def _wedge(self, state: Tensor, policy: Policy) -> Tensor:
-        """What a unit of capital saved costs with its adjustment, for all ages ``[..., A]``."""
+        """Return the marginal cost of capital saved, adjustment included, for all ages ``[..., A]``."""
         gross_return, _ = self.prices(state)
         _, capital, _ = self._split(state)
         saved = F.pad(policy["capital"], (0, 1))

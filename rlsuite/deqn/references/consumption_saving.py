@@ -15,7 +15,7 @@ _LN_WEALTH = (-1.3, 4.0)
 
 
 class Household(Protocol):
-    """What the method needs of a calibration."""
+    """The parameters of a calibration that the method reads."""
 
     @property
     def discount(self) -> float: ...

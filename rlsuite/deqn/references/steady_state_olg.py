@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 
 
 class Economy(Protocol):
-    """What the method needs of a calibration."""
+    """The parameters of a calibration that the method reads."""
 
     @property
     def discount(self) -> float: ...

@@ -20,7 +20,7 @@ _LN_CAPITAL_RANGE = (-1.6, 1.1)  # from that of the steady state
 
 
 class Technology(Protocol):
-    """What the method needs of a calibration."""
+    """The parameters of a calibration that the method reads."""
 
     @property
     def capital_share(self) -> float: ...

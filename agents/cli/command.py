@@ -1,10 +1,13 @@
-"""What the scripts share: how a command ends, whatever happens in it, a usage text, and how threads wait.
+"""How every command runs: how it is called, how it ends, whatever happens in it, and how threads wait.
 
 Imported before anything that may be missing, so that this is told in a line too.
 """
 
 import dis
+import importlib
 import os
+import re
+import shlex
 import sys
 import tempfile
 import threading
@@ -14,15 +17,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
-ROOT = Path(__file__).resolve().parents[1]
-# ``agents``, ``envs`` and ``rlsuite`` are the project's, whatever else has these names: people have such folders too.
-sys.path.insert(0, str(ROOT))
+_ROOT = Path(__file__).resolve().parents[2]
+CHECKOUT = _ROOT if (_ROOT / "pyproject.toml").is_file() else None  # None where a wheel is installed
 
 # Errors whose message is meant for people. They are named, not imported: importing them would load torch.
 _FOR_PEOPLE = {"ValueError", "TrainingError", "CheckpointError", "ExperienceError", "OSError"}
-_OURS = {"rlsuite", "agents", "envs", "command", "benchmarks", "__main__"}
+_OURS = {"rlsuite", "agents", "envs", "benchmarks", "__main__"}
 FAULT, INTERRUPTED = 70, 130  # of sysexits.h: an internal fault; of shells: ended by Ctrl-C
 
 # A thread of torch's that waits for the others spins, by default for so long that two runs on the same cores take them
@@ -30,6 +32,27 @@ FAULT, INTERRUPTED = 70, 130  # of sysexits.h: an internal fault; of shells: end
 # Read when torch is loaded, which is later.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+
+
+def run(name: str) -> NoReturn:
+    """Run the command of a name with the arguments of this process, and exit."""
+    with fail_kindly():
+        sys.exit(importlib.import_module(f"agents.cli.{name}").main(sys.argv[1:]))
+
+
+def program() -> str:
+    """How messages call this command: ``train.py``, or ``rlsuite train``."""
+    return Path(sys.argv[0]).name
+
+
+def as_typed(text: str | None) -> str:
+    """A text with its commands, written ``rlsuite NAME``, as people called this one: ``python scripts/NAME.py``."""
+    script = Path(sys.argv[0])
+    if script.suffix != ".py":
+        return text or ""
+    return re.sub(
+        r"\brlsuite ([a-z]+)\b(?= )", lambda found: f"python {shlex.quote(str(script.with_stem(found[1])))}", text or ""
+    )
 
 
 @contextmanager
@@ -65,7 +88,7 @@ def report(error: BaseException) -> int:
 
 def say(text: str) -> None:
     with suppress(Exception):
-        print(f"{Path(sys.argv[0]).name}: {text}", file=sys.stderr, flush=True)
+        print(f"{program()}: {text}", file=sys.stderr, flush=True)
 
 
 def log_fault(error: BaseException) -> Path | None:
@@ -90,7 +113,8 @@ def _for_people(error: BaseException) -> str | None:
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         package = _package(error.name)
         if package not in _OURS or package == error.name:
-            return f'the package {package!r} is missing: pip install -c constraints.txt -e "{ROOT}"'
+            what = "--force-reinstall rlsuite" if CHECKOUT is None else f'-c constraints.txt -e "{CHECKOUT}"'
+            return f"the package {package!r} is missing: pip install {what}"
     if kinds & {"MemoryError", "OutOfMemoryError"} or "can't allocate memory" in str(error):
         return f"there is not enough memory: {_first_line(error)}"
     # NumPy's ValueErrors, for example, say nothing to people.
@@ -123,7 +147,7 @@ def _on_uncaught(kind: type[BaseException], error: BaseException, trace: Traceba
 
 
 def _on_fault_aside(fault: Any) -> None:
-    """What fails in a thread, or while an object is deleted, ends nothing: a line and the log tell of it."""
+    """Report an exception in a thread or a destructor, in a line and in the log, without ending the process."""
     if fault.exc_value is None or issubclass(fault.exc_type, SystemExit | KeyboardInterrupt):
         return
     if os.environ.get("RLSUITE_TRACE"):
@@ -132,7 +156,8 @@ def _on_fault_aside(fault: Any) -> None:
 
 
 def usage(*texts: str | None) -> int:
-    print("\n\n".join(text.strip() for text in texts if text))
+    """Print paragraphs, with commands as people call them; returns the exit status."""
+    print("\n\n".join(as_typed(text).strip() for text in texts if text))
     return 0
 
 

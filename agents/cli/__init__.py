@@ -1,0 +1,1 @@
+"""The commands that people type: ``rlsuite train``, or ``python scripts/train.py`` in a checkout."""

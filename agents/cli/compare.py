@@ -1,0 +1,33 @@
+"""Compare runs: their learning curves as IQM over seeds with 95 % bootstrap bands, and a table.
+
+rlsuite compare runs/A runs/B --out figure.png
+"""
+
+import dataclasses
+from pathlib import Path
+
+import tyro
+
+from agents.cli import command
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders of the runs."""
+    out: Path = Path("comparison.png")
+    """Picture to write, .png or .pdf."""
+    metric: str = "evaluation/score"
+    """Metric to draw, by its name in metrics.jsonl."""
+    split_seeds: bool = False
+    """Draw every seed of a run as a curve of its own, labelled with what differs: for sweeps."""
+
+
+def main(arguments: list[str]) -> int:
+    options = tyro.cli(Options, prog=command.program(), args=arguments, description=command.as_typed(__doc__))
+    from agents.runs.comparing import compare
+
+    if not options.runs:
+        raise ValueError("name at least one run folder")
+    compare(options.runs, options.out, options.metric, options.split_seeds)
+    return 0

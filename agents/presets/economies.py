@@ -1,0 +1,9 @@
+"""Discounts of the economies that agents learn to save in, for the presets of several agents."""
+
+# The discounts are those of the economies: with another an agent would learn to save another share.
+DISCOUNTS = {
+    "BrockMirman": (0.99,),
+    "StochasticGrowth": (0.99,),
+    "IrreversibleInvestment": (0.96,),
+    "ConsumptionSaving": (0.9,),
+}
