@@ -65,7 +65,7 @@ _KEYWORDS = tyro.constructors.PrimitiveConstructorSpec(
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentOptions(Options, group="environment"):
-    """Where an agent acts."""
+    """Options of the environments that an agent acts in."""
 
     env: str
     """Environment id: any of Gymnasium's, ALE/*, or rlsuite/*."""
@@ -81,7 +81,7 @@ class EnvironmentOptions(Options, group="environment"):
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleOptions(Options, group="run"):
-    """How long and from which seeds a run trains."""
+    """Options of a run's length and seeds."""
 
     preset: str = "auto"
     """Tuned values to start from; auto takes those of the environment's family, none the plain defaults."""
@@ -96,7 +96,7 @@ class ScheduleOptions(Options, group="run"):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationOptions(Options, group="evaluation"):
-    """How a run measures what it has learned."""
+    """Options of evaluation."""
 
     evaluate_every_env_steps: Count = 10_000
     """Env steps between two evaluations, which run in environments of their own."""
@@ -116,7 +116,7 @@ class EvaluationOptions(Options, group="evaluation"):
 
 @dataclass(frozen=True, kw_only=True)
 class SystemOptions(Options, group="system"):
-    """How a run uses the machine, and what it saves to go on later."""
+    """Options of device, processes and checkpoints."""
 
     device: str = "auto"
     """cpu, cuda, cuda:1, ...; auto takes cuda where there is one."""
@@ -139,7 +139,7 @@ class SystemOptions(Options, group="system"):
 
 @dataclass(frozen=True, kw_only=True)
 class TrackingOptions(Options, group="tracking"):
-    """Where and how a run tells of itself."""
+    """Options of reports: folder, logging and video."""
 
     name: str | None = None
     """Name of the run and of its folder; by default made from agent, environment and time."""

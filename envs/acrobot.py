@@ -107,8 +107,10 @@ def _derivative(joints: _Joints, torque: Tensor) -> _Joints:
 def _runge_kutta(start: _Joints, torque: Tensor) -> _Joints:
     """One step of the classical fourth-order method."""
 
-    def moved(slope: _Joints, seconds: float) -> _Joints:
-        angle_1, angle_2, speed_1, speed_2 = (value + seconds * rate for value, rate in zip(start, slope, strict=True))
+    def moved(derivative: _Joints, seconds: float) -> _Joints:
+        angle_1, angle_2, speed_1, speed_2 = (
+            value + seconds * rate for value, rate in zip(start, derivative, strict=True)
+        )
         return angle_1, angle_2, speed_1, speed_2
 
     slope_1 = _derivative(start, torque)

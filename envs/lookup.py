@@ -74,7 +74,7 @@ def _import(module: str, env_id: str) -> None:
         sys.path.append(here)  # worker processes inherit it
     try:
         importlib.import_module(module)
-    except Exception as error:  # anything can go wrong in other people's modules
+    except Exception as error:  # other people's modules may raise any error
         missing = getattr(error, "name", None) or ""
         what = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
         raise ValueError(f"cannot import the module of environment {env_id!r}: {what}{_name_taken(missing)}") from error

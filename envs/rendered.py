@@ -90,7 +90,7 @@ def picture(environments: VectorAdapter | OnDevice, env_id: str) -> np.ndarray:
     """
     try:
         pictures = environments.render()
-    except Exception as error:  # drivers raise anything: OpenGL's own errors, mujoco.FatalError, pygame.error, ...
+    except Exception as error:  # drivers raise many kinds: OpenGL's own errors, mujoco.FatalError, pygame.error, ...
         raise RenderError(f"{env_id} could not be drawn: {type(error).__name__}: {_first_line(error)}") from error
     drawn = pictures[0] if pictures else None
     if isinstance(drawn, list | tuple):  # all since the last call

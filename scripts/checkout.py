@@ -1,9 +1,9 @@
-"""What the scripts begin with: this checkout's packages come before whatever else has their names."""
+"""Import this checkout's packages before others of the same names; every script imports it first."""
 
 import sys
 from pathlib import Path
 
-# People have folders called ``agents`` and ``envs`` too.
+# Users may have folders called ``agents`` and ``envs`` too.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from agents.cli.command import fail_kindly, run

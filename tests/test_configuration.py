@@ -25,7 +25,7 @@ CONFIGS = [
     SupervisedConfig(experiment="digits-lenet", epochs=1, batch_size=2, learning_rate=1e-3),
 ]
 FILE = Path("runs/a/config.json")
-anything = st.recursive(
+json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
@@ -49,7 +49,7 @@ def test_a_changed_file_is_refused_in_a_line_or_is_a_configuration_of_the_right_
     group = data.draw(st.sampled_from(sorted(groups(type(config))))) if isinstance(config, Options) else None
     entries = values if group is None else values[group]
     name = data.draw(st.sampled_from(sorted(entries)))
-    entries[name] = data.draw(anything)
+    entries[name] = data.draw(json_values)
     try:
         found = from_json(type(config), values, FILE)
     except ValueError as error:

@@ -1,6 +1,6 @@
-"""How every command runs: how it is called, how it ends, whatever happens in it, and how threads wait.
+"""Parts common to the commands: names, error messages, exit statuses, and how threads wait.
 
-Imported before anything that may be missing, so that this is told in a line too.
+Commands import it first, so that a missing package is reported in one line too.
 """
 
 import dis
@@ -27,9 +27,8 @@ _FOR_PEOPLE = {"ValueError", "TrainingError", "CheckpointError", "ExperienceErro
 _OURS = {"rlsuite", "agents", "envs", "benchmarks", "__main__"}
 FAULT, INTERRUPTED = 70, 130  # of sysexits.h: an internal fault; of shells: ended by Ctrl-C
 
-# A thread of torch's that waits for the others spins, by default for so long that two runs on the same cores take them
-# from each other: an Atari run beside another made 9 to 19 env steps a second, and makes 33 so. Alone it is as quick.
-# Read when torch is loaded, which is later.
+# A waiting thread of torch spins, by default for so long that two runs on the same cores slow each other down.
+# ``docs/benchmarks.md`` has the figures. The variable is read when torch is loaded, which is later.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
@@ -41,7 +40,7 @@ def run(name: str) -> NoReturn:
 
 
 def program() -> str:
-    """How messages call this command: ``train.py``, or ``rlsuite train``."""
+    """Return the name of this command for messages: ``train.py`` or ``rlsuite train``."""
     return Path(sys.argv[0]).name
 
 

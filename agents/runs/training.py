@@ -30,7 +30,7 @@ _VIDEO_SECONDS = 20.0
 
 
 class Ended(NamedTuple):
-    """How a session of training ended."""
+    """The outcome of a session of training."""
 
     run: Run
     finished: bool  # False where it was asked to stop

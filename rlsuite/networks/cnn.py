@@ -12,7 +12,7 @@ from rlsuite.compiling import pixels_last
 
 
 class Scaled(nn.Module):
-    """Numbers in [low, high], bytes included, to float32 in [0, 1]; of pictures ``[B, C, H, W]`` and anything else."""
+    """Numbers in [low, high], bytes included, to float32 in [0, 1]; for any shape."""
 
     def __init__(self, low: float, high: float) -> None:
         super().__init__()

@@ -73,9 +73,9 @@ class Shards:
             self._workers.append(worker)
             there.close()
 
-    def _shares(self, of_tiles: Sequence[T]) -> list[Sequence[T]]:
+    def _shares(self, by_shard: Sequence[T]) -> list[Sequence[T]]:
         """Split values, one for each shard, by the processes that hold the shards."""
-        return [of_tiles[share.start : share.stop] for share in even_split(len(of_tiles), self._processes)]
+        return [by_shard[share.start : share.stop] for share in even_split(len(by_shard), self._processes)]
 
     @property
     def env_steps(self) -> int:
@@ -231,8 +231,8 @@ _CALLS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _joined(of_tiles: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([values[name] for values in of_tiles]) for name in of_tiles[0]}
+def _joined(by_shard: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([values[name] for values in by_shard]) for name in by_shard[0]}
 
 
 def _arrays(state: Any) -> Any:

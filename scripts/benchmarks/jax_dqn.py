@@ -78,8 +78,8 @@ def main(seeds: int, seconds: float) -> None:
         key, for_coin, for_action, for_steps, for_batch = jax.random.split(key, 5)
         epsilon = jnp.maximum(1 - (1 - _EPSILON_END) * count / _DECAY_UPDATES, _EPSILON_END)
         greedy = _network(online, observation).argmax(-1)
-        anything = jax.random.randint(for_action, (_ENVS,), 0, 2)
-        action = jnp.where(jax.random.uniform(for_coin, (_ENVS,)) < epsilon, anything, greedy)
+        random_action = jax.random.randint(for_action, (_ENVS,), 0, 2)
+        action = jnp.where(jax.random.uniform(for_coin, (_ENVS,)) < epsilon, random_action, greedy)
         after, state, reward, terminated, truncated, _ = step(
             jax.random.split(for_steps, _ENVS), state, action, constants
         )
@@ -97,8 +97,8 @@ def main(seeds: int, seconds: float) -> None:
             value = _network(parameters, batch.observation)
             return jnp.mean((jnp.take_along_axis(value, batch.action[:, None], -1)[:, 0] - goal) ** 2)
 
-        slope = jax.grad(loss)(online)
-        change, moments = adam.update(slope, moments)
+        gradient = jax.grad(loss)(online)
+        change, moments = adam.update(gradient, moments)
         online = optax.apply_updates(online, change)
         due = (count + 1) % _TARGET_PERIOD_UPDATES == 0
         target = jax.tree.map(lambda new, old: jnp.where(due, new, old), online, target)

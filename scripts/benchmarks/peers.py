@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 STABLE_BASELINES3 = "Stable-Baselines3"
-_CORES = torch.get_num_threads()  # before anything else here sets them
+_CORES = torch.get_num_threads()  # read before other code here sets them
 
 
 def stable_baselines3(module: str = "") -> Any:

@@ -107,7 +107,7 @@ def _products(seeds: int) -> float:
     torch.set_num_threads(1)
     layers = list(itertools.pairwise(_WIDTHS))
     inputs = [torch.randn(seeds, _BATCH, before) for before, _ in layers]
-    slopes = [torch.randn(seeds, _BATCH, after) for _, after in layers]
+    gradients = [torch.randn(seeds, _BATCH, after) for _, after in layers]
     # The last layer's few outputs come first in its weights, which is the quicker way round.
     weights = [torch.randn(seeds, before, after) for before, after in layers[:-1]]
     head = torch.randn(seeds, *reversed(layers[-1]))
@@ -117,12 +117,12 @@ def _products(seeds: int) -> float:
             for weight, x in zip(weights, inputs, strict=False):
                 torch.bmm(x, weight)
             torch.bmm(head, inputs[-1].mT)
-        for x, slope in zip(inputs[:-1], slopes, strict=False):
-            torch.bmm(x.mT, slope)
-        torch.bmm(slopes[-1].mT, inputs[-1])
-        for weight, slope in zip(weights[1:], slopes[1:], strict=False):
-            torch.bmm(slope, weight.mT)
-        torch.bmm(slopes[-1], head)
+        for x, gradient in zip(inputs[:-1], gradients, strict=False):
+            torch.bmm(x.mT, gradient)
+        torch.bmm(gradients[-1].mT, inputs[-1])
+        for weight, gradient in zip(weights[1:], gradients[1:], strict=False):
+            torch.bmm(gradient, weight.mT)
+        torch.bmm(gradients[-1], head)
 
     for _ in range(20):
         products()

@@ -81,7 +81,7 @@ def test_what_was_learned_is_saved_and_the_run_goes_on(agent, vectorization, fau
     where, what = str(caught.value).splitlines()
     assert f"{config.env}: experience broke off in environment 0 of seed 0 at env step 9" in where
     assert FAULTS[fault] in what
-    # Whoever asks again, a group of workers say, hears the same; nor does saving again change anything.
+    # A second receive, by a group of workers for example, raises the same error; saving again changes no state.
     with pytest.raises(ExperienceError) as again:
         trainer.workers.advance(300, "env_steps")
     assert again.value is caught.value

@@ -42,10 +42,10 @@ def test_an_encoder_in_bfloat16_is_near_the_one_in_float32(name, seeds):
     assert found.dtype == torch.float32
     assert not torch.equal(found, values)
     assert torch.allclose(found, values, atol=0.02 * float(values.abs().max()))
-    slope, _ = squares(exact)
-    found_slope, _ = squares(rounded)
-    assert found_slope.dtype == torch.float32
-    assert float((found_slope - slope).norm() / slope.norm()) < 0.05
+    exact_gradient, _ = squares(exact)
+    rounded_gradient, _ = squares(rounded)
+    assert rounded_gradient.dtype == torch.float32
+    assert float((rounded_gradient - exact_gradient).norm() / exact_gradient.norm()) < 0.05
 
 
 def test_the_module_alone_computes_what_the_population_does():

@@ -62,17 +62,17 @@ def squares(population, inputs):
 def test_each_rows_gradient_is_its_own(name):
     build, draw = NETWORKS[name]
     population, inputs = Population(build, [0, 1, 2]), draw(3, 7)
-    slopes, metrics = gradient(squares(population, inputs), population.parameters)
+    gradients, metrics = gradient(squares(population, inputs), population.parameters)
     assert metrics["loss/square"].shape == (3,)
     for row in range(3):
         solo = Population(build, [row])
-        slope, _ = gradient(squares(solo, inputs[row : row + 1]), solo.parameters)
-        assert torch.allclose(slopes[row], slope[0], atol=1e-6)
+        alone, _ = gradient(squares(solo, inputs[row : row + 1]), solo.parameters)
+        assert torch.allclose(gradients[row], alone[0], atol=1e-6)
 
 
 def test_gradients_are_clipped_seed_by_seed():
-    slopes = torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]])
-    clipped, norms = clip_rows(slopes, 1.0)
+    gradients = torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]])
+    clipped, norms = clip_rows(gradients, 1.0)
     assert torch.allclose(norms, torch.tensor([5.0, 0.5, 0.0]))
     assert torch.allclose(clipped, torch.tensor([[0.6, 0.8], [0.3, 0.4], [0.0, 0.0]]))
 
@@ -86,25 +86,25 @@ def test_adam_agrees_with_torch_row_by_row(eps):
     references = [nn.Parameter(start[k].clone()) for k in range(2)]
     optimisers = [torch.optim.Adam([reference], lr=float(rates[k]), eps=eps) for k, reference in enumerate(references)]
     for _ in range(50):
-        slopes = torch.randn(2, 5)
-        adam.step(rows, slopes)
+        gradients = torch.randn(2, 5)
+        adam.step(rows, gradients)
         for k, (reference, optimiser) in enumerate(zip(references, optimisers, strict=True)):
-            reference.grad = slopes[k].clone()
+            reference.grad = gradients[k].clone()
             optimiser.step()
     assert torch.allclose(rows, torch.stack([reference.detach() for reference in references]), atol=1e-5)
 
 
 def test_adam_goes_on_from_its_state():
-    slopes = torch.randn(6, 2, 4)
+    gradients = torch.randn(6, 2, 4)
     whole, halves = torch.zeros(2, 4), torch.zeros(2, 4)
     straight = Adam(whole, torch.full((2,), 0.1))
-    for slope in slopes:
-        straight.step(whole, slope)
+    for current in gradients:
+        straight.step(whole, current)
     first = Adam(halves, torch.full((2,), 0.1))
-    for slope in slopes[:3]:
-        first.step(halves, slope)
+    for current in gradients[:3]:
+        first.step(halves, current)
     second = Adam(halves, torch.full((2,), 0.1))
     second.load_state_dict({name: value.clone() for name, value in first.state_dict().items()})
-    for slope in slopes[3:]:
-        second.step(halves, slope)
+    for current in gradients[3:]:
+        second.step(halves, current)
     assert torch.equal(whole, halves)

@@ -44,7 +44,7 @@ class Calibration:
 
     @property
     def income_sd(self) -> float:
-        """Of ln income."""
+        """Standard deviation of ln income."""
         return self.volatility / math.sqrt(1 - self.persistence**2)
 
 

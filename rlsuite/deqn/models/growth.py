@@ -35,13 +35,13 @@ class Calibration:
 
     @property
     def capital(self) -> float:
-        """Of the deterministic steady state."""
+        """Capital of the deterministic steady state."""
         cost = 1 / self.discount - 1 + self.depreciation
         return (self.capital_share * self.technology / cost) ** (1 / (1 - self.capital_share))
 
     @property
     def consumption(self) -> float:
-        """Of the deterministic steady state."""
+        """Consumption of the deterministic steady state."""
         return self.technology * self.capital**self.capital_share - self.depreciation * self.capital
 
     @property
@@ -141,6 +141,6 @@ class Growth(SingleAgent):
         return self.output(state) + self.undepreciated(state)
 
     def gross_return(self, state: Tensor) -> Tensor:
-        """Of a unit of capital: its marginal product and what is left of it."""
+        """Gross return of a unit of capital: its marginal product and the undepreciated rest."""
         marginal_product = self.calibration.capital_share * self.output(state) * torch.exp(-state[..., 0])
         return marginal_product + 1 - self.calibration.depreciation

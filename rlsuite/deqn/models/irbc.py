@@ -222,7 +222,7 @@ class InternationalBusinessCycle(Model):
         return max(float(np.abs(eigenvalues).max()), abs(self.calibration.persistence))
 
     def consumption(self, policy: Policy) -> Tensor:
-        """Of each country ``[..., N]``."""
+        """Consumption of each country ``[..., N]``."""
         return self._steady_consumption * torch.exp(
             -self._substitution.to(policy["ln_price"]) * policy["ln_price"].unsqueeze(-1)
         )

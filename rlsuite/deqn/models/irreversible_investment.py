@@ -34,7 +34,7 @@ class Calibration(growth.Calibration):
 
     @property
     def investment(self) -> float:
-        """Of the deterministic steady state."""
+        """Investment of the deterministic steady state."""
         return self.depreciation * self.capital
 
     @property

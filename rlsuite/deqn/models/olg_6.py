@@ -134,13 +134,13 @@ class AnalyticOLG(Model):
         return gross_return, (1 - alpha) * output
 
     def income(self, state: Tensor) -> Tensor:
-        """Of all ages ``[..., A]``: the youngest have their wage, the others their capital."""
+        """Income of all ages ``[..., A]``: the wage of the youngest, the capital of the others."""
         gross_return, wage = self.prices(state)
         _, capital = self._split(state)
         return torch.cat([wage.unsqueeze(-1), gross_return.unsqueeze(-1) * capital], dim=-1)
 
     def consumption(self, state: Tensor, policy: Policy) -> Tensor:
-        """Of all ages ``[..., A]``; the oldest save nothing."""
+        """Consumption of all ages ``[..., A]``; the oldest save nothing."""
         return self.income(state) - torch.nn.functional.pad(policy["savings"], (0, 1))
 
     def _split(self, state: Tensor) -> tuple[Tensor, Tensor]:

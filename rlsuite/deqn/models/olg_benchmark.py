@@ -24,7 +24,7 @@ _LEAST_CONSUMPTION = (
     0.02  # where negative plans are bent; a fraction of a percent of the economy ever consumes so little
 )
 
-_CARRIED = 0.9  # of extra holdings, before the network has learned anything
+_CARRIED = 0.9  # of extra holdings, by an untrained network
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,10 @@ class Calibration:
 
     @property
     def transition(self) -> tuple[tuple[float, ...], ...]:
-        """Of the regimes (depreciation, productivity) = (low, low), (low, high), (high, low), (high, high)."""
+        """Transition matrix of the regimes.
+
+        In order (depreciation, productivity) = (low, low), (low, high), (high, low), (high, high).
+        """
         stay = self.stay_productivity
         low, high = self.stay_depreciations
         depreciation = np.array([[low, 1 - low], [1 - high, high]])
@@ -242,7 +245,7 @@ class BenchmarkOLG(Model):
         return gross_return, (1 - alpha) * productivity * intensity**alpha
 
     def consumption(self, state: Tensor, policy: Policy) -> Tensor:
-        """Of all ages ``[..., A]``."""
+        """Consumption of all ages ``[..., A]``."""
         own = self.calibration
         gross_return, wage = (price.unsqueeze(-1) for price in self.prices(state))
         _, capital, bond = self._split(state)
