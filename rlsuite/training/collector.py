@@ -148,11 +148,11 @@ class Collector:
         acted = self.agent.act(observation, state, self._began, self._env_step, explore=True)
         check_acted(self.agent, state, acted, num_envs)
         # On-policy agents act once more, with the same random numbers, when the step is taken.
-        self._store_pending(observation, acted if self.acts_ahead else acted._replace(state=state))
+        self._hold(observation, acted if self.acts_ahead else acted._replace(state=state))
         if self.acts_ahead:
             self.environments.send(self._acted.action)
 
-    def _store_pending(self, observation: Tensor, acted: Acted) -> None:
+    def _hold(self, observation: Tensor, acted: Acted) -> None:
         if self._observation is None:
             self._observation = observation.clone()
             self._acted = Acted(acted.action.clone(), _cloned(acted.state), _cloned(acted.extras))
@@ -218,7 +218,7 @@ class Collector:
             return
         fresh = self.environments.load_state_dict(state["environments"])
         if self.environments.exact_resume:
-            self._store_pending(state["observation"], Acted(state["action"], state["acting"], state["extras"]))
+            self._hold(state["observation"], Acted(state["action"], state["acting"], state["extras"]))
             self._began.copy_(state["began"])
             if "pending" in state:
                 self._pending = Step(**state["pending"])
