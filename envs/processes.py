@@ -17,6 +17,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import _async_worker
 
 from envs.info import EnvironmentFailure
+from rlsuite.training.signals import ignore_stops
 
 _CLOSING_SECONDS = 20.0  # that environments have to finish a step and close; then their processes are killed
 _EXIT_SECONDS = 5.0  # until a process that has hung up is known to be dead
@@ -27,8 +28,8 @@ _open: "weakref.WeakSet[ProcessVectorEnv]" = weakref.WeakSet()
 class ProcessVectorEnv(AsyncVectorEnv):
     """Gymnasium's ``AsyncVectorEnv``, for runs that get signals and for environments that break down.
 
-    SIGINT and SIGTERM, which terminals and schedulers send to the whole process group, are left to this process: it
-    saves the run and closes. Once it is gone, the others end without a word. ``close`` ends them in any case, also
+    Signals to stop, which terminals and schedulers send to the whole process group, are left to this process: it saves
+    the run and closes. Once it is gone, the others end without a word. ``close`` ends them in any case, also
     while a step is under way.
 
     Raises:
@@ -123,8 +124,7 @@ def _serve(
     semaphore: Any,
 ) -> None:
     """The life of one process: Gymnasium's, but for signals, failures to begin, and an end without a word."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    ignore_stops()
     parent_pipe.close()
     try:
         try:

@@ -1,6 +1,5 @@
 """Evaluation: whole episodes in environments of their own."""
 
-import signal
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import torch
 from rlsuite.agent import Actor
 from rlsuite.experience import Environments, ExperienceError
 from rlsuite.tracking.notices import say
-from rlsuite.training.signals import StopRequest
+from rlsuite.training.signals import is_stop_requested
 
 _LINE_SECONDS = 10.0
 
@@ -52,7 +51,7 @@ class Watch:
     """Print the progress of a long evaluation, and end it when the run is asked to stop.
 
     Raises:
-        EvaluationStopped: when called after the first Ctrl-C or SIGTERM.
+        EvaluationStopped: when called after the run was asked to stop.
     """
 
     def __init__(self, title: str, episodes: int) -> None:
@@ -60,8 +59,7 @@ class Watch:
         self._next = time.monotonic() + _LINE_SECONDS
 
     def __call__(self, progress: Progress) -> None:
-        handler = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
-        if isinstance(handler, StopRequest) and handler.requested:
+        if is_stop_requested():
             raise EvaluationStopped(f"stopped during the {self._title}")
         if time.monotonic() > self._next:
             self._next = time.monotonic() + _LINE_SECONDS

@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
@@ -22,11 +22,13 @@ from torch import Tensor
 
 from rlsuite.tracking.output import tolerate_closed_output
 from rlsuite.training.per_seed import even_split, join_seeds, split_seeds, with_rest, without_seeds
-from rlsuite.training.signals import deaf, end_with_parent, ignore_stops
+from rlsuite.training.signals import deaf, end_with_parent, ignore_stops, is_stop_requested
 from rlsuite.training.worker import Measured, TrainingError, Unit, Worker
 
 T = TypeVar("T")
 _SECONDS_TO_END = 5.0  # that a process is given when it is no longer needed
+_LOOK_UP_SECONDS = 0.1  # how often it is seen whether the run is asked to stop, while processes work
+_STOP = "stop"  # asks processes to break off what they can; there is no answer
 
 
 class Shards:
@@ -159,12 +161,25 @@ class Shards:
 
     def _answers(self) -> list[Any]:
         """One answer of each shard; all are received before a failure is raised, so that the others can go on."""
+        self._wait()
         received = [self._received_from(process) for process in range(len(self._connections))]
         answers = [answer for of_process in received for answer in of_process]
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
         return answers
+
+    def _wait(self) -> None:
+        """Wait for the answers; hand on, once, that the run is asked to stop."""
+        missing, is_told = list(self._connections), False
+        while missing:
+            if is_stop_requested() and not is_told:
+                is_told = True
+                for connection in missing:
+                    with contextlib.suppress(OSError):
+                        connection.send((_STOP, ()))
+            ready = wait(missing, _LOOK_UP_SECONDS)
+            missing = [connection for connection in missing if connection not in ready]
 
     def _received_from(self, process: int) -> list[Any]:
         try:
@@ -179,8 +194,9 @@ class Shards:
 
 def _serve(connection: Connection, builders: Sequence[Callable[[], Worker[Any]]]) -> None:
     tolerate_closed_output()
-    # They reach all processes of a terminal or a job; the trainer alone decides what they mean.
-    ignore_stops()
+    # They reach all processes of a terminal or a job; the trainer alone decides what they mean. Whatever it sends while
+    # this process works is a request to stop.
+    ignore_stops(instead=connection.poll)
     end_with_parent()
     torch.set_num_threads(1)
     with contextlib.suppress(EOFError, OSError):  # the trainer is gone
@@ -192,6 +208,8 @@ def _serve(connection: Connection, builders: Sequence[Callable[[], Worker[Any]]]
         connection.send([None] * len(workers))
         while (request := connection.recv()) is not None:
             method, arguments = request
+            if method == _STOP:  # what it was meant for is over
+                continue
             connection.send([_answer(method, worker, own) for worker, own in zip(workers, arguments, strict=True)])
         for worker in workers:
             worker.close()

@@ -1,22 +1,26 @@
-"""Handle Ctrl-C and SIGTERM as requests to stop, in a run and in the processes that it starts."""
+"""Handle Ctrl-C, SIGTERM and a closing terminal as requests to stop, in a run and in the processes it starts."""
 
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from types import FrameType, TracebackType
 from typing import Any
 
-_STOPS = (signal.SIGINT, signal.SIGTERM)
+_HANGUP = getattr(signal, "SIGHUP", None)  # the terminal is gone
+_STOPS = (signal.SIGINT, signal.SIGTERM, *(() if _HANGUP is None else (_HANGUP,)))
+
+_stop_sources: list[Callable[[], bool]] = []  # those that may ask this process to stop; the last one counts
 
 
 class StopRequest:
-    """While entered, the first SIGINT or SIGTERM sets ``requested``; a second one interrupts at once.
+    """While entered, the first SIGINT, SIGTERM or SIGHUP sets ``requested``; a second one interrupts at once.
 
-    Outside the main thread, where Python delivers no signals, it does nothing.
+    Not so a second SIGHUP: shells and the system each send one when a terminal is closed. Where it is ignored, as under
+    nohup, it stays ignored. Outside the main thread, where Python delivers no signals, nothing is heard.
     """
 
     def __init__(self) -> None:
@@ -24,26 +28,34 @@ class StopRequest:
         self._before: dict[int, Any] = {}
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if self.requested and number != _HANGUP:
             raise KeyboardInterrupt
         self.requested = True
 
     def __enter__(self) -> "StopRequest":
+        _stop_sources.append(lambda: self.requested)
         if threading.current_thread() is threading.main_thread():
             for number in _STOPS:
-                self._before[number] = signal.signal(number, self._on_signal)
+                if number != _HANGUP or signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        _stop_sources.pop()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
 
+def is_stop_requested() -> bool:
+    """Whether somebody has asked this process to stop; whatever takes long looks here now and then."""
+    return bool(_stop_sources) and _stop_sources[-1]()
+
+
 @contextmanager
 def deaf() -> Iterator[None]:
-    """Make processes started in the context ignore SIGINT and SIGTERM from their very start.
+    """Make processes started in the context ignore SIGINT, SIGTERM and SIGHUP from their very start.
 
     These reach all processes of a terminal or a job at once; whoever started the processes decides what they mean. What
     arrives meanwhile is delivered afterwards.
@@ -59,10 +71,12 @@ def deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def ignore_stops() -> None:
-    """Let SIGINT and SIGTERM mean nothing to this process."""
+def ignore_stops(instead: Callable[[], bool] | None = None) -> None:
+    """Let SIGINT, SIGTERM and SIGHUP mean nothing to this process; ``instead`` says whether it is to stop."""
     for number in _STOPS:
         signal.signal(number, signal.SIG_IGN)
+    if instead is not None:
+        _stop_sources.append(instead)
 
 
 def end_with_parent() -> None:

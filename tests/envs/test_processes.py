@@ -47,7 +47,7 @@ def two(env_id: str, mode: AutoresetMode = AutoresetMode.SAME_STEP) -> VectorAda
     return environments
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_to_the_process_group_are_left_to_the_run(number: signal.Signals) -> None:
     environments = two("toy/Walk-v0")
     environments.reset()

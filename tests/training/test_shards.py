@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import torch
 from rlsuite.training import shards as tiles_module
 from rlsuite.training import worker as worker_module
 from rlsuite.training.checkpoint import Checkpoints
+from rlsuite.training.evaluation import EvaluationStopped, Progress, Watch
 from rlsuite.training.shards import Shards
 from rlsuite.training.trainer import Schedule, Trainer, TrainingError
 from rlsuite.training.worker import Worker
@@ -45,7 +47,10 @@ def build(seeds, stretch_seconds, evaluation_seconds=0.0):
     learner = Slowing(seeds)
 
     def evaluate():
-        time.sleep(evaluation_seconds)
+        watch, end = Watch("evaluation", 1), time.monotonic() + evaluation_seconds
+        while time.monotonic() < end:
+            watch(Progress(0, 0.0))
+            time.sleep(0.01)
         return {"evaluation/score": learner.weights.numpy().copy()}
 
     return Worker(learner, Counting(), evaluate)
@@ -112,10 +117,35 @@ def test_wherever_tiles_are_stopped_they_end_as_if_they_never_had_been(shards, t
 
 def test_signals_that_reach_all_processes_are_left_to_the_trainer(shards):
     for worker in shards._workers:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             os.kill(worker.pid, number)
     time.sleep(0.2)
     assert len(shards.evaluate()["evaluation/score"]) == 5
+
+
+def test_the_first_ctrl_c_ends_an_evaluation_that_is_done_again_on_resume(tmp_path):
+    schedule, checkpoints = Schedule(total=40, log_every=40, evaluate_every=40), Checkpoints(tmp_path)
+    shards = two_tiles(evaluation_seconds=600.0)
+    try:
+        timer = threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT])
+        timer.start()
+        with pytest.raises(EvaluationStopped):
+            Trainer(shards, schedule, Memory(), checkpoints).run()
+        assert "train/return" in shards.measurements()  # they are there for more
+    finally:
+        timer.cancel()
+        shards.close()
+    saved = checkpoints.load()
+    assert (saved["clock"]["env_steps"], saved["trainer"]["evaluated"]) == (40, 0)
+    memory = Memory()
+    shards = two_tiles()
+    try:
+        trainer = Trainer(shards, schedule, memory, checkpoints)
+        trainer.load_state_dict(saved)
+        assert trainer.run().status == "finished"
+    finally:
+        shards.close()
+    assert [env_steps for env_steps, _ in memory.named("evaluation/score")] == [40]
 
 
 def test_a_worker_that_is_killed_ends_the_run_in_two_lines_and_takes_the_others_along():
