@@ -49,13 +49,25 @@ def main(arguments: list[str]) -> int:
         list_models()
         return 0
     if first in ("certify", "--resume"):
-        folder = tyro.cli(tyro.conf.Positional[Path], prog=f"{command.program()} {first}", args=rest)
-        from rlsuite.deqn.run import certify_run, resume
-
-        return certify_run(folder) if first == "certify" else resume(folder)
+        return go_on(first, rest)
     if first == "compare":
         return compare(rest)
     return solve(first, rest)
+
+
+def go_on(what: str, arguments: list[str]) -> int:
+    @dataclasses.dataclass(frozen=True)
+    class Chosen:
+        run: tyro.conf.Positional[Path]
+        """Folder of the run."""
+        checkpoint: Literal["last", "previous"] = "last"
+        """Which checkpoint: last, or previous should that be damaged."""
+
+    options = tyro.cli(Chosen, prog=f"{command.program()} {what}", args=arguments)
+
+    from rlsuite.deqn.run import certify_run, resume
+
+    return (certify_run if what == "certify" else resume)(options.run, options.checkpoint)
 
 
 def solve(model: str, arguments: list[str]) -> int:

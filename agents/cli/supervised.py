@@ -34,6 +34,8 @@ class Options:
     """Folder that holds the runs."""
     resume: bool = False
     """Go on with the run of that --name where it stopped, as it was started."""
+    checkpoint: Literal["last", "previous"] = "last"
+    """Which checkpoint --resume goes on from: last, or previous should that be damaged."""
     wandb: Literal["auto", "online", "offline", "disabled"] | None = None
     """Weights & Biases; auto, the default, is online where a key is configured, else offline."""
 

@@ -21,7 +21,7 @@ from rlsuite.tracking.notices import without
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.record import Clock
 from rlsuite.tracking.session import Session, session
-from rlsuite.training.checkpoint import Name, clock, to_device
+from rlsuite.training.checkpoint import Name, clock, logged_until, to_device
 from rlsuite.training.evaluation import EvaluationStopped
 from rlsuite.training.trainer import Outcome, Workers
 
@@ -134,6 +134,7 @@ def _train(
         wandb_project=config.wandb_project,
         wandb_group=config.wandb_group,
         resume_at=resume_at,
+        logged_until=None if state is None else logged_until(state),
     )
     with reports as opened:
         trainer = build_trainer(run, opened.tracker, opened.console.tick, workers)

@@ -20,7 +20,7 @@ from rlsuite.tracking import run_folder
 from rlsuite.tracking.notices import without
 from rlsuite.tracking.session import session
 from rlsuite.tracking.wandb_writer import Mode
-from rlsuite.training.checkpoint import Checkpoints, clock, fitting
+from rlsuite.training.checkpoint import Checkpoints, Name, clock, fitting, logged_until
 from rlsuite.training.device import usable_device
 from rlsuite.training.trainer import Schedule, Trainer
 from rlsuite.training.worker import Worker
@@ -77,11 +77,11 @@ def solve(
     work = _build(document, economy)
     folder = run_folder.create(Path(runs), name, Path(model).stem, document)
     with run_folder.locked(folder):
-        return _train(folder, document, economy, work, resume=False)
+        return _train(folder, document, economy, work, None)
 
 
-def resume(folder: Path) -> int:
-    """Go on with a run exactly where it stopped; returns as ``solve`` does.
+def resume(folder: Path, checkpoint: Name = "last") -> int:
+    """Go on with a run exactly where a checkpoint left it; returns as ``solve`` does.
 
     Raises:
         ValueError: the folder holds no equilibrium run.
@@ -90,11 +90,11 @@ def resume(folder: Path) -> int:
     document = _read(folder)
     economy = registry.build(document["model"], document["calibration"])
     with run_folder.locked(folder):
-        return _train(folder, document, economy, _build(document, economy), resume=True)
+        return _train(folder, document, economy, _build(document, economy), checkpoint)
 
 
-def certify_run(folder: Path) -> int:
-    """Examine a finished run again, from its checkpoint alone; returns as ``solve`` does.
+def certify_run(folder: Path, checkpoint: Name = "last") -> int:
+    """Examine a finished run again, from a checkpoint alone; returns as ``solve`` does.
 
     Raises:
         ValueError: the folder holds no equilibrium run.
@@ -103,7 +103,7 @@ def certify_run(folder: Path) -> int:
     document = _read(folder) | {"device": "cpu"}
     economy = registry.build(document["model"], document["calibration"])
     learner, _ = _build(document, economy)
-    state = Checkpoints(folder / "checkpoint").load()
+    state = Checkpoints(folder / "checkpoint").load(checkpoint)
     with fitting(f"the checkpoint of {folder}"):
         learner.load_state_dict(state["learner"])
     return _examine(folder, document, economy, learner)
@@ -129,20 +129,28 @@ def _train(
     document: dict[str, Any],
     economy: Model,
     work: tuple[EquilibriumNet, EconomyPath],
-    *,
-    resume: bool,
+    checkpoint: Name | None,
 ) -> int:
+    """Solve in a new run, or go on from a checkpoint."""
     learner, source = work
     total = source.config.adam_updates + source.config.polish_updates
     checkpoints = Checkpoints(folder / "checkpoint")
-    state = checkpoints.load() if resume and not checkpoints.is_empty else None
+    state = None if checkpoint is None or checkpoints.is_empty else checkpoints.load(checkpoint)
     if state is None:
         (folder / "metrics.jsonl").unlink(missing_ok=True)
     resume_at = None if state is None else clock(state)
     headlines = {f"loss/{name}": f"loss {name}" for name in economy.equation_names} | {"loss/held_out": "held out"}
     title = f"{document['model']} ({document['calibration']})"
     reports = session(
-        folder, title, total, headlines, document["seeds"], "updates", document["wandb"], resume_at=resume_at
+        folder,
+        title,
+        total,
+        headlines,
+        document["seeds"],
+        "updates",
+        document["wandb"],
+        resume_at=resume_at,
+        logged_until=None if state is None else logged_until(state),
     )
     with reports as opened:
         schedule = Schedule(total, "updates", log_every=_LOG_EVERY_UPDATES)
@@ -150,6 +158,8 @@ def _train(
         trainer = Trainer(worker, schedule, opened.tracker, checkpoints, opened.console.tick)
         if state is not None:
             trainer.load_state_dict(state)
+            if checkpoint == "previous":
+                checkpoints.go_back()
         outcome = trainer.run()
         if outcome.status == "interrupted":
             opened.status = "interrupted"

@@ -18,7 +18,7 @@ from rlsuite.tracking.notices import without
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.session import session
 from rlsuite.tracking.wandb_writer import Mode
-from rlsuite.training.checkpoint import Checkpoints, clock
+from rlsuite.training.checkpoint import Checkpoints, Name, clock, logged_until
 from rlsuite.training.device import usable_device
 from rlsuite.training.trainer import Schedule, Trainer
 from rlsuite.training.worker import Worker
@@ -52,11 +52,12 @@ def train(
     name: str | None = None,
     runs: str = "runs",
     resume: bool = False,
+    checkpoint: Name = "last",
     wandb: Mode | None = None,
 ) -> int:
     """Train, test after every epoch, and keep everything in ``runs/NAME``; returns the exit status.
 
-    What is ``None`` is the experiment's own, or where a run is resumed, the run's.
+    What is ``None`` is the experiment's own, or where a run is resumed, the run's; ``checkpoint`` is where it goes on.
 
     Raises:
         ValueError: unknown experiment, missing data, a number out of its range, or a run resumed as another.
@@ -79,7 +80,9 @@ def train(
         folder = Path(runs) / name
         config = _resumed(folder, experiment, named)
         with run_folder.locked(folder):
-            return _train(folder, _Work(config, chosen), resume=True)
+            return _train(folder, _Work(config, chosen), checkpoint)
+    if checkpoint != "last":
+        raise ValueError(f"--checkpoint {checkpoint} is for a run that is resumed: add --resume")
     run_folder.require_free(Path(runs), name)
     own = {option: getattr(chosen, option) for option in ("epochs", "batch_size", "learning_rate")}
     config = SupervisedConfig(experiment=experiment, **(own | named))
@@ -87,7 +90,7 @@ def train(
     document = {"config": dataclasses.asdict(config), "target_accuracy": chosen.target_accuracy}
     folder = run_folder.create(Path(runs), name, experiment, document)
     with run_folder.locked(folder):
-        return _train(folder, work, resume=False)
+        return _train(folder, work, None)
 
 
 def _resumed(folder: Path, experiment: str, named: dict[str, Any]) -> SupervisedConfig:
@@ -124,24 +127,35 @@ class _Work:
         return {"evaluation/score": self.learner.accuracy(*self._tests)}
 
 
-def _train(folder: Path, work: _Work, *, resume: bool) -> int:
+def _train(folder: Path, work: _Work, checkpoint: Name | None) -> int:
+    """Train a new run, or go on from a checkpoint."""
     config, source = work.config, work.source
     total = config.epochs * source.batches_an_epoch
     schedule = Schedule(total, "updates", log_every=max(total // 100, 1), evaluate_every=source.batches_an_epoch)
     checkpoints = Checkpoints(folder / "checkpoint")
-    state = checkpoints.load() if resume and not checkpoints.is_empty else None
+    state = None if checkpoint is None or checkpoints.is_empty else checkpoints.load(checkpoint)
     if state is None:
         (folder / "metrics.jsonl").unlink(missing_ok=True)
     resume_at = None if state is None else clock(state)
     headlines = {"train/accuracy": "accuracy", "evaluation/score": "test accuracy", "loss/cross_entropy": "loss"}
     reports = session(
-        folder, config.experiment, total, headlines, work.seeds, "updates", config.wandb, resume_at=resume_at
+        folder,
+        config.experiment,
+        total,
+        headlines,
+        work.seeds,
+        "updates",
+        config.wandb,
+        resume_at=resume_at,
+        logged_until=None if state is None else logged_until(state),
     )
     with reports as opened:
         worker: Worker[Examples] = Worker(work.learner, source, work.evaluate, work.seeds)
         trainer = Trainer(worker, schedule, opened.tracker, checkpoints, opened.console.tick)
         if state is not None:
             trainer.load_state_dict(state)
+            if checkpoint == "previous":
+                checkpoints.go_back()
         outcome = trainer.run()
         if outcome.status == "interrupted":
             opened.status = "interrupted"

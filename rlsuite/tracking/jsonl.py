@@ -32,22 +32,30 @@ class JsonlWriter:
         path: the file; it must not exist yet, unless the run is resumed.
         resume_at: the clock of the checkpoint that a resumed run starts from. Lines beyond it are cut, because the
             run will report them again, so that the file ends up as if the run had never stopped. A half-written last
-            line is cut too.
+            line is cut too. Both only when something is written or synced: until then the run could still go on from
+            another checkpoint.
+        logged_until: the clock of the last line that the checkpoint knows of; a file that ends earlier is told of.
 
     Raises:
         ValueError: the file exists although the run is new, or a line in its middle is damaged.
     """
 
-    def __init__(self, path: Path, resume_at: Clock | None = None) -> None:
-        if resume_at is not None and path.exists():
-            _cut(path, resume_at)
-        elif path.exists():
-            raise ValueError(
-                f"{path} already holds the metrics of a run: resume that run, or give this one another name"
+    def __init__(self, path: Path, resume_at: Clock | None = None, logged_until: Clock | None = None) -> None:
+        self._whole_bytes, last = 0, None  # up to the end of the last whole line
+        if path.exists():
+            if resume_at is None:
+                raise ValueError(
+                    f"{path} already holds the metrics of a run: resume that run, or give this one another name"
+                )
+            self._whole_bytes, last = _lines_until(path, resume_at)
+        if logged_until is not None and _place(last) < _place(vars(logged_until)):
+            ends, until = _place(last), _place(vars(logged_until))
+            say(
+                f"{path} ends at env step {ends[0]:,} and update {ends[1]:,}, but had been written up to {until[0]:,} "
+                f"and {until[1]:,}: it was cut or deleted, and what is missing stays missing"
             )
         self._path = path
         self._file = path.open("ab", buffering=0)
-        self._whole_bytes = self._file.tell()  # up to the end of the last whole line
         self._waiting = b""  # lines that the disk did not take
         self._complained = False
 
@@ -71,6 +79,7 @@ class JsonlWriter:
     def sync(self) -> None:
         with self._explained():
             self._write()
+            self._file.truncate(self._whole_bytes)
             os.fsync(self._file.fileno())
 
     def close(self, status: Status) -> None:
@@ -143,15 +152,18 @@ def _to_series(rows: list[tuple[dict[str, Any], Any]]) -> Series:
     )
 
 
-def _cut(path: Path, clock: Clock) -> None:
-    """Shorten the file to the complete lines up to the clock; clocks only grow, so the rest is one block at the end."""
-    end = 0
+def _lines_until(path: Path, clock: Clock) -> tuple[int, dict[str, Any] | None]:
+    """Bytes of the complete lines up to the clock, and the last of them; clocks only grow, so the rest is one block."""
+    end, last = 0, None
     for record, line_end in _complete_lines(path):
-        if (record["env_steps"], record["updates"]) > (clock.env_steps, clock.updates):
+        if _place(record) > _place(vars(clock)):
             break
-        end = line_end
-    with path.open("r+b") as file:
-        file.truncate(end)
+        end, last = line_end, record
+    return end, last
+
+
+def _place(line: Mapping[str, Any] | None) -> tuple[int, int]:
+    return (0, 0) if line is None else (line["env_steps"], line["updates"])
 
 
 def _complete_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
@@ -164,8 +176,8 @@ def _complete_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
             position += len(line)
             try:
                 record = json.loads(line)
-                complete = all(field in record for field in CLOCK_FIELDS)
-            except (ValueError, TypeError):
+                complete = all(type(record[field]) in (int, float) for field in CLOCK_FIELDS)
+            except (ValueError, TypeError, KeyError):
                 complete = False
             if not complete:
                 raise ValueError(f"{path}, line {number} is damaged: delete that line to use the others")

@@ -34,6 +34,7 @@ def session(
     wandb_project: str = "rlsuite",
     wandb_group: str | None = None,
     resume_at: Clock | None = None,
+    logged_until: Clock | None = None,
 ) -> Iterator[Session]:
     """Report to ``metrics.jsonl``, the terminal and Weights & Biases while entered.
 
@@ -43,11 +44,12 @@ def session(
         total, axis: where the run ends and in what unit.
         headlines: metrics shown on the terminal, by name, and how to call them.
         resume_at: the clock of the checkpoint that the session starts from; ``None`` for a new run.
+        logged_until: the clock of the last line of metrics that this checkpoint knows of.
     """
     config = json.loads((folder / "config.json").read_text())
     console = Console(title, total, headlines, len(seeds), axis, folder)
     writers: list[Writer] = [
-        JsonlWriter(folder / "metrics.jsonl", resume_at),
+        JsonlWriter(folder / "metrics.jsonl", resume_at, logged_until),
         console,
         WandbWriter(folder, folder.name, config, seeds, wandb, wandb_project, wandb_group, axis),
     ]

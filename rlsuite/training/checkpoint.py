@@ -18,7 +18,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from rlsuite.experience import ExperienceError
-from rlsuite.state import StateError, check, map_tensors
+from rlsuite.state import check, map_tensors
 from rlsuite.tracking.record import Clock
 
 FORMAT = 4
@@ -296,13 +296,24 @@ def clock(state: dict[str, Any]) -> Clock:
     Raises:
         CheckpointError: the state is not one to go on from.
     """
-    try:
-        check(vars(Clock(0, 0, 0.0)), state.get("clock"), "clock")
-    except StateError as error:
-        if "clock" not in state:
-            raise CheckpointError("this checkpoint holds a learner to be shown, not a run to go on with") from None
-        raise CheckpointError(f"the checkpoint does not fit this run: {error}") from None
-    return Clock(**state["clock"])
+    if "clock" not in state:
+        raise CheckpointError("this checkpoint holds a learner to be shown, not a run to go on with")
+    return _clock(state["clock"], "clock")
+
+
+def logged_until(state: dict[str, Any]) -> Clock | None:
+    """The clock of the last line of metrics that belongs to ``state``; None where it does not tell.
+
+    Raises:
+        CheckpointError: what it tells is no clock.
+    """
+    return _clock(state["logged_until"], "logged_until") if "logged_until" in state else None
+
+
+def _clock(saved: Any, name: str) -> Clock:
+    with fitting("the checkpoint"):
+        check(vars(Clock(0, 0, 0.0)), saved, name)
+    return Clock(**saved)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ import torch
 from rlsuite.experience import ExperienceError
 from rlsuite.state import check, map_tensors
 from rlsuite.tracking.record import Clock, Writer
-from rlsuite.training.checkpoint import Checkpoints, fitting
+from rlsuite.training.checkpoint import Checkpoints, fitting, logged_until
 from rlsuite.training.per_seed import select_seeds
 from rlsuite.training.signals import StopRequest
 from rlsuite.training.worker import Measured, TrainingError, Unit
@@ -99,6 +99,7 @@ class Trainer:
         self._started = time.monotonic()
         self._last_clock = Clock(env_steps=0, updates=0, wall_seconds=0.0)
         self._logged = self._evaluated = 0  # intervals that are over
+        self._logged_until = Clock(env_steps=0, updates=0, wall_seconds=0.0)
         self._has_news = False  # to be logged
         self._is_saved = False
 
@@ -170,9 +171,13 @@ class Trainer:
 
     def _log(self) -> None:
         clock = self.clock
-        self.writer.log(clock, self.workers.measurements() | self._rates(clock))
+        self._report(clock, self.workers.measurements() | self._rates(clock))
         self._logged = self._passed(self.schedule.log_every)
         self._has_news = self._is_saved = False
+
+    def _report(self, clock: Clock, values: Measured) -> None:
+        self.writer.log(clock, values)
+        self._logged_until = clock
 
     def _rates(self, clock: Clock) -> Measured:
         before, self._last_clock = self._last_clock, clock
@@ -199,7 +204,7 @@ class Trainer:
                 score = np.where(reached, confirmed["evaluation/score"], score)
             self._keep_best(np.where(solved, -np.inf, score), best)
         if values:
-            self.writer.log(self.clock, values)
+            self._report(self.clock, dict(values))
         self._evaluated = self._passed(self.schedule.evaluate_every)
         self._is_saved = False
 
@@ -235,6 +240,7 @@ class Trainer:
                 "best_state": self._best_state,
             },
             "clock": vars(self.clock),
+            "logged_until": vars(self._logged_until),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -242,6 +248,7 @@ class Trainer:
         with fitting("the checkpoint", TrainingError):
             self.workers.load_state_dict(state)
             self._load_own(state["trainer"], state["learner"])
+            self._logged_until = logged_until(state) or self._logged_until
 
     def _load_own(self, own: dict[str, Any], learner: dict[str, Any]) -> None:
         scores = own.get("best_score")

@@ -17,6 +17,7 @@ from agents.runs.run import Run
 from agents.runs.training import resume_run, train
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
+from rlsuite.training.trainer import Trainer
 
 QUICK = {"hidden": (8,), "total_env_steps": 64, "learning_starts_env_steps": 16, "evaluate_every_env_steps": 32}
 
@@ -176,3 +177,21 @@ def test_a_run_that_cannot_be_drawn_is_finished_all_the_same(tmp_path, capsys, m
         del gymnasium.registry["Odd-v0"]
     assert f"no video: {why}" in capsys.readouterr().out
     assert list((tmp_path / "run").rglob("*.mp4")) == []
+
+
+def test_a_resume_that_stops_at_once_loses_nothing_and_a_lost_file_is_told_of(tmp_path, capsys, monkeypatch):
+    assert train("dqn", short(tmp_path)) == 0
+    path = tmp_path / "run" / "metrics.jsonl"
+    before = path.read_bytes()
+
+    def stopped(trainer, stop):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Trainer, "_run", stopped)
+        resume_run(tmp_path / "run", "previous")
+    assert path.read_bytes() == before
+    capsys.readouterr()
+    path.unlink()
+    assert resume_run(tmp_path / "run", total_env_steps=96) == 0
+    assert "metrics.jsonl ends at env step 0" in capsys.readouterr().err

@@ -73,6 +73,12 @@ def test_an_interrupted_run_resumes_to_the_same_solution(solved: Path, monkeypat
     assert run.resume(solved.parent / "cut") == 3
     one, other = (json.loads((solved.parent / name / "certificate.json").read_text()) for name in ("first", "cut"))
     assert one["euler_log10"] == other["euler_log10"]
+    (solved / "checkpoint" / "last").write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match="add --checkpoint previous"):
+        run.resume(solved)
+    monkeypatch.setattr(run, "_examine", lambda *given: 3)
+    assert run.resume(solved, "previous") == 3
+    assert read_metrics(solved / "metrics.jsonl")["loss/euler"].updates.tolist() == [10, 20, 30]
 
 
 def test_bad_requests_leave_nothing_behind(tmp_path: Path) -> None:

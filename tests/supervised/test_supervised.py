@@ -7,6 +7,8 @@ from rlsuite.supervised.classification import Classifier, Minibatches
 from rlsuite.supervised.data import digits, folders, mnist
 from rlsuite.supervised.experiments import EXPERIMENTS
 from rlsuite.supervised.run import train
+from rlsuite.tracking.jsonl import read_metrics
+from rlsuite.training.checkpoint import CheckpointError
 
 
 def test_every_epoch_goes_once_through_the_data_in_orders_of_its_own():
@@ -74,6 +76,21 @@ def test_lenet_learns_the_digits_as_a_population(tmp_path):
     assert (tmp_path / "run" / "learning_curve.png").exists()
     with pytest.raises(ValueError, match="already holds a run"):
         train("digits-lenet", name="run", runs=str(tmp_path), wandb="disabled")
+
+
+def test_a_run_goes_on_from_its_previous_checkpoint(tmp_path):
+    pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
+    options = {"name": "run", "runs": str(tmp_path), "wandb": "disabled"}
+    with pytest.raises(ValueError, match="add --resume"):
+        train("digits-lenet", epochs=1, checkpoint="previous", **options)
+    assert train("digits-lenet", epochs=1, **options) == 0
+    before = read_metrics(tmp_path / "run" / "metrics.jsonl")["evaluation/score"]
+    (tmp_path / "run" / "checkpoint" / "last").write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match="add --checkpoint previous"):
+        train("digits-lenet", resume=True, **options)
+    assert train("digits-lenet", resume=True, checkpoint="previous", **options) == 0
+    after = read_metrics(tmp_path / "run" / "metrics.jsonl")["evaluation/score"]
+    assert (after.values.tolist(), after.updates.tolist()) == (before.values.tolist(), before.updates.tolist())
 
 
 def test_unknown_experiments_name_the_nearest():

@@ -84,7 +84,9 @@ def test_runs_that_only_count_updates_are_cut_too(tmp_path: Path) -> None:
     for updates in (1, 2, 3):
         writer.log(clock(0, updates), {"loss": 1.0})
     writer.close("interrupted")
-    JsonlWriter(path, resume_at=clock(0, 2)).close("finished")
+    writer = JsonlWriter(path, resume_at=clock(0, 2))
+    writer.sync()
+    writer.close("finished")
     assert read_metrics(path)["loss"].updates.tolist() == [1, 2]
 
 
@@ -92,6 +94,34 @@ def test_resuming_without_a_file_starts_one(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     write(path, 60, 70, resume_at=clock(50))
     assert read_metrics(path)["train/return"].env_steps.tolist() == [60]
+
+
+def test_nothing_is_cut_before_there_is_something_new(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    write(path, 10, 50)
+    before = path.read_bytes() + b'{"half'
+    path.write_bytes(before)
+    JsonlWriter(path, resume_at=clock(20)).close("interrupted")
+    assert path.read_bytes() == before
+    writer = JsonlWriter(path, resume_at=clock(20))
+    writer.sync()  # a checkpoint is about to be saved
+    assert read_metrics(path)["train/return"].env_steps.tolist() == [10, 20]
+    writer.close("interrupted")
+
+
+@pytest.mark.parametrize(("lines", "ends"), [(5, None), (2, "env step 20"), (0, "env step 0"), (None, "env step 0")])
+def test_a_file_that_does_not_reach_the_checkpoint_is_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: int | None, ends: str | None
+) -> None:
+    path = tmp_path / "metrics.jsonl"
+    write(path, 10, 60)
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:lines]))
+    if lines is None:
+        path.unlink()
+    JsonlWriter(path, clock(45), logged_until=clock(40)).close("interrupted")
+    said = capsys.readouterr().err
+    assert said == "" if ends is None else f"{path} ends at {ends}" in said and "up to 40" in said
+    assert said.count("\n") == (ends is not None)
 
 
 def test_new_run_does_not_touch_the_metrics_of_another(tmp_path: Path) -> None:
@@ -111,7 +141,9 @@ def test_half_written_last_line_is_not_read(tmp_path: Path) -> None:
     assert read_metrics(path)["train/return"].env_steps.tolist() == [10, 20]
 
 
-@pytest.mark.parametrize("line", ["{broken", "[1, 2]", "7", '{"loss": 1.0}'])
+@pytest.mark.parametrize(
+    "line", ["{broken", "[1, 2]", "7", '{"loss": 1.0}']
+)
 def test_damaged_line_in_the_middle_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "metrics.jsonl"
     write(path, 10, 30)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from rlsuite.training import checkpoint
-from rlsuite.training.checkpoint import CheckpointError, Checkpoints, clock, fitting, load, save
+from rlsuite.training.checkpoint import CheckpointError, Checkpoints, clock, fitting, load, logged_until, save
 from rlsuite.training.per_seed import select_seeds
 
 STATE = {
@@ -301,6 +301,13 @@ def test_a_clock_that_is_none_is_refused():
     for env_steps in (-1, True, 2**70, "3", None, 1.5):
         with pytest.raises(CheckpointError, match="clock/env_steps is not a count"):
             clock({"clock": {"env_steps": env_steps, "updates": 2, "wall_seconds": 1.5}})
+
+
+def test_the_last_line_of_metrics_is_a_clock_too():
+    assert logged_until({}) is None
+    assert logged_until({"logged_until": {"env_steps": 3, "updates": 2, "wall_seconds": 1.5}}).env_steps == 3
+    with pytest.raises(CheckpointError, match="logged_until has no entries"):
+        logged_until({"logged_until": 7})
 
 
 def test_whatever_goes_wrong_while_a_state_is_taken_over_is_one_line():
