@@ -141,9 +141,7 @@ def test_half_written_last_line_is_not_read(tmp_path: Path) -> None:
     assert read_metrics(path)["train/return"].env_steps.tolist() == [10, 20]
 
 
-@pytest.mark.parametrize(
-    "line", ["{broken", "[1, 2]", "7", '{"loss": 1.0}']
-)
+@pytest.mark.parametrize("line", ["{broken", "[1, 2]", "7", '{"loss": 1.0}'])
 def test_damaged_line_in_the_middle_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "metrics.jsonl"
     write(path, 10, 30)
