@@ -25,6 +25,7 @@ FORMAT = 4
 
 Name = Literal["last", "previous", "best"]
 
+_TRIES = 20
 _DEEPEST = 32  # dictionaries in dictionaries
 _DTYPES = {
     torch.float64: "F64",
@@ -77,6 +78,27 @@ def load(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: the file is missing, damaged, or of another format.
     """
+    # It is opened more than once, and a trainer may put another one in its place meanwhile.
+    for _ in range(_TRIES):
+        before = _identity(path)
+        try:
+            return _read(path)
+        except CheckpointError:
+            if _identity(path) == before:
+                raise
+    return _read(path)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file is at a path."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _read(path: Path) -> dict[str, Any]:
     if path.is_dir():
         raise CheckpointError(f"{path} was written by an earlier version, whose checkpoints were folders")
     try:
