@@ -18,9 +18,9 @@ from rlsuite.training.checkpoint import load, save
 
 PROMISE = "A damaged or hostile file is refused in a line: no traceback, no other value in silence, no code."
 HOW = (
-    "bytes of config.json, metrics.jsonl and the checkpoint's files are flipped, cut off, replaced by a pickle; values "
-    "change their type, size or shape under a checksum that fits. Then the run is resumed, evaluated and compared; "
-    "where a checkpoint with damaged bytes is accepted, what comes out must be what came out before."
+    "bytes of config.json, metrics.jsonl and checkpoint files are flipped, cut off or replaced by a pickle; values "
+    "change type, size or shape under a valid checksum. Then the run is resumed, evaluated and compared. "
+    "A checkpoint with damaged bytes that is accepted must give the same results."
 )
 _STRANGE: list[Any] = [None, True, -1, 0, 1.5, 1e308, 10**30, "", "x", "../..", [], [1, "a"], {}, {"a": {}}, "NaN"]
 _NAMES = ("dqn", "reinforce", "supervised", "ddpg on tensors")
