@@ -9,6 +9,8 @@ import ale_py  # noqa: F401  registers ALE/*
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
+from rlsuite.faults import told
+
 _OWN_PACKAGES = ("agents", "envs", "rlsuite")
 
 
@@ -74,9 +76,9 @@ def _import(module: str, env_id: str) -> None:
         sys.path.append(here)  # worker processes inherit it
     try:
         importlib.import_module(module)
-    except Exception as error:  # other people's modules may raise any error
+    except (Exception, SystemExit) as error:  # other people's modules may raise any error
         missing = getattr(error, "name", None) or ""
-        what = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+        what = str(error) if isinstance(error, ModuleNotFoundError) else told(error)
         raise ValueError(f"cannot import the module of environment {env_id!r}: {what}{_name_taken(missing)}") from error
 
 

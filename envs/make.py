@@ -93,6 +93,8 @@ def make_environments(
         stateful = vector_env
     else:
         if is_atari(spec):
+            read_here = {"obs_type", "autoreset_mode", "render_mode"}
+            _require_protocol(spec, {name: value for name, value in options.items() if name not in read_here})
             spec = ram_spec(spec, _rules(protocol))
         vector_env = make_host_vector(spec, total, vectorization=vectorization, **options)
         if plays_back(spec):
@@ -110,6 +112,12 @@ def _rules(protocol: AtariProtocol | str | None) -> AtariProtocol:
     return find_protocol(protocol) if isinstance(protocol, str) else protocol or NATURE
 
 
+def _require_protocol(spec: EnvSpec, options: dict[str, Any]) -> None:
+    """Raise ``ValueError`` where a game is given options that its protocol decides."""
+    if options:
+        raise ValueError(f"{spec.id} takes its options from an Atari protocol, not from {options}.")
+
+
 def _make_atari(
     spec: EnvSpec,
     num_envs: int,
@@ -123,8 +131,7 @@ def _make_atari(
     registered = {
         name: spec.kwargs[name] for name in ("mode", "difficulty", "continuous", "sound_obs") if spec.kwargs.get(name)
     }
-    if env_kwargs | registered:
-        raise ValueError(f"{spec.id} takes its options from an Atari protocol, not from {env_kwargs | registered}.")
+    _require_protocol(spec, env_kwargs | registered)
     if autoreset_mode is AutoresetMode.DISABLED:
         raise ValueError(f"{spec.id} always resets itself: its autoreset mode is NEXT_STEP or SAME_STEP.")
     vector = AtariVector if render_mode is None else RenderedAtariVector

@@ -3,7 +3,6 @@
 Commands import it first, so that a missing package is reported in one line too.
 """
 
-import dis
 import importlib
 import os
 import re
@@ -19,12 +18,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
+from rlsuite.faults import is_ours, raised_by_us
+
 _ROOT = Path(__file__).resolve().parents[2]
 CHECKOUT = _ROOT if (_ROOT / "pyproject.toml").is_file() else None  # None where a wheel is installed
 
 # Errors whose message is meant for people. They are named, not imported: importing them would load torch.
 _FOR_PEOPLE = {"ValueError", "TrainingError", "CheckpointError", "ExperienceError", "OSError"}
-_OURS = {"rlsuite", "agents", "envs", "benchmarks", "__main__"}
 FAULT, INTERRUPTED = 70, 130  # of sysexits.h: an internal fault; of shells: ended by Ctrl-C
 
 # A waiting thread of torch spins, by default for so long that two runs on the same cores slow each other down.
@@ -110,30 +110,16 @@ def _for_people(error: BaseException) -> str | None:
     """The message for people, where an error is no fault of the program."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
-        package = _package(error.name)
-        if package not in _OURS or package == error.name:
+        package = error.name.partition(".")[0]
+        if not is_ours(package) or package == error.name:
             what = "--force-reinstall rlsuite" if CHECKOUT is None else f'-c constraints.txt -e "{CHECKOUT}"'
             return f"the package {package!r} is missing: pip install {what}"
     if kinds & {"MemoryError", "OutOfMemoryError"} or "can't allocate memory" in str(error):
         return f"there is not enough memory: {_first_line(error)}"
     # NumPy's ValueErrors, for example, say nothing to people.
-    if kinds & _FOR_PEOPLE and (not isinstance(error, ValueError) or _raised_by_us(error.__traceback__)):
+    if kinds & _FOR_PEOPLE and (not isinstance(error, ValueError) or raised_by_us(error.__traceback__)):
         return str(error) or type(error).__name__
     return None
-
-
-def _raised_by_us(trace: TracebackType | None) -> bool:
-    """Whether an error comes from a ``raise`` in our own code, and not from what that code called."""
-    if trace is None:
-        return True
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    instruction = dis.opname[trace.tb_frame.f_code.co_code[trace.tb_lasti]]
-    return instruction == "RAISE_VARARGS" and _package(trace.tb_frame.f_globals.get("__name__")) in _OURS
-
-
-def _package(module: object) -> str:
-    return str(module).partition(".")[0]
 
 
 def _first_line(error: BaseException) -> str:

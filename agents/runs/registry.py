@@ -14,6 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from rlsuite.faults import told
+
 if TYPE_CHECKING:
     from rlsuite.agent import AgentSpec
 
@@ -68,7 +70,7 @@ class AgentFile:
                 continue
             try:
                 exec(compile(ast.Module([node], []), str(self.path), "exec"), vars(module))
-            except Exception:
+            except (Exception, SystemExit):
                 continue  # it needs what was left out: so may the configuration, which is then imported whole
         return vars(module)
 
@@ -85,9 +87,9 @@ class AgentFile:
         sys.modules[name] = module
         try:
             found.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[name]
-            raise ValueError(f"{self.path} cannot be imported: {type(error).__name__}: {error}") from error
+            raise ValueError(f"{self.path} cannot be imported: {told(error)}") from error
         return module
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rlsuite.deqn import models
 from rlsuite.deqn.model import Model, Policy, residuals
+from rlsuite.faults import told
 
 
 def names() -> list[str]:
@@ -114,8 +115,8 @@ def _import_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # anything the user's file may raise
-        raise ValueError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # anything the user's file may raise
+        raise ValueError(f"{path} cannot be imported: {told(error)}") from error
     return module
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlsuite.faults import raised_by_us
 from rlsuite.tracking.output import tolerate_closed_output
 from rlsuite.training.per_seed import even_split, join_seeds, split_seeds, with_rest, without_seeds
 from rlsuite.training.signals import deaf, end_with_parent, ignore_stops, is_stop_requested
@@ -223,11 +224,17 @@ def _answer(method: str, worker: Worker[Any], arguments: tuple[Any, ...]) -> Any
 
 
 def _sendable(error: Exception) -> Exception:
-    """The error with its trace as a note; where it does not survive being sent, one that says the same."""
+    """The error with its trace as a note; where it does not survive being sent, one that says the same.
+
+    So it is with a ``ValueError`` that is no message for people: raised again, it would look like one of ours.
+    """
     trace = "".join(traceback.format_tb(error.__traceback__))
     try:
         pickle.loads(pickle.dumps(error))
+        is_whole = not isinstance(error, ValueError) or raised_by_us(error.__traceback__)
     except Exception:
+        is_whole = False
+    if not is_whole:
         error = RuntimeError(f"{type(error).__name__}: {error}")
     error.add_note(trace)
     return error

@@ -226,6 +226,7 @@ def test_an_action_outside_the_set_is_refused_before_it_stalls_the_emulator() ->
     [
         ({"protocol": "machada"}, "did you mean 'machado'"),
         ({"env_kwargs": {"frameskip": 2}}, "takes its options from an Atari protocol"),
+        ({"env_kwargs": {"obs_type": "ram", "frameskip": 2}}, "an Atari protocol, not from {'frameskip': 2}"),
         ({"autoreset_mode": AutoresetMode.DISABLED}, "NEXT_STEP or SAME_STEP"),
     ],
 )

@@ -78,6 +78,8 @@ def test_modules_in_the_current_folder_are_found(tmp_path: Path, monkeypatch: py
     ("source", "message"),
     [
         ("1 / 0", "cannot import the module of environment 'module_that_fails:Mine-v0': ZeroDivisionError: division"),
+        ("\nraise OSError('no\\nlicence')", r"OSError: no licence \(.*module_that_fails\.py, line 2\)$"),
+        ("import sys; sys.exit(5)", r"SystemExit: 5 \(.*module_that_fails\.py, line 1\)$"),
         (
             "import envs.of_mine",
             "No module named 'envs.of_mine'. 'envs' is a package of rlsuite: a folder or module of",

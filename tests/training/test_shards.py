@@ -5,13 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from agents.cli import command
 from rlsuite.training import shards as tiles_module
 from rlsuite.training import worker as worker_module
 from rlsuite.training.checkpoint import Checkpoints
@@ -146,6 +149,31 @@ def test_the_first_ctrl_c_ends_an_evaluation_that_is_done_again_on_resume(tmp_pa
     finally:
         shards.close()
     assert [env_steps for env_steps, _ in memory.named("evaluation/score")] == [40]
+
+
+def raising(exception):
+    def evaluate():
+        return np.ones(2) + np.ones(3) if exception is None else _raise(exception)
+
+    return Worker(Slowing(2), Counting(), evaluate)
+
+
+def _raise(exception):
+    raise exception
+
+
+def test_an_error_of_a_worker_that_is_no_message_for_people_leaves_a_log(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for exception, status in ((None, command.FAULT), (TrainingError("x is not finite"), 1)):
+        shards = Shards([functools.partial(raising, exception)], [2])
+        try:
+            shards.evaluate()
+        except Exception as error:
+            assert command.report(error) == status
+        finally:
+            shards.close()
+    (log,) = tmp_path.iterdir()
+    assert "operands could not be broadcast" in log.read_text() and "in evaluate" in log.read_text()
 
 
 def test_a_worker_that_is_killed_ends_the_run_in_two_lines_and_takes_the_others_along():
