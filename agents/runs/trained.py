@@ -80,9 +80,10 @@ def _where(spec: AgentSpec) -> str:
     """The name of an agent of this project, or the file of a person's own, in which a run finds it again."""
     if spec.name in names() and find(spec.name).spec() is spec:
         return spec.name
-    path = getattr(sys.modules.get(spec.agent.__module__), "__file__", None)
+    modules = (module for module in list(sys.modules.values()) if getattr(module, "__dict__", {}).get("SPEC") is spec)
+    path = next((module.__file__ for module in modules if getattr(module, "__file__", None)), None)
     if path is None:
-        raise ValueError(f"{spec.agent.__name__} is in no file, where a run could find it again: write it to one")
+        raise ValueError(f"agent {spec.name!r} is in no file, where a run could find it again: write it to one")
     return str(path)
 
 

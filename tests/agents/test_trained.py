@@ -1,5 +1,7 @@
 """Runs from Python: the examples of docs/python.md as they stand, and what they do not show."""
 
+import dataclasses
+import importlib
 import os
 import re
 import signal
@@ -88,6 +90,21 @@ def test_an_agent_that_remembers_is_reset(tmp_path):
     run.reset()
     run.act(np.ones(4))
     assert memory and all(value.equal(memory[name]) for name, value in run._acting.state.items())
+
+
+def test_an_agent_in_a_file_of_ones_own_trains_by_its_spec(tmp_path, monkeypatch):
+    (tmp_path / "my_own_agent.py").write_text(
+        "from agents.dqn import DQN, DQNConfig\n"
+        "from rlsuite.agent import AgentSpec\n"
+        "class Mine(DQN): pass\n"
+        "SPEC = AgentSpec('mine', DQNConfig, Mine, learns_from='replay')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    spec = importlib.import_module("my_own_agent").SPEC
+    run = short(tmp_path / "runs", spec)
+    assert repr(load(run.folder)).startswith("<mine on CartPole-v1")
+    with pytest.raises(ValueError, match="agent 'of-a-cell' is in no file"):
+        short(tmp_path, dataclasses.replace(spec, name="of-a-cell"))
 
 
 def test_options_are_those_of_the_command_line():
