@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from agents.options import RunConfig
-from agents.presets import preset
 from agents.runs.evaluating import evaluate_run
+from agents.runs.presets import preset
 from agents.runs.registry import config_class, find, names, nearest
 from agents.runs.run import environments, load_agent, open_run
 from agents.runs.training import Ended, resume_run
@@ -64,7 +64,8 @@ def configuration(agent: str, options: Mapping[str, Any]) -> RunConfig:
         raise ValueError(f"{agent} needs an environment, such as env='CartPole-v1'")
     tuned = preset(agent, options["env"], options.get("preset", "auto"))
     several = {field.name for field in dataclasses.fields(kind) if isinstance(field.default, tuple)}
-    return kind(**tuned | {name: _value(value, name in several) for name, value in options.items()})
+    named = {name: _value(value, name in several) for name, value in options.items() if name != "preset"}
+    return kind(**tuned | named)
 
 
 def _value(value: Any, one_of_several: bool) -> Any:

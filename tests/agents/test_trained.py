@@ -109,7 +109,7 @@ def test_an_agent_in_a_file_of_ones_own_trains_by_its_spec(tmp_path, monkeypatch
 
 def test_options_are_those_of_the_command_line():
     tuned = configuration("dqn", {"env": "CartPole-v1", "learning_rate": 1e-3, "hidden": [32], "runs": Path("here")})
-    assert tuned.n_step == 3  # of the preset
+    assert tuned.n_step == 3 and tuned.preset == "CartPole"
     assert (tuned.learning_rate, tuned.hidden, tuned.runs) == ((1e-3,), (32,), "here")
     assert configuration("dqn", {"env": "CartPole-v1", "preset": "none"}).n_step == 1
 
