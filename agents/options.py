@@ -104,7 +104,7 @@ class EvaluationOptions(Options, group="evaluation"):
     """Episodes of an evaluation, per seed."""
     evaluation_envs: Count | None = None
     """Environments of each seed in an evaluation; by default as many as --num-envs, or up to 10 (25 in the final one)
-    of Atari's and rlsuite's own, which cost little. Never more than there are episodes."""
+    of Gymnasium's, Atari's and rlsuite's own, which cost little. Never more than there are episodes."""
     evaluation_max_env_steps: Count | None = None
     """Env steps, per seed, after which an evaluation is cut, and open episodes count as they stand; by default as many
     as the run has, at least 100,000, and enough for the episodes of environments that limit them."""

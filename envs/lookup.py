@@ -47,6 +47,15 @@ def is_on_tensors(environment: str | EnvSpec) -> bool:
     return _module_of_maker(environment) == "envs.registration"
 
 
+def is_gymnasiums_own(environment: str | EnvSpec) -> bool:
+    """Whether it comes with Gymnasium itself, and is therefore cheap to open many times.
+
+    Raises:
+        ValueError: there is no such environment.
+    """
+    return _module_of_maker(environment).startswith("gymnasium.envs.")
+
+
 def rom_id(spec: EnvSpec) -> str:
     """``pong`` for the registered ``ALE/Pong-v5``: what ale-py and the tables of scores call a game."""
     return str(spec.kwargs["game"])

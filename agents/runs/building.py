@@ -8,11 +8,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.options import AgentConfig, ReplayConfig, RunConfig
-from agents.runs.run import Run, build_agent, environments, evaluation_envs, evaluation_limit, final_episodes, resolved
+from agents.runs.run import (
+    EVALUATION_ENVS,
+    Run,
+    build_agent,
+    environments,
+    evaluation_envs,
+    evaluation_limit,
+    final_episodes,
+    resolved,
+    threads,
+)
 from agents.runs.sources import collector
 from envs.seeding import Purpose
-from rlsuite.networks.encoder import is_pixels
 from rlsuite.tracking.notices import say
 from rlsuite.tracking.record import Clock, Writer
 from rlsuite.training.evaluation import Watch, evaluate
@@ -23,10 +31,7 @@ from rlsuite.training.shards import Shards
 from rlsuite.training.trainer import Schedule, Trainer, Workers
 from rlsuite.training.worker import Worker
 
-_EVALUATION_ENVS = 10  # per seed, at most, so that populations do not open thousands of environments
 _CONFIRMATION_EPISODES = 100  # at most: a mean of ten is above the target by chance too often
-# Multiplications in one product; with fewer, waking threads costs more than it wins.
-_PRODUCTS_WORTH_THREADS = 8_000_000
 
 
 def build_trainer(
@@ -83,11 +88,11 @@ def build_worker(run: Run) -> Worker[Any]:
     """A worker for all seeds of ``run``; sets the threads of this process."""
     config, device = resolved(run.config), run.device
     train = environments(run, "train", config.num_envs)
-    torch.set_num_threads(config.threads or _default_threads(config, train.observation_space))
+    torch.set_num_threads(threads(run, train.observation_space))
     agent = build_agent(run, train.observation_space, train.action_space)
 
     def play(purpose: Purpose, episodes: int) -> dict[str, np.ndarray]:
-        num_envs = evaluation_envs(run, episodes, _EVALUATION_ENVS)
+        num_envs = evaluation_envs(run, episodes, EVALUATION_ENVS)
         own = environments(run, purpose, num_envs)
         try:
             limit = evaluation_limit(run, episodes, num_envs)
@@ -108,12 +113,3 @@ def build_worker(run: Run) -> Worker[Any]:
     )
     compile_worker(worker, config.execution)
     return worker
-
-
-def _default_threads(config: RunConfig, observation_space: Any) -> int:
-    """CPU threads of torch."""
-    if is_pixels(observation_space):
-        return torch.get_num_threads()
-    batch = config.batch_size if isinstance(config, ReplayConfig) else 1
-    widest = max(config.hidden) if isinstance(config, AgentConfig) else 1
-    return torch.get_num_threads() if batch * widest**2 >= _PRODUCTS_WORTH_THREADS else 1

@@ -9,7 +9,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from agents.runs.run import Run, environments, evaluation_envs, evaluation_limit, load_agent, shown
+from agents.runs.run import (
+    FINAL_EVALUATION_ENVS,
+    Run,
+    environments,
+    evaluation_envs,
+    evaluation_limit,
+    load_agent,
+    shown,
+)
 from envs.atari_scores import human_normalised
 from envs.lookup import is_atari
 from envs.protocols import PROTOCOLS
@@ -17,8 +25,6 @@ from rlsuite.tracking.notices import say
 from rlsuite.tracking.statistics import bootstrap_interval, iqm
 from rlsuite.training.checkpoint import Name
 from rlsuite.training.evaluation import Watch, evaluate
-
-_TEST_ENVS = 25  # per seed, at most
 
 
 def evaluate_run(run: Run, episodes: int = 100, checkpoint: Name = "last", protocol: Any = None) -> dict[str, Any]:
@@ -34,7 +40,7 @@ def evaluate_run(run: Run, episodes: int = 100, checkpoint: Name = "last", proto
         run = dataclasses.replace(run, config=dataclasses.replace(run.config, protocol=protocol))
     checkpoint = shown(run, checkpoint)
     agent = load_agent(run, checkpoint)
-    num_envs = evaluation_envs(run, episodes, _TEST_ENVS)
+    num_envs = evaluation_envs(run, episodes, FINAL_EVALUATION_ENVS)
     limit = evaluation_limit(run, episodes, num_envs)
     test = environments(run, "test", num_envs)
     try:

@@ -20,12 +20,13 @@ from gymnasium.vector import AutoresetMode
 
 from agents.options import AgentConfig, EpsilonGreedyConfig, ReplayConfig, RunConfig
 from agents.runs.registry import agent_spec, find
-from envs.lookup import find_spec, is_atari, is_on_tensors, same_game
+from envs.lookup import find_spec, is_atari, is_gymnasiums_own, is_on_tensors, same_game
 from envs.make import make_environments
 from envs.protocols import PROTOCOLS
 from envs.seeding import Purpose
 from rlsuite.configuration import from_json
 from rlsuite.experience import Environments
+from rlsuite.networks.encoder import is_pixels
 from rlsuite.networks.precision import has_bfloat16
 from rlsuite.option_groups import nested
 from rlsuite.tracking import run_folder
@@ -39,6 +40,9 @@ _LONG_UPDATES = 40_000
 _LONG_ENV_STEPS = 500_000
 # DQN's 120-84 networks, four or five at a time, make a quarter more env steps a second than sixteen.
 _SEEDS_A_SHARD = 5
+# Multiplications in one product; with fewer, waking threads costs more than it wins.
+_PRODUCTS_WORTH_THREADS = 8_000_000
+EVALUATION_ENVS, FINAL_EVALUATION_ENVS = 10, 25  # per seed, at most: populations do not open thousands of them
 _MANY_ENV_STEPS = 100_000  # of an evaluation without a limit on env steps
 _PACKAGES = ("gymnasium", "torch", "numpy", "ale-py", "wandb")
 
@@ -131,6 +135,7 @@ def make_folder(run: Run, spaces: "Spaces | None" = None) -> Run:
     document = {
         "agent": run.agent,
         "config": nested(config),
+        "decided": _decided(run, spaces),
         "spaces": None if spaces is None else spaces.texts,
         "protocol": dataclasses.asdict(PROTOCOLS[config.protocol]) if is_atari(config.env) else None,
         "command": sys.argv,
@@ -141,6 +146,28 @@ def make_folder(run: Run, spaces: "Spaces | None" = None) -> Run:
     default_name = f"{run.agent_name}-{config.env.replace('/', '-').replace(':', '-')}"
     folder = run_folder.create(Path(config.runs), config.name, default_name, document)
     return dataclasses.replace(run, folder=folder)
+
+
+def _decided(run: Run, spaces: "Spaces | None") -> dict[str, Any]:
+    """The values that the run takes for what its options leave open, so that ``config.json`` says what ran."""
+    config = resolved(run.config)
+    num_envs = evaluation_envs(run, config.evaluation_episodes, EVALUATION_ENVS)
+    found: dict[str, Any] = {
+        "preset": "none" if config.preset == "auto" else config.preset,  # made in Python, where none is looked up
+        "device": str(run.device),
+        "execution": config.execution,
+        "workers": config.workers,
+        "shards": config.shards,
+        "threads": None if spaces is None else threads(run, spaces.observation),
+        "evaluation_envs": num_envs,
+        "evaluation_max_env_steps": evaluation_limit(run, config.evaluation_episodes, num_envs),
+        "final_episodes": final_episodes(config),
+    }
+    if isinstance(config, ReplayConfig):
+        found["learning_starts_env_steps"] = config.learning_starts_env_steps
+    if isinstance(config, EpsilonGreedyConfig):
+        found["evaluation_epsilon"] = config.evaluation_epsilon
+    return found
 
 
 def create(agent: str, config: RunConfig) -> Run:
@@ -216,12 +243,13 @@ def environments(run: Run, purpose: Purpose, num_envs: int, seeds: Sequence[int]
 def evaluation_envs(run: Run, episodes: int, at_most: int) -> int:
     """Environments of each seed for an evaluation.
 
-    By default ``at_most`` of those that are vectors by themselves; of others, which may be simulators of which there
-    are few, or costly ones, as many as train.
+    By default ``at_most`` of those that are vectors by themselves, and of Gymnasium's own in this process; of others,
+    which may be simulators of which there are few, or costly ones, as many as train.
     """
     config = run.config
-    is_vector = is_atari(config.env) or is_on_tensors(config.env)
-    return min(episodes, config.evaluation_envs or (at_most if is_vector else config.num_envs))
+    is_cheap = is_atari(config.env) or is_on_tensors(config.env)
+    is_cheap = is_cheap or (is_gymnasiums_own(config.env) and config.vectorization == "sync")
+    return min(episodes, config.evaluation_envs or (at_most if is_cheap else config.num_envs))
 
 
 def evaluation_limit(run: Run, episodes: int, num_envs: int) -> int:
@@ -254,6 +282,19 @@ def resolved(config: RunConfig) -> RunConfig:
     elif config.execution == "auto":
         changes["execution"] = "compile" if isinstance(config, ReplayConfig) and _is_long(config) else "eager"
     return dataclasses.replace(config, **changes)
+
+
+def threads(run: Run, observation_space: Space[Any]) -> int:
+    """CPU threads of torch in each process of the run."""
+    config = run.config
+    if config.threads is not None:
+        return config.threads
+    if (config.shards or 1) > 1:
+        return 1
+    batch = config.batch_size if isinstance(config, ReplayConfig) else 1
+    widest = max(config.hidden) if isinstance(config, AgentConfig) else 1
+    is_worth = is_pixels(observation_space) or batch * widest**2 >= _PRODUCTS_WORTH_THREADS
+    return torch.get_num_threads() if is_worth else 1
 
 
 def final_episodes(config: RunConfig) -> int:

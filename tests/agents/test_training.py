@@ -196,3 +196,21 @@ def test_a_resume_that_stops_at_once_loses_nothing_and_a_lost_file_is_told_of(tm
     path.unlink()
     resume_run(tmp_path / "run", total_env_steps=96)
     assert "metrics.jsonl ends at env step 0" in capsys.readouterr().err
+
+
+def test_config_json_says_what_was_decided(tmp_path):
+    assert train("dqn", short(tmp_path, num_envs=2, learning_starts_env_steps=1_000)).finished
+    decided = run_folder.read(tmp_path / "run")["decided"]
+    assert decided == {
+        "preset": "none",
+        "device": "cpu",
+        "execution": "eager",
+        "workers": 1,
+        "shards": 1,
+        "threads": 1,
+        "evaluation_envs": 2,
+        "evaluation_max_env_steps": 100_000,
+        "final_episodes": 0,
+        "learning_starts_env_steps": 6,
+        "evaluation_epsilon": 0.0,
+    }

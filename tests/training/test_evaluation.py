@@ -95,10 +95,13 @@ def test_whoever_watches_sees_how_far_it_is_and_may_end_it(tmp_path):
         ({"evaluation_envs": 3}, 3),
         ({"env": "rlsuite/CartPole-v1"}, 10),
         ({"env": "ALE/Pong-v5"}, 10),
+        ({"env": "CartPole-v1"}, 10),
+        ({"env": "CartPole-v1", "num_envs": 16}, 10),
+        ({"env": "CartPole-v1", "vectorization": "async"}, 1),
         ({"env": "rlsuite/CartPole-v1", "evaluation_envs": 2}, 2),
     ],
 )
-def test_copies_of_an_environment_are_as_many_as_train_unless_they_are_one_vector(tmp_path, options, copies):
+def test_copies_of_an_environment_are_as_many_as_train_unless_they_cost_little(tmp_path, options, copies):
     run = Run(tmp_path, "dqn", DQNConfig(**({"env": "toy/Counting-v0"} | options)))
     assert evaluation_envs(run, 20, at_most=10) == copies
 
