@@ -112,17 +112,17 @@ class DDPG:
             self.critic.parameters, per_seed("critic_learning_rate", config.critic_learning_rate, seeds)
         )
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
-        # The host tells when a delayed actor moves, so that only the parts of its update are tensor operations.
+        # The host decides when the delayed actor is updated, so that each part of the update is free of branches.
         self.is_delayed = config.policy_delay_updates > 1
         self.compilable = ("_improve_critic", "_improve_actor") if self.is_delayed else ("update",)
         self._waited = 0  # updates of the critic since the delayed actor's last
-        self._actor_metrics: dict[str, Tensor] = {}  # of that update: they stand until the next
+        self._actor_metrics: dict[str, Tensor] = {}  # metrics of the actor's last update, reported until the next
 
     def _from_unit(self, action: Tensor) -> Tensor:
         return self.middle + self.half_range * action
 
     def _to_unit(self, action: Tensor) -> Tensor:
-        return (action - self.middle) / torch.where(self.half_range > 0.0, self.half_range, 1.0)  # 0 of a fixed one
+        return (action - self.middle) / torch.where(self.half_range > 0.0, self.half_range, 1.0)  # 0 if it is fixed
 
     def initial_state(self, num_envs: int) -> ActingState:
         """The Ornstein-Uhlenbeck process ``[S, E, A]``, where it is the noise."""

@@ -142,7 +142,7 @@ class DQN:
             loss_function = F.huber_loss if self.config.loss == "huber" else F.mse_loss
             each = loss_function(value, target, reduction="none")
             losses = (each if weight is None else weight * each).mean(dim=1)
-            # A spread of nothing is a network that sees nothing.
+            # A spread of 0 shows a network whose output does not depend on its input.
             metrics = {
                 "loss/td": losses,
                 "value/q": value.mean(dim=1),
@@ -165,7 +165,7 @@ class DQN:
         if self.config.tau is not None:
             self.target.lerp_(self.online, self.config.tau)
         else:
-            # The host does not ask which update this is, so that a region can hold it.
+            # No branch on the host, so that the update can be compiled.
             due = materialised(self.optimiser.updates % self.config.target_period_updates == 0)
             self.target.copy_(torch.where(due.unsqueeze(1), self.online, self.target))
 

@@ -26,7 +26,7 @@ from rlsuite.training.schedules import linear, per_seed
 
 _EXPLORATION_STREAM, _EVALUATION_STREAM = 31, 32
 _RESCALING_SLOPE = 1e-3  # of the value rescaling, for large values
-_LARGEST_SHARE = 0.9  # of the largest error in a sequence's priority; the rest is the mean's
+_LARGEST_SHARE = 0.9  # weight of the largest error in a sequence's priority; the mean error has the rest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +151,7 @@ class R2D2:
             values, _ = self.network(*inputs, parameters=parameters)
             value = values.gather(-1, batch.action[:, :, learned].unsqueeze(-1)).squeeze(-1)
             error = (value - wanted) * counts
-            # The sum over a sequence, as in the paper, is its mean times a constant, which Adam does not see.
+            # The mean instead of the paper's sum over a sequence: Adam is invariant to the constant between them.
             each = 0.5 * error.square().sum(dim=2) / counts.sum(dim=2).clamp(min=1.0)
             losses = (each if weight is None else weight * each).mean(dim=1)
             return losses, {"loss/td": losses, "value/q": value.mean(dim=(1, 2)), "error": error.abs()}

@@ -71,7 +71,7 @@ class Reinforce:
     """
 
     acts_in = "Discrete, MultiDiscrete, MultiBinary or Box"
-    # Not the whole update: the baseline's many steps would compile for minutes.
+    # Not the whole update: the many steps of the baseline would take minutes to compile.
     compilable = ("_improve_policy", "_improve_baseline")
 
     def __init__(

@@ -85,7 +85,7 @@ class VectorAdapter:
 
         self._steps = 0  # of each environment, phantom steps included
         self._restarts = 0
-        self._failure: ExperienceError | None = None  # after which nothing goes on before a new beginning
+        self._failure: ExperienceError | None = None  # after it only a reset continues
         self._sent: Any = None  # the action under way
         self._observation: Tensor | None = None  # [S, E, ...], to act on next
         self._is_phantom: Any = None  # bool [N], the next step only resets

@@ -158,7 +158,7 @@ def _available_cpus() -> int:
 
 
 def _screen_size(game: str) -> tuple[int, int]:
-    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # no greetings
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # no start-up messages
     emulator = ale_py.ALEInterface()
     rom = roms.get_rom_path(game)
     assert rom is not None, game

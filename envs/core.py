@@ -38,7 +38,7 @@ class Dynamics(Protocol):
     action_space: Box | Discrete  # of one environment
     max_episode_steps: int
     render_fps: int
-    is_random: bool  # whether transitions draw; the key is not worked out where they do not
+    is_random: bool  # whether transitions draw random numbers; if not, no key is computed
 
     def initial(self, key: Tensor) -> State:
         """The state in which episodes begin."""
@@ -333,7 +333,7 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             state = select(ended, self.dynamics.initial(random.fold(self.key, self.episode)), state)
             observation = self.dynamics.observe(state)
         else:
-            # A part of the old state may live on under another name: it must not be overwritten before it is kept.
+            # A part of the old state may be reused under another name: copy it before it is overwritten.
             state = {name: value.clone() for name, value in state.items()}
         self._keep(state)
         self.episode_length.copy_(length)
@@ -384,7 +384,7 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
                 raise ValueError("actions must be finite; some are not.")
             if self.autoreset_mode is AutoresetMode.DISABLED and self.ended.any():
                 raise ValueError("some episodes have ended: reset them first (options={'reset_mask': ended}).")
-        # No gradient enters what environments keep, and compiled steps take what lies in memory in order.
+        # States carry no gradients, and compiled steps need contiguous memory.
         return action.detach().to(torch.int64 if discrete else torch.float32).contiguous()
 
     def observe(self) -> Tensor:

@@ -135,7 +135,7 @@ def _serve(
             pipe.send((None, False))
             return
         _async_worker(index, lambda: env, pipe, parent_pipe, shared_memory, error_queue, autoreset_mode, semaphore)
-    except (EOFError, OSError):  # the run is gone
+    except (EOFError, OSError):  # the run has ended
         error_queue.cancel_join_thread()
 
 

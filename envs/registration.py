@@ -62,7 +62,7 @@ def make_single(dynamics: str, render_mode: str | None = None, **options: Any) -
     return NumpyEnv(_make_dynamics(dynamics, options), render_mode=render_mode)
 
 
-# From this ``gymnasium.make`` knows to put its wrappers for "human" and "rgb_array_list" round the environment.
+# ``gymnasium.make`` reads this to add its wrappers for "human" and "rgb_array_list".
 make_single.metadata = {"render_modes": ["rgb_array"]}  # type: ignore[attr-defined]
 
 

@@ -43,7 +43,7 @@ def make_rendered(
     """
     entry_point = find_spec(env_id).entry_point
     creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
-    modes = getattr(creator, "metadata", {}).get("render_modes") or ["rgb_array"]  # who says nothing may still draw
+    modes = getattr(creator, "metadata", {}).get("render_modes") or ["rgb_array"]  # it may render without this entry
     mode = next((mode for mode in _MODES if mode in modes), None)
     if mode is None:
         raise RenderError(f"{env_id} cannot be watched: it has no render mode 'rgb_array', only {list(modes)}")
@@ -62,7 +62,7 @@ def make_rendered(
             purpose="watch",
             render_mode=mode,
         )
-    except Exception as error:  # it can be made, or there would be no agent to watch: drawing is what it cannot do
+    except Exception as error:  # it could be made for training, so rendering is the cause
         raise RenderError(f"{env_id} cannot be watched: {_first_line(error)}") from error
     if (model := mujoco_model(environments)) is not None:
         _follow(environments, model)
@@ -138,7 +138,7 @@ def _follow(environments: Any, model: Any) -> None:
 def _draw_without_screen(model: Any) -> None:
     if "MUJOCO_GL" not in os.environ:  # read when the first picture is drawn
         os.environ["MUJOCO_GL"] = _headless_opengl()
-    # Mostly drawn by the CPU, which takes five times as long with smooth edges and fine shadows.
+    # Mostly drawn by the CPU, on which smooth edges and fine shadows are slow.
     model.vis.quality.offsamples = 0
     model.vis.quality.shadowsize = 1024
 

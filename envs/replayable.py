@@ -20,7 +20,7 @@ class EpisodeRecord(NamedTuple):
     seed: int
     episode: int  # counts from 0
     actions: list[Any]  # since the episode began
-    observation: Any  # what they led to, to check that they did so again
+    observation: Any  # the result of the actions, to check the playback
 
 
 class Replayable(gymnasium.Wrapper[Any, Any, Any, Any]):

@@ -16,8 +16,8 @@ def materialised(numbers: Tensor) -> Tensor:
 def as_bytes(flags: Tensor) -> Tensor:
     """``flags`` (bool) as the bytes (uint8) they take, to be written to memory, and ``as_flags`` to read them.
 
-    What Inductor compiles for CPUs writes flags one by one, 20 ns each. Bytes made from floating point leave a vector
-    register together, in a tenth of that.
+    What Inductor compiles for CPUs writes flags one by one. Bytes made from floating point leave a vector register
+    together, ten times as quickly (``docs/benchmarks.md``).
     """
     if not torch.compiler.is_compiling():
         return flags.view(torch.uint8)

@@ -116,7 +116,7 @@ def _for_people(error: BaseException) -> str | None:
             return f"the package {package!r} is missing: pip install {what}"
     if kinds & {"MemoryError", "OutOfMemoryError"} or "can't allocate memory" in str(error):
         return f"there is not enough memory: {_first_line(error)}"
-    # NumPy's ValueErrors, for example, say nothing to people.
+    # ValueErrors of NumPy, for example, mean nothing to users.
     if kinds & _FOR_PEOPLE and (not isinstance(error, ValueError) or raised_by_us(error.__traceback__)):
         return str(error) or type(error).__name__
     return None

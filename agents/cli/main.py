@@ -16,7 +16,7 @@ COMMANDS = {
 
 
 def main() -> None:
-    sys.argv[0] = "rlsuite"  # whatever started it
+    sys.argv[0] = "rlsuite"  # by any entry point
     with command.fail_kindly():
         name, *rest = sys.argv[1:] or ["--help"]
         if name in ("-h", "--help"):
@@ -26,6 +26,6 @@ def main() -> None:
             from agents.runs.registry import nearest
 
             raise ValueError(nearest("command", name, list(COMMANDS)))
-    # What a command calls itself, in messages and in the config.json of its runs.
+    # The name of a command in messages and in the config.json of its runs.
     sys.argv = [f"rlsuite {name}", *rest]
     command.run(name)

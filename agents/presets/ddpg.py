@@ -41,7 +41,7 @@ _LUNAR_LANDER = {
     "learning_starts_env_steps": 10_000,
     "evaluate_every_env_steps": 10_000,
 }
-# Ours, with the paper's correlated noise, without which a car in a valley never swings.
+# Ours, with the paper's correlated noise; without it the car never leaves the valley.
 _MOUNTAIN_CAR = {
     "total_env_steps": 60_000,
     "num_envs": 4,
@@ -70,7 +70,7 @@ _DRIVE = {
     "evaluate_every_env_steps": 2_000,
     "log_every_env_steps": 400,
 }
-# From pictures, at the learning rates of the state, the actor steers one way only and does not come back.
+# With the learning rates for states, an actor that sees pictures steers one way only and does not recover.
 _DRIVE_PIXELS = _DRIVE | {
     "batch_size": 64,
     "replay_capacity": 20_000,

@@ -1,6 +1,6 @@
 """Discounts of the economies that agents learn to save in, for the presets of several agents."""
 
-# The discounts are those of the economies: with another an agent would learn to save another share.
+# The discounts are those of the economies, since the optimal share depends on them.
 DISCOUNTS = {
     "BrockMirman": (0.99,),
     "StochasticGrowth": (0.99,),

@@ -31,7 +31,7 @@ from rlsuite.training.shards import Shards
 from rlsuite.training.trainer import Schedule, Trainer, Workers
 from rlsuite.training.worker import Worker
 
-_CONFIRMATION_EPISODES = 100  # at most: a mean of ten is above the target by chance too often
+_CONFIRMATION_EPISODES = 100  # at most; a mean of ten episodes is too often above the target by chance
 
 
 def build_trainer(
@@ -79,7 +79,7 @@ def shard(run: Run, start: int, stop: int) -> Run:
         if field.name in config.per_seed and len(values) > 1:
             per_seed(field.name, values, run.seeds)  # as many as seeds
             changes[field.name] = values[start:stop]
-    # Decided by the whole run: its seeds count together.
+    # Decided by the number of seeds of the whole run.
     changes["execution"] = resolved(config).execution
     return dataclasses.replace(run, config=dataclasses.replace(config, **changes))
 

@@ -24,9 +24,9 @@ from rlsuite.deqn.run import solve
 from rlsuite.deqn.single_agent import SingleAgent
 from rlsuite.tracking.wandb_writer import Mode
 
-# Economies whose policies are the share saved and nothing else: a constraint's multiplier is nothing an agent chooses.
+# Economies whose policy is the share saved alone: an agent does not choose the multiplier of a constraint.
 ENVIRONMENTS = {"brock-mirman": "rlsuite/BrockMirman-v0", "growth": "rlsuite/StochasticGrowth-v0"}
-_ADAM_UPDATES = 3_000  # of the net without a second phase, for about the seconds of the one with it
+_ADAM_UPDATES = 3_000  # of the net without a second phase, to take about as long as the one with it
 _INTERRUPTED = 130
 
 

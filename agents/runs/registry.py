@@ -63,15 +63,15 @@ class AgentFile:
     def _light(self) -> dict[str, Any]:
         """The names that the file's configuration and constants define."""
         module = ModuleType(f"{self.path.stem}__options")
-        module.__file__ = str(self.path)  # where help texts are read
-        sys.modules[module.__name__] = module  # where type hints are looked up
+        module.__file__ = str(self.path)  # help texts are read from it
+        sys.modules[module.__name__] = module  # type hints are looked up in it
         for node in self._tree.body:
             if not _is_light(node):
                 continue
             try:
                 exec(compile(ast.Module([node], []), str(self.path), "exec"), vars(module))
             except (Exception, SystemExit):
-                continue  # it needs what was left out: so may the configuration, which is then imported whole
+                continue  # it needs a skipped statement; if the configuration does too, the whole module is imported
         return vars(module)
 
     def _module(self) -> ModuleType:

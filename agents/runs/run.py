@@ -35,10 +35,10 @@ from rlsuite.training.device import usable_device
 
 log = logging.getLogger("rlsuite")
 
-# Of all seeds. Compiling takes 10 to 30 s and halves an update of small networks; a worker takes 5 s to start.
+# Counts over all seeds from which compiling, and starting more workers, saves more time than it takes.
 _LONG_UPDATES = 40_000
 _LONG_ENV_STEPS = 500_000
-# DQN's 120-84 networks, four or five at a time, make a quarter more env steps a second than sixteen.
+# Small shards fit the cache of a core; ``docs/benchmarks.md`` compares their sizes.
 _SEEDS_A_SHARD = 5
 # Multiplications in one product; with fewer, waking threads costs more than it wins.
 _PRODUCTS_WORTH_THREADS = 8_000_000
@@ -52,7 +52,7 @@ class Run:
     """A run's folder and what it was started with; a shard of it has some of its seeds and the same folder."""
 
     folder: Path
-    agent: str  # its name, or the file of a person's own
+    agent: str  # its name, or the path of a user's file
     config: RunConfig
 
     def __reduce__(self) -> Any:
@@ -83,7 +83,7 @@ def _run_of(folder: Path, agent: str, options: dict[str, Any]) -> Run:
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
-        with suppress(PackageNotFoundError):  # W&B can be done without
+        with suppress(PackageNotFoundError):  # W&B is optional
             found[package] = version(package)
     return found
 
@@ -233,7 +233,7 @@ def environments(run: Run, purpose: Purpose, num_envs: int, seeds: Sequence[int]
         protocol=PROTOCOLS[config.protocol] if is_atari(config.env) else None,
         vectorization=config.vectorization,
         device=str(run.device),
-        # No step is lost to a reset: every env step is one to learn from, and the clock of all seeds is the same.
+        # No step is spent on a reset, so that all env steps are learned from and all seeds have the same count.
         autoreset_mode=AutoresetMode.SAME_STEP,
         env_kwargs=config.env_kwargs,
         purpose=purpose,

@@ -62,7 +62,7 @@ def collector(run: Run, config: RunConfig, agent: Any, train: Environments, devi
         Replay(store, config.batch_size, _sampler(config, store, len(train.seeds), device)),
         vector_steps=vector_steps,
         updates_a_round=updates,
-        # Not before there is something to learn from.
+        # Not before the replay holds a transition.
         learning_starts_env_steps=max(config.learning_starts_env_steps, store.warm_up_steps * train.num_envs),
         clip_rewards=config.clip_rewards,
         save_experience=config.save_replay,

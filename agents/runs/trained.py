@@ -185,7 +185,7 @@ class _Acting:
         if began:
             self.state, self._num_envs = self._agent.initial_state(num_envs), num_envs
         seen = observation_tensor(self._space, observations).to(self._device)
-        # Agents know no other way to be asked than all seeds at once.
+        # Agents act for all seeds at once.
         acted = self._agent.act(
             seen.expand(self._seeds, *seen.shape),
             self.state,

@@ -23,7 +23,7 @@ from rlsuite.training.checkpoint import Name
 
 _DEFAULT_FRAMES_PER_SECOND = 30
 _PAUSE_SECONDS = 1.0  # on the last picture of an episode
-_AXIS_ENV_STEPS = 100  # how far back scores count for the axis of their bars
+_AXIS_ENV_STEPS = 100  # env steps of scores that set the limits of the axis
 
 
 @dataclass
@@ -131,7 +131,7 @@ class Viewer:
 
     def _think(self, observation: Tensor, episode: _Episode) -> _Thought:
         """Ask the agent, and keep what it thinks of its situation for the episode's plot."""
-        # Every seed of the population sees what the one that plays sees: agents know no other way to be asked.
+        # All seeds get the observation of the one on show, because agents act for all seeds at once.
         seeds = len(self.run.seeds)
         seen = observation.expand(seeds, *observation.shape[1:])
         began = torch.full((seeds, 1), episode.env_steps == 0, device=observation.device)

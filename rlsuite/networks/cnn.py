@@ -1,4 +1,4 @@
-"""Convolutional networks: the pixel encoders of the agents and the backbones of supervised vision, one and the same.
+"""Convolutional networks: pixel encoders of agents and backbones of supervised vision.
 
 Inputs are ``[B, C, H, W]`` floats; ``Scaled``, the first layer of the encoders, makes them of uint8 pixels.
 """

@@ -14,7 +14,7 @@ from rlsuite.networks.precision import Bfloat16, Precision
 
 Encoder = Literal["auto", "mlp", "nature", "impala", "small"]
 
-_SMALLEST = {"nature": 36, "impala": 1, "small": 3}  # height and width that their convolutions leave something of
+_SMALLEST = {"nature": 36, "impala": 1, "small": 3}  # smallest height and width that their convolutions accept
 
 
 def is_pixels(space: Space) -> bool:

@@ -1,4 +1,4 @@
-"""Stochastic policies over any action space: the one place where network outputs become actions and probabilities.
+"""Stochastic policies over any action space: network outputs to actions and probabilities.
 
 Shapes: leading axes ``...``, O network outputs. A *sample* is what a policy draws; ``action`` turns it into the
 environment's units. They differ only for ``Box``, whose samples are Gaussian before they are squashed into the bounds.

@@ -23,8 +23,8 @@ from rlsuite.compiling import materialised
 from rlsuite.networks.precision import Bfloat16, rounding
 from rlsuite.state import restore
 
-# Outputs of which each is quicker as a sum, joined to what comes before and after it, than all as a product. One output
-# is a product of a matrix and a vector, which libraries do as quickly.
+# Layers with this many outputs are quicker as one sum for each output, fused with the code around it, than as a matrix
+# product. One output is a product of a matrix and a vector, at which libraries are as quick.
 _VERY_FEW = 4
 
 
@@ -100,9 +100,8 @@ def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Tensor) -> An
         as_one: Callable[..., Any] = module.stacked  # type: ignore[assignment]
         return as_one(lambda name, *own: _child(module, name, named, *own), named, *inputs)
     if isinstance(module, nn.Linear) and inputs[0].dim() == 3:
-        # One batched product; vmap reaches it by a detour that costs a third more. One seed takes the same path as
-        # several, and a product of a matrix and a vector none that is chosen by their number: to the last bit, what a
-        # seed learns does not depend on how many are beside it.
+        # One batched product, which is quicker than the code of vmap. One seed takes the same path as several, and no
+        # algorithm is chosen by the number of seeds, so that a seed's results do not depend on it, to the last bit.
         weight, bias, x = named["weight"], named["bias"], inputs[0]
         if _is_turned(weight.shape[1:]) or x.shape[1] == 1:
             return torch.bmm(x, weight.mT) + bias.unsqueeze(1)
@@ -117,7 +116,7 @@ def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Tensor) -> An
         alone = {name: tensor.squeeze(0) for name, tensor in named.items()}
         return functional_call(module, alone, tuple(own[0] for own in inputs)).unsqueeze(0)
     if any(isinstance(part, nn.RNNBase | nn.Conv2d) for part in module.modules()) and inputs[0].device.type == "cpu":
-        # vmap has no rule for recurrent layers, and makes convolutions grouped ones, which CPUs are slow at.
+        # vmap has no rule for recurrent layers, and turns convolutions into grouped ones, which are slow on CPUs.
         rows = [{name: tensor[k] for name, tensor in named.items()} for k in range(len(inputs[0]))]
         outputs = [functional_call(module, row, tuple(own)) for row, *own in zip(rows, *inputs, strict=True)]
         return torch.stack(outputs)
@@ -138,7 +137,7 @@ def gradient(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The gradient ``[S, P]`` of ``loss(parameters) -> (per-seed losses [S], metrics)`` summed over seeds, and metrics.
 
-    Eager code takes it by the tape, which costs less a call; a compiled region can trace only ``torch.func``.
+    Eager code uses autograd, which costs less a call; a compiled region can trace only ``torch.func``.
     """
 
     def total(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

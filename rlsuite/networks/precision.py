@@ -9,7 +9,7 @@ Precision = Literal["float32", "bfloat16"]
 
 
 class Bfloat16(nn.Module):
-    """``module``, its convolutions and products taken in bfloat16. Parameters and what comes out are float32.
+    """``module`` with convolutions and matrix products in bfloat16. Parameters and outputs are float32.
 
     bfloat16 has float32's range and 8 of its 24 significant bits. Processors that can multiply in it do so two to four
     times as fast, others several times more slowly: see ``has_bfloat16``.

@@ -109,7 +109,7 @@ class FrameStore:
     def add(
         self, observation: Tensor, action: Tensor, step: Step, extras: Mapping[str, Tensor] | None = None
     ) -> Changes:
-        """Store what came of acting on ``observation`` ``[S, E, stack, *frame]`` with ``action`` ``[S, E, ...]``.
+        """Store the step that followed ``action`` ``[S, E, ...]`` in ``observation`` ``[S, E, stack, *frame]``.
 
         At the first step of an episode only the newest frame of ``observation`` counts; see ``padding``.
         """

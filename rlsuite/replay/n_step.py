@@ -142,5 +142,5 @@ class NStepAccumulator:
 
 
 def _keep(kept: Tensor, new: Tensor, valid: Tensor) -> None:
-    # A phantom step leaves everything as it is.
+    # A phantom step changes nothing.
     kept.copy_(torch.where(valid.view(*valid.shape, *[1] * (new.dim() - 2)), new, kept))

@@ -10,11 +10,11 @@ from rlsuite.replay.replay import Changes, Store
 from rlsuite.replay.sum_tree import SumTree
 from rlsuite.state import restore
 
-_LEAST = 1e-6  # added to each priority, so that nothing is lost for ever
+_LEAST = 1e-6  # added to each priority, so that every transition can be drawn
 
 
 class Prioritised:
-    """Draws transition i with probability p_i^alpha / sum_k p_k^alpha, and says how to weigh it.
+    """Draws transition i with probability p_i^alpha / sum_k p_k^alpha, and returns its weight.
 
     A new transition has the largest priority seen so far, so that each is drawn soon. The weights of a batch are
     (size * P(i))^-beta over their maximum; beta rises linearly to 1 (equation 1 and section 3.4 of the paper). Draws

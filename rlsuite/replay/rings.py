@@ -61,7 +61,7 @@ class Rings:
         state = {}
         for index, table in enumerate(self.tables):
             by_ring = table.view(self.rings, self._stride, *table.shape[1:])
-            # What lies in the spare rows depends on the order of writes on the device: no part of the state.
+            # The spare rows depend on the order of writes on the device, so they are not part of the state.
             by_ring[:, self.slots].zero_()
             state[f"table_{index}"] = by_ring[:, :used].contiguous()
         return state
@@ -86,7 +86,7 @@ class Rings:
 
 def _gather(table: Tensor, row: Tensor) -> Tensor:
     if torch.compiler.is_compiling() and table.dtype == torch.uint8 and table.device.type == "cpu":
-        # Inductor's own code for it copies images byte by byte, ten times slower.
+        # Inductor's own code for it copies images byte by byte, which is much slower.
         return torch.ops.rlsuite.gather(table, row)
     return table.index_select(0, row)
 

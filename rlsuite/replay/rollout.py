@@ -14,7 +14,7 @@ from rlsuite.state import restore
 
 @dataclass(frozen=True)
 class RolloutBatch:
-    """T vector steps in order, axes ``[S, T, E, ...]``; the fields mean what they mean in ``Step``.
+    """T vector steps in order, axes ``[S, T, E, ...]``; the fields are those of ``Step``.
 
     ``began`` says where ``observation`` is the first of its episode, and ``extras`` holds by name what the agent's
     acting declared.

@@ -94,7 +94,7 @@ class JsonlWriter:
         if not self._waiting:
             return
         try:
-            self._file.truncate(self._whole_bytes)  # half a line may be there, should this have failed before
+            self._file.truncate(self._whole_bytes)  # remove half a line of an earlier failed write
             left = memoryview(self._waiting)
             while left:
                 left = left[self._file.write(left) :]

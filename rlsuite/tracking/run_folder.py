@@ -69,7 +69,7 @@ def create(runs: Path, name: str | None, default_name: str, document: Mapping[st
     folder = runs / chosen
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.new")
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a process that died and had our number
+    shutil.rmtree(unfinished, ignore_errors=True)  # left by a dead process with the same id
     unfinished.mkdir()
     try:
         write(unfinished, document)

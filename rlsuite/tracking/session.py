@@ -58,7 +58,7 @@ def session(
         console.tick(resume_at)
     try:
         yield opened
-    except KeyboardInterrupt:  # while the trainer, which stops when it is asked to, is not at work
+    except KeyboardInterrupt:  # outside the trainer, which handles stop requests itself
         opened.status = "interrupted"
         raise
     finally:

@@ -67,7 +67,7 @@ class VideoWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(self.frames_per_second)]
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error", *source, "-i", "-", *self._encoding]
-        # In a session of its own: Ctrl-C is for the run, which may want to finish its video.
+        # In a session of its own, so that Ctrl-C reaches only the run, which may finish its video.
         return subprocess.Popen(
             [*command, str(self._partial)], stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
         )

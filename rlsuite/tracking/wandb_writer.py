@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Mode = Literal["auto", "online", "offline", "disabled"]
 
-# How long W&B is waited for.
+# Time limits of waits for W&B.
 _START_SECONDS = 60.0
 _INIT_SECONDS, _FINISH_SECONDS = 6.0, 30.0  # of its server
 _ANSWER_SECONDS = 10.0
-_PATIENCE_SECONDS = 3.0  # before it is said what is waited for
+_PATIENCE_SECONDS = 3.0  # until a message says what is waited for
 
 _EXIT_CODES = {"finished": 0, "interrupted": 130, "failed": 1}  # W&B shows all but 0 as failed
 
@@ -136,12 +136,12 @@ class WandbWriter:
         note.start()
         try:
             self._ask("did not get everything in time", finish, limit, advice)
-        except KeyboardInterrupt:  # all that matters is done
+        except KeyboardInterrupt:  # the metrics are saved already
             say(f"W&B was not waited for. {advice}")
         finally:
             note.cancel()
         if self._complained:
-            wandb_process.leave()  # which may be waiting for its server still
+            wandb_process.leave()  # its process may still wait for its server
         self._runs = []
 
     def _ask(
@@ -216,7 +216,7 @@ class WandbWriter:
                 silent=True,
                 console="off",
                 allow_val_change=True,
-                api_key=_api_key(wandb.setup().settings),  # given to it, so that it never asks
+                api_key=_api_key(wandb.setup().settings),  # passed on, so that W&B never asks for it
                 init_timeout=_seconds("WANDB_INIT_TIMEOUT", _INIT_SECONDS),
                 finish_timeout=_seconds("WANDB_FINISH_TIMEOUT", _FINISH_SECONDS),
                 finish_timeout_raises=True,

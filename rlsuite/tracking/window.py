@@ -55,8 +55,8 @@ class Window:
         try:
             pygame.display.init()
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that scaling is slow on this screen is nothing people can change
-                # Scaled: enlarged to fit large screens, and as people drag the window's corner.
+                warnings.simplefilter("ignore")  # users cannot change that scaling is slow on this screen
+                # Scaled: enlarged on large screens, and when the window is resized.
                 self._screen = pygame.display.set_mode(size, pygame.SCALED | pygame.RESIZABLE)
         except pygame.error as error:
             raise NoScreenError(str(error)) from error

@@ -285,14 +285,14 @@ class Checkpoints:
     def _load(self, name: str) -> dict[str, Any]:
         if name != "last":
             return load(self.folder / name)
-        # A trainer may rename the one while the other is looked for; it takes far longer to write the next one.
+        # A trainer may rename ``next`` to ``last`` during the search, so both names are tried several times.
         for place in ("next", "last") * 20:
             with contextlib.suppress(_MissingError):
                 return load(self.folder / place)
         return load(self.folder / "last")
 
     def _tidy(self) -> None:
-        """Finish what a crash broke off, and let no damaged checkpoint take the place of a whole one."""
+        """Finish a save that a crash interrupted, without replacing a whole checkpoint by a damaged one."""
         for name in ("next", "last"):
             if self.folder.joinpath(name).is_file() and not _is_whole(self.folder / name):
                 (self.folder / name).unlink()
@@ -324,10 +324,10 @@ def clock(state: dict[str, Any]) -> Clock:
 
 
 def logged_until(state: dict[str, Any]) -> Clock | None:
-    """The clock of the last line of metrics that belongs to ``state``; None where it does not tell.
+    """The clock of the last line of metrics that belongs to ``state``; None if it is not stored.
 
     Raises:
-        CheckpointError: what it tells is no clock.
+        CheckpointError: the stored value is not a clock.
     """
     return _clock(state["logged_until"], "logged_until") if "logged_until" in state else None
 

@@ -76,12 +76,12 @@ class Collector:
         self._sampled = torch.zeros((), dtype=torch.int64, device=device)
         self._env_step = torch.zeros((), dtype=torch.int64, device=device)
         self._seeds = torch.tensor(environments.seeds, dtype=torch.int64, device=device)
-        # From the first step on these keep their addresses, so that compiled code may rely on them.
-        self._has_begun = False  # also where the environments failed to
+        # These keep their addresses from the first step on, because compiled code relies on them.
+        self._has_begun = False  # True also if the environments failed to begin
         self._observation: Tensor | None = None
         self._began = torch.ones(shape, dtype=torch.bool, device=device)
         self._acted = Acted(torch.empty(0), {}, {})
-        self._pending: Step | None = None  # received early, to be saved
+        self._pending: Step | None = None  # a step received early, to be saved
         self._watch = Stopwatch()
 
     @property
@@ -210,7 +210,7 @@ class Collector:
         if state["experience"]:
             self.experience.load_state_dict(state["experience"])
         else:
-            # It was not kept: fill it anew first.
+            # The replay was not saved: fill it again before learning.
             self.learning_starts_env_steps = self.env_steps + self._warm_up_env_steps
         self.episodes.load_state_dict(state["episodes"])
         self._has_begun = state["started"]
@@ -223,7 +223,7 @@ class Collector:
             if "pending" in state:
                 self._pending = Step(**state["pending"])
             return
-        # The environments could not go back to where they were: their episodes are cut here and new ones begin.
+        # The environments could not restore their state: their episodes are cut here, and new ones begin.
         self.experience.cut()
         self.episodes.abandon()
         self._began.fill_(True)

@@ -77,7 +77,7 @@ def evaluate(
 ) -> Evaluation:
     """Play ``episodes`` episodes of every seed without exploration; arguments as for ``play``.
 
-    ``watch`` is told how far it is after every step; it may raise something to end the evaluation.
+    ``watch`` gets the progress after every step, and may raise an exception to end the evaluation.
     """
     playing = play(agent, environments, episodes, device, max_env_steps)
     while True:
@@ -104,7 +104,7 @@ def play(
     """
     seeds, num_envs = len(environments.seeds), environments.num_envs
     rounds = -(-episodes // num_envs)
-    returns = torch.zeros(seeds, num_envs, rounds + 1, dtype=torch.float64)  # the last column is for what comes after
+    returns = torch.zeros(seeds, num_envs, rounds + 1, dtype=torch.float64)  # the last column takes surplus episodes
     lengths = torch.zeros_like(returns)
     finished = torch.zeros(seeds, num_envs, 1, dtype=torch.int64)
     observation = environments.reset()

@@ -16,12 +16,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 log = logging.getLogger("rlsuite")
 
 _OPTIONS: dict[str, Any] = {
-    # Nothing a region was compiled for ever changes, so nothing needs to be looked at before each call.
+    # Regions are always called under the conditions that they were compiled for, so guards need no check.
     "guard_filter_fn": torch.compiler.skip_all_guards_unsafe,
-    # Gradients of many parameters are put together piece by piece: chosen element by element they take much longer.
+    # Gradients of many parameters are concatenated piece by piece; selecting element by element is much slower.
     "max_pointwise_cat_inputs": 1,
-    # What is used more than once is worked out once, not anew in each place, from fewer operations on than by default:
-    # that compiles sooner. From 10 on, MinAtar Breakout would write so many flags that a step takes twice as long.
+    # Values used more than once are computed once and stored, from fewer operations on than by default, which compiles
+    # sooner. ``docs/benchmarks.md`` compares some thresholds.
     "realize_opcount_threshold": 20,
     # Small networks spend more time in Python between kernels than in them: let C++ call the kernels, unchecked.
     "cpp_wrapper": True,
@@ -34,7 +34,7 @@ _regions = itertools.count()
 def compiled(function: Function, execution: Execution, *, once: Callable[[], bool] | None = None) -> Function:
     """``function`` as it is ("eager"), through ``torch.compile``, or compiled and captured in a CUDA graph.
 
-    What is compiled must be called with tensors of the same shapes each time, have no Python branch on data, and
+    A compiled function must be called with tensors of the same shapes each time, have no Python branch on data, and
     change nothing but tensors, in place. What is captured ("graph") must besides take no arguments, and what it
     returns is overwritten by the next call; functions with arguments are only compiled, and without CUDA all are. What
     takes no arguments must work on the same tensors each time.
@@ -53,7 +53,7 @@ def compiled(function: Function, execution: Execution, *, once: Callable[[], boo
 
 
 def compiled_on_copies(function: Callable[..., None], execution: Execution) -> Callable[..., None]:
-    """``compiled`` for a function of tensors that are others at each call: it works on copies that stay in place.
+    """``compiled`` for a function whose input tensors change from call to call: they are copied to fixed addresses.
 
     Without arguments of its own the region can be captured and called directly.
     """

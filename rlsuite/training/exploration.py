@@ -9,7 +9,7 @@ from rlsuite import random
 def epsilon_greedy(values: Tensor, epsilon: Tensor, key: Tensor) -> Tensor:
     """The best actions ``[S, E]`` by values ``[S, E, A]``, or with probability ``epsilon`` ``[S]`` random ones.
 
-    Each environment tries others on its own; ``key`` ``[S]`` is a random key.
+    Each environment explores independently; ``key`` ``[S]`` is a random key.
     """
     draw = random.uniform(key, 2, values.shape[1])
     random_action = (draw[:, 1] * values.shape[-1]).long()

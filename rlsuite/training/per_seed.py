@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def check_seeds_axis(state: Any, seeds: int, name: str = "state") -> None:
-    """Hold a learner's state to the rule.
+    """Check that every tensor of a learner's state has a row for each seed.
 
     Raises:
         ValueError: a tensor without a row a seed, by name.

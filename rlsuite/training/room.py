@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 _GIB = 1 << 30
-_FILLED = 0.8  # of what is free: networks, environments and batches take memory too
+_FILLED = 0.8  # share of the free memory; networks, environments and batches need the rest
 _SYSTEM, _GROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 def free_bytes(device: torch.device) -> int | None:
     """Return the free memory of a device, within the limits of this container; None if unknown."""
     if device.type == "cuda":
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, to be used again
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # cached by torch for reuse
         return torch.cuda.mem_get_info(device)[0] + kept
     found = [free for free in (_free_of_system(), *_free_of_groups()) if free is not None]
     return min(found) if found and device.type == "cpu" else None
@@ -24,12 +24,12 @@ def free_bytes(device: torch.device) -> int | None:
 def require_room(
     what: str, option: str, entries: int, nbytes: int, filled: float, device: torch.device, parts: int = 1
 ) -> None:
-    """Refuse a memory that does not fit.
+    """Raise an error if a replay or rollout does not fit into free memory.
 
     Args:
         what: names it in the message.
         option: the command line's option that sets its ``entries``.
-        nbytes: what it takes when it is full.
+        nbytes: its size when it is full.
         filled: the share of it, from 0 to 1, that the run will fill. On the CPU memory is taken as it is first written.
         device: where it lives.
         parts: equal ones that are allocated apart.
@@ -41,7 +41,7 @@ def require_room(
     free = free_bytes(device)
     if free is None or (needed <= free and (device.type != "cpu" or _is_granted(nbytes // parts))):
         return
-    if needed <= free:  # the system grants no more at once than it has in all
+    if needed <= free:  # Linux refuses one allocation larger than its whole memory
         needed = nbytes
     fitting = _FILLED * free / (nbytes / entries)
     fitting = math.floor(fitting / (digit := 10 ** max(0, math.floor(math.log10(max(fitting, 1))) - 1))) * digit
@@ -54,7 +54,7 @@ def require_room(
 
 def _is_granted(nbytes: int) -> bool:
     try:
-        np.empty(nbytes, np.uint8)  # promised by the system, and given back at once
+        np.empty(nbytes, np.uint8)  # reserved, and freed at once
     except MemoryError:
         return False
     return True

@@ -27,15 +27,15 @@ from rlsuite.training.signals import deaf, end_with_parent, ignore_stops, is_sto
 from rlsuite.training.worker import Measured, TrainingError, Unit, Worker
 
 T = TypeVar("T")
-_SECONDS_TO_END = 5.0  # that a process is given when it is no longer needed
-_LOOK_UP_SECONDS = 0.1  # how often it is seen whether the run is asked to stop, while processes work
-_STOP = "stop"  # asks processes to break off what they can; there is no answer
+_SECONDS_TO_END = 5.0  # time for a process to end before it is killed
+_LOOK_UP_SECONDS = 0.1  # interval between two checks for a stop request while processes work
+_STOP = "stop"  # asks processes to stop early; there is no reply
 
 
 class Shards:
     """A worker for all seeds, made of one ``Worker`` for each shard of them.
 
-    Shards go as quickly as each can and are level where ``advance`` has reached its goal, which is when they are
+    Each shard advances at its own speed. All have the same count when ``advance`` has reached its goal; then they are
     measured and evaluated. A state may be saved anywhere: it holds each shard where it stands, and the learners of all
     as one population, so that readers of a checkpoint need not know of shards.
 
@@ -101,7 +101,7 @@ class Shards:
         joined: Measured = {}
         for name in found[0]:
             values = [measured[name] for measured in found]
-            # Shares of time are numbers of a worker, not of a seed; those of one process add up.
+            # Time fractions belong to a worker, not to a seed; those of one process add up.
             per_seed = isinstance(values[0], np.ndarray)
             joined[name] = np.concatenate(values) if per_seed else float(np.sum(values)) / self._processes
         return joined
@@ -142,7 +142,7 @@ class Shards:
         """End the processes; those that are busy and do not come to an end soon are killed."""
         atexit.unregister(self.close)
         for connection in self._connections:
-            with contextlib.suppress(OSError):  # its process is gone already
+            with contextlib.suppress(OSError):  # its process has ended already
                 connection.send(None)
                 connection.close()
         give_up_at = time.monotonic() + _SECONDS_TO_END
@@ -156,7 +156,7 @@ class Shards:
     def _ask(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Call a method of each shard's worker, with arguments of its own."""
         for connection, own in zip(self._connections, self._shares(arguments), strict=True):
-            with contextlib.suppress(OSError):  # a process that is gone shows in its answer
+            with contextlib.suppress(OSError):  # a dead process shows when its reply is read
                 connection.send((method, own))
         return self._answers()
 
@@ -195,12 +195,12 @@ class Shards:
 
 def _serve(connection: Connection, builders: Sequence[Callable[[], Worker[Any]]]) -> None:
     tolerate_closed_output()
-    # They reach all processes of a terminal or a job; the trainer alone decides what they mean. Whatever it sends while
-    # this process works is a request to stop.
+    # Signals reach all processes of a terminal or a job, and only the trainer handles them. A message that it sends
+    # while this process works is a request to stop.
     ignore_stops(instead=connection.poll)
     end_with_parent()
     torch.set_num_threads(1)
-    with contextlib.suppress(EOFError, OSError):  # the trainer is gone
+    with contextlib.suppress(EOFError, OSError):  # the trainer has ended
         try:
             workers = [build() for build in builders]
         except Exception as error:
@@ -209,7 +209,7 @@ def _serve(connection: Connection, builders: Sequence[Callable[[], Worker[Any]]]
         connection.send([None] * len(workers))
         while (request := connection.recv()) is not None:
             method, arguments = request
-            if method == _STOP:  # what it was meant for is over
+            if method == _STOP:  # the request that it was meant to stop is finished
                 continue
             connection.send([_answer(method, worker, own) for worker, own in zip(workers, arguments, strict=True)])
         for worker in workers:

@@ -57,7 +57,7 @@ def is_stop_requested() -> bool:
 def deaf() -> Iterator[None]:
     """Make processes started in the context ignore SIGINT, SIGTERM and SIGHUP from their very start.
 
-    These reach all processes of a terminal or a job at once; whoever started the processes decides what they mean. What
+    These reach all processes of a terminal or a job at once; the process that started the others handles them. What
     arrives meanwhile is delivered afterwards.
     """
     if not hasattr(signal, "pthread_sigmask"):

@@ -73,7 +73,7 @@ class Outcome:
 
 
 class Trainer:
-    """Trains what workers hold.
+    """Trains the learners of its workers.
 
     Args:
         workers: does the work.
@@ -95,12 +95,12 @@ class Trainer:
         self.writer, self.checkpoints, self.tick = writer, checkpoints, tick
         self.best_score: np.ndarray | None = None  # [S]
         self._best_state: dict[str, Any] = {}
-        self._seconds_before = 0.0  # of earlier sittings of a resumed run
+        self._seconds_before = 0.0  # of earlier sessions of a resumed run
         self._started = time.monotonic()
         self._last_clock = Clock(env_steps=0, updates=0, wall_seconds=0.0)
-        self._logged = self._evaluated = 0  # intervals that are over
+        self._logged = self._evaluated = 0  # number of complete intervals
         self._logged_until = Clock(env_steps=0, updates=0, wall_seconds=0.0)
-        self._has_news = False  # to be logged
+        self._has_news = False  # whether there is something to log
         self._is_saved = False
 
     @property
@@ -213,7 +213,7 @@ class Trainer:
         return np.zeros_like(score, bool) if target is None else score >= target
 
     def _keep_best(self, score: np.ndarray, best: np.ndarray) -> None:
-        better = score >= best  # of equals the later: it has learned more
+        better = score >= best  # of equal scores the later one, which has learned more
         state = self.workers.learner_state()
         self._best_state = select_seeds(torch.from_numpy(better), state, self._best_state or state)
         self.best_score = np.where(better, score, best)
@@ -269,6 +269,6 @@ class Trainer:
         self._logged, self._evaluated, self._has_news = own["logged"], own["evaluated"], own["has_news"]
         if found:
             self.best_score = np.array(scores)
-            # A copy: what was loaded would hold on to its file, and to that file's place on the disk.
+            # A copy: loaded tensors keep their file open, and its space on disk in use.
             self._best_state = map_tensors(torch.clone, own["best_state"])
         self._is_saved = True

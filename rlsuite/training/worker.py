@@ -19,7 +19,7 @@ Metrics = Mapping[str, Tensor]
 Measured = dict[str, np.ndarray | float]
 Unit = Literal["env_steps", "updates"]
 
-_STRETCH_SECONDS = 0.25  # how long ``advance`` works before it lets the caller look up
+_STRETCH_SECONDS = 0.25  # time after which ``advance`` returns to its caller
 
 
 class Learner(Protocol[B_contra]):
@@ -106,7 +106,7 @@ class Worker(Generic[B]):
         self.updates = 0
         self._due = 0  # updates of the round under way
         self._same_metrics = same_metrics
-        self._sums: dict[str, Tensor] = {}  # of what updates returned since the last log
+        self._sums: dict[str, Tensor] = {}  # sums of metrics since the last log
         self._summed = 0
         self._watch = Stopwatch()
 
@@ -165,7 +165,7 @@ class Worker(Generic[B]):
         return bool(self._sums)
 
     def measurements(self) -> Measured:
-        """Means since the last call of what updates returned, and the source's statistics; starts over.
+        """Return the means of metrics since the last call and the source's statistics, and reset both.
 
         Raises:
             TrainingError: a number is not finite.
@@ -185,9 +185,9 @@ class Worker(Generic[B]):
             total.zero_()
 
     def require_finite(self) -> None:
-        """Raises ``TrainingError`` where a metric since the last log, or a number of the learner, is not finite.
+        """Raise ``TrainingError`` if a metric since the last log, or a number of the learner, is not finite.
 
-        What one bad update spoils shows in the metrics of the next, and at once in the parameters.
+        The effects of a bad update show at once in the parameters, and in the metrics of the next update.
         """
         for name, tensor in (*self._sums.items(), *_tensors(self.learner.state_dict())):
             bad = ~torch.isfinite(tensor)

@@ -36,7 +36,7 @@ def _rows(precision: Precision, peer: Callable[[], float]) -> list[dict[str, Any
         speed = training_speed(workers, 1, "env_steps", _ROUND_SECONDS)
 
         def ours() -> float:
-            workers.measurements()  # the peer's turn is not to count
+            workers.measurements()  # exclude the peer's turn
             env_steps_a_second = speed()
             for name, share in workers.measurements().items():
                 if name.startswith("time/"):

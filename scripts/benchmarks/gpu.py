@@ -26,8 +26,8 @@ from agents.runs.run import Run
 from rlsuite.training.execution import Execution
 from rlsuite.training.worker import Worker
 
-# Of the largest difference of any parameter, relative to the largest parameter. Sums in another order differ in the
-# last bits, and a few hundred updates carry that on.
+# Bound on the largest difference of any parameter, relative to the largest parameter. Sums in another order differ in
+# the last bits, and the difference grows over a few hundred updates.
 _BOUND = 2e-2
 _SMALL: dict[str, Any] = {"hidden": (64, 64), "seeds": 3, "num_envs": 4}
 _REPLAY: dict[str, Any] = {"learning_starts_env_steps": 64, "replay_capacity": 2_000, "train_every_env_steps": 4}

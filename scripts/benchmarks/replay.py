@@ -35,7 +35,7 @@ _WAYS: dict[str, Execution] = {"eager": "eager", "compiled": "compile"}
 
 
 def rows() -> list[dict[str, Any]]:
-    keep_freed_memory()  # as training does, for both
+    keep_freed_memory()  # as in training, for both competitors
     atari = Box(0, 255, (4, 84, 84), np.uint8)
     vectors = Box(-np.inf, np.inf, (4,), np.float32)
     shared: dict[str, Any] = {"seeds": 1, "num_envs": _NUM_ENVS, "discount": 0.99}
