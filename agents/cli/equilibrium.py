@@ -61,7 +61,7 @@ def go_on(what: str, arguments: list[str]) -> int:
         run: tyro.conf.Positional[Path]
         """Folder of the run."""
         checkpoint: Literal["last", "previous"] = "last"
-        """Which checkpoint: last, or previous should that be damaged."""
+        """Checkpoint to resume from: last, or previous if last is damaged."""
 
     options = tyro.cli(Chosen, prog=f"{command.program()} {what}", args=arguments)
 

@@ -35,7 +35,7 @@ class Options:
     resume: bool = False
     """Go on with the run of that --name where it stopped, as it was started."""
     checkpoint: Literal["last", "previous"] = "last"
-    """Which checkpoint --resume goes on from: last, or previous should that be damaged."""
+    """Checkpoint that --resume goes on from: last, or previous if last is damaged."""
     wandb: Literal["auto", "online", "offline", "disabled"] | None = None
     """Weights & Biases; auto, the default, is online where a key is configured, else offline."""
 

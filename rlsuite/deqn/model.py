@@ -74,7 +74,7 @@ class Model(ABC):
 
     @abstractmethod
     def head(self, raw: Tensor, state: Tensor) -> Policy:
-        """From network outputs, with O columns in place of F, to a feasible policy.
+        """Turn network outputs, with O columns in place of F, into a feasible policy.
 
         Near the steady state's where ``raw`` is 0.
         """
@@ -152,7 +152,7 @@ def expectation(model: Model, policy: PolicyFunction, state: Tensor, decision: P
 
 
 def expectation_by(model: Model, policy: PolicyFunction, state: Tensor, decision: Policy, rule: Quadrature) -> Expect:
-    """As ``expectation``, with a rule whose nodes ``[Q, ..., K]`` broadcast against the states."""
+    """Return an ``expectation`` by a rule whose nodes ``[Q, ..., K]`` broadcast against the states."""
     nodes, weights = rule
     next_state = model.step(state, decision, nodes)
     leading = state.shape[:-1]

@@ -25,7 +25,7 @@ def simulate(model: Model, policy: PolicyFunction, state: Tensor, key: Tensor, p
 
 @torch.no_grad()
 def silent_path(model: Model, policy: PolicyFunction, state: Tensor, periods: int) -> Tensor:
-    """As ``simulate``, in an economy to which nothing happens."""
+    """Simulate an economy without shocks; see ``simulate``."""
     path = []
     for _ in range(periods):
         state = model.step(state, policy(state), model.shocks.silent(state))

@@ -143,7 +143,7 @@ def _solve_on(
 
 
 def _axes(cloud: Tensor, grid: tuple[int, int]) -> tuple[_Axis, _Axis]:
-    """From end to end of the states ``[N, 2]``: half evenly spaced, half as dense as they are."""
+    """Return a grid over the range of the states ``[N, 2]``: half of it even, half with their density."""
     first, second = (
         _Axis((np.linspace(column.min(), column.max(), count) + np.quantile(column, np.linspace(0, 1, count))) / 2)
         for column, count in zip(cloud.numpy().T, grid, strict=True)

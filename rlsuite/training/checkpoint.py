@@ -90,7 +90,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file is at a path."""
+    """The identity of the file at a path."""
     try:
         status = path.stat()
     except OSError:

@@ -39,7 +39,7 @@ class Economy(Protocol):
 
 @dataclass(frozen=True)
 class SteadyState:
-    """By age; entry h of the choices is made at age h + 1 and carried into age h + 2."""
+    """The steady state by age; entry h of the choices is made at age h + 1 and carried into age h + 2."""
 
     capital: Array  # [A - 1], k'
     collateral: Array  # [A - 1], q = k' + kappa b'
