@@ -67,10 +67,10 @@ def fail_kindly() -> Iterator[None]:
 
 
 def report(error: BaseException) -> int:
-    """Tell people how a command ended, in a line or two; returns the exit status. RLSUITE_TRACE=1 shows the trace.
+    """Print how a command ended, in a line or two, and return the exit status. RLSUITE_TRACE=1 shows the trace.
 
-    Messages made for people are printed as they are (status 1), as are packages that are missing. Anything else is a
-    fault of the program: its trace goes to a log file for a report, and the line names that (status 70).
+    Errors with a message for users, and missing packages, are printed as they are (status 1). All others are faults of
+    the program: the trace goes to a log file for a report, and the line names that file (status 70).
     """
     if os.environ.get("RLSUITE_TRACE"):
         traceback.print_exception(error)

@@ -120,7 +120,7 @@ class Trained:
         return f"<{self._run.agent_name} on {self.config.env} in {self.folder}>"
 
     def metrics(self) -> dict[str, Series]:
-        """What the run reported, by name: ``env_steps`` ``[T]`` and ``values`` ``[S, T]`` of each metric."""
+        """The metrics of the run by name: ``env_steps`` ``[T]`` and ``values`` ``[S, T]`` of each metric."""
         return read_metrics(self.folder / "metrics.jsonl")
 
     def evaluate(self, episodes: int = 100) -> dict[str, Any]:

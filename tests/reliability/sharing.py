@@ -61,7 +61,7 @@ def read(draw: random.Random, plan: Plan, folder: Path) -> list[Fault]:
     while ended is None:
         reader = draw.choice(_READERS if plan.start.startswith("train") else _READERS[2:3])
         if (folder / "runs" / NAME / "checkpoint" / "last").exists():
-            # 1: it may be too early to have anything to compare
+            # 1: there may be no metrics to compare yet
             faults += faults_of(run(reader.split(), folder), "while the run is saved", (0, 1))
         ended = training.ended_within(draw.uniform(0.0, 0.2))
         if training.seconds > 120:
