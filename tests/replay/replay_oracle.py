@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rlsuite.experience import Batch, Step
+from rlsuite.replay.replay import Replay, Store
 
 DISCOUNT = 0.5  # with whole rewards, every return is exact in float32
 Mode = Literal["next_step", "same_step"]
@@ -190,3 +191,13 @@ def assert_uniform(samples: list[tuple[object, ...]], expected: set[tuple[object
     share = 1 / len(expected)
     deviation = (len(samples) * share * (1 - share)) ** 0.5
     assert all(abs(drawn - len(samples) * share) <= 6 * deviation for drawn in counts.values())
+
+
+def sample(store: Store, key: Tensor, batch_size: int) -> Batch:
+    """A uniform batch of a store."""
+    return Replay(store, batch_size).sample(key)
+
+
+def tensors(batch: Batch) -> list[Tensor]:
+    """The tensors of a batch, without extras."""
+    return [value for value in vars(batch).values() if isinstance(value, Tensor)]

@@ -7,11 +7,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from replay_oracle import DISCOUNT, Episode, Stream, Transition, assert_uniform, keys, scripts, transitions
+from replay_oracle import (
+    DISCOUNT,
+    Episode,
+    Stream,
+    Transition,
+    assert_uniform,
+    keys,
+    sample,
+    scripts,
+    tensors,
+    transitions,
+)
 from torch import Tensor
 
 from rlsuite import random
-from rlsuite.experience import Batch
 from rlsuite.replay.frame_store import FrameStore
 from rlsuite.replay.replay import Replay
 
@@ -39,14 +49,6 @@ def replay(
 ) -> FrameStore:
     settings = {"frame_shape": FRAME, "discount": DISCOUNT} | options
     return FrameStore(capacity, seeds=seeds, num_envs=num_envs, stack=stack, n_step=n_step, **settings)  # type: ignore[arg-type]
-
-
-def sample(memory: FrameStore, key: Tensor, batch_size: int) -> Batch:
-    return Replay(memory, batch_size).sample(key)
-
-
-def tensors(batch: Batch) -> list[Tensor]:
-    return [value for value in vars(batch).values() if isinstance(value, Tensor)]
 
 
 def drawn(memory: FrameStore, seed: int, seeds: int, batch_size: int = 1200) -> list[tuple[object, ...]]:

@@ -6,11 +6,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from replay_oracle import DISCOUNT, Episode, Stream, assert_uniform, keys, scripts, transitions
+from replay_oracle import DISCOUNT, Episode, Stream, assert_uniform, keys, sample, scripts, tensors, transitions
 from torch import Tensor
 
 from rlsuite import random
-from rlsuite.experience import Batch, Step
+from rlsuite.experience import Step
 from rlsuite.replay.replay import Replay
 from rlsuite.replay.transition_store import TransitionStore
 
@@ -25,14 +25,6 @@ def observe(seed: int, environment: int, episode: int, time: int) -> Tensor:
 def replay(capacity: int, seeds: int = 1, num_envs: int = 1, n_step: int = 1, **options: object) -> TransitionStore:
     settings = {"observation_shape": (4,), "discount": DISCOUNT} | options
     return TransitionStore(capacity, seeds=seeds, num_envs=num_envs, n_step=n_step, **settings)  # type: ignore[arg-type]
-
-
-def sample(memory: TransitionStore, key: Tensor, batch_size: int) -> Batch:
-    return Replay(memory, batch_size).sample(key)
-
-
-def tensors(batch: Batch) -> list[Tensor]:
-    return [value for value in vars(batch).values() if isinstance(value, Tensor)]
 
 
 def drawn(memory: TransitionStore, seed: int, seeds: int, batch_size: int = 1200) -> list[tuple[object, ...]]:
