@@ -17,6 +17,7 @@ from envs.inspection import Fault, action_fault, observation_fault, reported_fau
 from envs.seeding import Purpose, check_count, check_saved, environment_seeds
 from rlsuite.experience import ExperienceError, Step
 from rlsuite.notice import warn_once
+from rlsuite.state import StateError, check, check_tensor
 
 
 class Stateful(Protocol):
@@ -203,13 +204,18 @@ class VectorAdapter:
             The observations to act on.
         """
         check_saved(state, self.seeds, self.num_envs)
+        check({"steps": 0, "restarts": 0}, {name: state[name] for name in ("steps", "restarts")}, "environments")
         self._steps, self._restarts = state["steps"], state["restarts"]
         self._sent = self._failure = None
         self.exact_resume = self._go_back(state)
         if not self.exact_resume:
             self._restarts += 1
             return self.reset()
-        is_phantom = state["is_phantom"]
+        is_phantom, space = state["is_phantom"], self.observation_space
+        dtype = torch.uint8 if space.dtype == np.uint8 else torch.float32
+        check_tensor(is_phantom, (self.vector_env.num_envs,), torch.bool, "is_phantom")
+        shape = (len(self.seeds), self.num_envs, *(space.shape or ()))
+        check_tensor(state["observation"], shape, dtype, "observation")
         self._is_phantom = is_phantom.to(self._device) if self._takes_tensors else is_phantom.cpu().numpy()
         self._observation = state["observation"].to(self._device)
         return self._observation
@@ -278,6 +284,8 @@ class VectorAdapter:
     def _failures_named(self) -> Iterator[None]:
         try:
             yield
+        except StateError:  # no fault of the environments
+            raise
         except Exception as error:
             if isinstance(error, EnvironmentFailure):
                 raise self._error(Fault(error.environment, str(error))) from error

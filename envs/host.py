@@ -13,8 +13,10 @@ from envs.info import FAILURE, EnvironmentFailure
 from envs.processes import ProcessVectorEnv
 from envs.replayable import EpisodeRecord, Replayable
 from rlsuite.experience import ExperienceError
+from rlsuite.state import StateError, check, check_tensor
 
 Vectorization = Literal["sync", "async"]
+_COUNTS = ("seed", "episode", "length")  # of each environment, in a saved state
 
 # Their Box2D world outlives the episode, and the contacts it finds depend on what happened in earlier ones.
 _KEEPS_ITS_WORLD = {"BipedalWalker", "BipedalWalkerHardcore", "CarRacing"}
@@ -120,6 +122,7 @@ class EpisodePlayback:
 
     def load_state_dict(self, state: dict[str, Any]) -> bool:
         """Returns False where the environments did not come back to the observations they were saved with."""
+        self._check(state)
         ends = np.cumsum(state["length"])
         actions = np.split(state["actions"].numpy(), ends[:-1])
         records = [
@@ -135,3 +138,18 @@ class EpisodePlayback:
         nothing = np.zeros(self._vector_env.action_space.shape or (), self._vector_env.action_space.dtype)
         *_, info = self._vector_env.step(nothing)
         return FAILURE not in info
+
+    def _check(self, state: dict[str, Any]) -> None:
+        """Raise ``StateError`` where the state is not one of these environments."""
+        if not isinstance(state, dict) or state.keys() != {*_COUNTS, "actions", "observation"}:
+            raise StateError("environments is not the state of environments that are played back")
+        counts = [0] * self._vector_env.num_envs
+        check(dict.fromkeys(_COUNTS, counts), {name: state[name] for name in _COUNTS}, "environments")
+        rows = {"actions": sum(state["length"]), "observation": len(counts)}
+        spaces = {
+            "actions": self._vector_env.single_action_space,
+            "observation": self._vector_env.single_observation_space,
+        }
+        for name, space in spaces.items():
+            dtype = torch.from_numpy(np.zeros(0, space.dtype)).dtype
+            check_tensor(state[name], (rows[name], *(space.shape or ())), dtype, name)
