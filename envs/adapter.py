@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import gymnasium
 import numpy as np
 import torch
+from gymnasium.spaces import Discrete, MultiBinary, MultiDiscrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from envs.inspection import Fault, action_fault, observation_fault, reported_fau
 from envs.seeding import Purpose, check_count, check_saved, environment_seeds
 from rlsuite.experience import ExperienceError, Step
 from rlsuite.notice import warn_once
+from rlsuite.spaces import Parts
 from rlsuite.state import StateError, check, check_tensor
 
 
@@ -77,6 +79,9 @@ class VectorAdapter:
         self.exact_resume = stateful is not None
         self.on_device = False
         self._env_id = env_id
+        if isinstance(vector_env.single_observation_space, Discrete | MultiDiscrete | MultiBinary | Parts):
+            numbers = self.observation_space.shape[0]  # type: ignore[index]
+            warn_once(f"{env_id}: observations are flattened to a vector of {numbers} numbers, one-hot where discrete")
         self._purpose: Purpose = purpose
         self._stateful = stateful
         self._device = device
@@ -104,10 +109,10 @@ class VectorAdapter:
         return self._observation
 
     def send(self, action: Tensor) -> None:
-        """Begin to act everywhere; ``action`` is ``[S, E]`` int64 counted from 0, or ``[S, E, A]`` float32.
+        """Begin to act everywhere; ``action`` is ``[S, E, ...]``, int64 counted from 0 or float32.
 
         Raises:
-            ExperienceError: an action is not finite or is none of a ``Discrete`` space, or environments failed, now or
+            ExperienceError: an action is not finite or is none of the space, or environments failed, now or
                 before.
         """
         self._require_no_failure()

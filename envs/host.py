@@ -10,6 +10,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from envs.info import FAILURE, EnvironmentFailure
+from envs.parts import JoinedParts, UnsupportedSpace, has_parts
 from envs.processes import ProcessVectorEnv
 from envs.replayable import EpisodeRecord, Replayable
 from rlsuite.experience import ExperienceError
@@ -44,7 +45,9 @@ def make_host_vector(
     made: list[gymnasium.Env[Any, Any]] = []
 
     def make() -> gymnasium.Env[Any, Any]:
-        made.append(Replayable(gymnasium.make(spec, **env_kwargs)))
+        env = gymnasium.make(spec, **env_kwargs)
+        made.append(env)
+        made[-1] = Replayable(JoinedParts(env) if has_parts(env.observation_space) else env)
         return made[-1]
 
     try:
@@ -60,6 +63,8 @@ def make_host_vector(
 
 def _cannot_make(spec: EnvSpec, env_kwargs: dict[str, Any], error: BaseException) -> Exception:
     """Return the exception for an environment that could not be made, with the cause and a remedy."""
+    if isinstance(error, UnsupportedSpace):
+        return ValueError(f"{spec.id}: {error}")
     if isinstance(error, gymnasium.error.DependencyNotInstalled | ImportError):
         return ValueError(f"{spec.id} needs packages that are not installed: {error}\n{_remedy(spec)}")
     given = f" with {env_kwargs}" if env_kwargs else ""

@@ -26,7 +26,7 @@ from envs.protocols import PROTOCOLS
 from envs.seeding import Purpose
 from rlsuite.configuration import from_json
 from rlsuite.experience import Environments
-from rlsuite.networks.encoder import is_pixels
+from rlsuite.networks.encoder import has_pixels
 from rlsuite.networks.precision import has_bfloat16
 from rlsuite.option_groups import nested
 from rlsuite.tracking import run_folder
@@ -293,7 +293,7 @@ def threads(run: Run, observation_space: Space[Any]) -> int:
         return 1
     batch = config.batch_size if isinstance(config, ReplayConfig) else 1
     widest = max(config.hidden) if isinstance(config, AgentConfig) else 1
-    is_worth = is_pixels(observation_space) or batch * widest**2 >= _PRODUCTS_WORTH_THREADS
+    is_worth = has_pixels(observation_space) or batch * widest**2 >= _PRODUCTS_WORTH_THREADS
     return torch.get_num_threads() if is_worth else 1
 
 
