@@ -80,7 +80,7 @@ class VectorAdapter:
         self.on_device = False
         self._env_id = env_id
         if isinstance(vector_env.single_observation_space, Discrete | MultiDiscrete | MultiBinary | Parts):
-            numbers = self.observation_space.shape[0]  # type: ignore[index]
+            numbers = self.observation_space.shape[0]
             warn_once(f"{env_id}: observations are flattened to a vector of {numbers} numbers, one-hot where discrete")
         self._purpose: Purpose = purpose
         self._stateful = stateful

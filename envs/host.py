@@ -10,7 +10,8 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from envs.info import FAILURE, EnvironmentFailure
-from envs.parts import JoinedParts, UnsupportedSpace, has_parts
+from envs.parts import UnsupportedSpace
+from envs.preprocessing import PLAIN, Preprocessing, PreprocessingError
 from envs.processes import ProcessVectorEnv
 from envs.replayable import EpisodeRecord, Replayable
 from rlsuite.experience import ExperienceError
@@ -27,6 +28,7 @@ def make_host_vector(
     spec: EnvSpec,
     num_envs: int,
     *,
+    preprocessing: Preprocessing = PLAIN,
     vectorization: Vectorization = "sync",
     autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP,
     **env_kwargs: Any,
@@ -42,12 +44,15 @@ def make_host_vector(
     """
     if vectorization not in ("sync", "async"):
         raise ValueError(f"unknown vectorization {vectorization!r}: it is 'sync' or 'async'.")
+    preprocessing.check()
+    if preprocessing.max_episode_steps is not None:
+        env_kwargs["max_episode_steps"] = preprocessing.max_episode_steps
     made: list[gymnasium.Env[Any, Any]] = []
 
     def make() -> gymnasium.Env[Any, Any]:
         env = gymnasium.make(spec, **env_kwargs)
         made.append(env)
-        made[-1] = Replayable(JoinedParts(env) if has_parts(env.observation_space) else env)
+        made[-1] = Replayable(preprocessing.wrapped(env))
         return made[-1]
 
     try:
@@ -63,7 +68,7 @@ def make_host_vector(
 
 def _cannot_make(spec: EnvSpec, env_kwargs: dict[str, Any], error: BaseException) -> Exception:
     """Return the exception for an environment that could not be made, with the cause and a remedy."""
-    if isinstance(error, UnsupportedSpace):
+    if isinstance(error, UnsupportedSpace | PreprocessingError):
         return ValueError(f"{spec.id}: {error}")
     if isinstance(error, gymnasium.error.DependencyNotInstalled | ImportError):
         return ValueError(f"{spec.id} needs packages that are not installed: {error}\n{_remedy(spec)}")

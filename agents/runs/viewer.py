@@ -11,7 +11,7 @@ import torch
 from gymnasium.spaces import Box, MultiBinary, MultiDiscrete
 from torch import Tensor
 
-from agents.runs.run import Run, load_agent
+from agents.runs.run import Run, load_agent, preprocessing_of
 from envs.action_names import action_names
 from envs.lookup import is_atari
 from envs.protocols import PROTOCOLS
@@ -72,7 +72,12 @@ class Viewer:
         protocol = PROTOCOLS[run.config.protocol] if is_atari(env_id) else None
         self.agent = load_agent(run, checkpoint)
         self.environments = make_rendered(
-            env_id, self.seed, protocol=protocol, device=run.device, env_kwargs=run.config.env_kwargs
+            env_id,
+            self.seed,
+            protocol=protocol,
+            device=run.device,
+            env_kwargs=run.config.env_kwargs,
+            preprocessing=preprocessing_of(run.config),
         )
         self.names = action_names(self.environments, env_id)
         real_time = self.environments.vector_env.metadata.get("render_fps") or _DEFAULT_FRAMES_PER_SECOND
