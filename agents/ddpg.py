@@ -3,6 +3,7 @@
 Shapes: S seeds, E environments or B transitions of each, A action components.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
 from rlsuite.configuration import Count, Fraction, Natural, NotNegative
 from rlsuite.experience import Batch
-from rlsuite.networks.encoder import encoder, is_pixels, numbers
+from rlsuite.networks.encoder import encoder, has_pixels, numbers
 from rlsuite.networks.heads import ActionValue
 from rlsuite.networks.mlp import mlp
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
@@ -82,16 +83,17 @@ class DDPG:
         seeds: Sequence[int],
         device: torch.device | str = "cpu",
     ) -> None:
-        if not isinstance(action_space, Box) or len(action_space.shape) != 1 or not action_space.is_bounded():
-            raise ValueError(f"ddpg needs a bounded Box action space of one axis, but this one is {action_space}")
+        if not isinstance(action_space, Box) or not action_space.is_bounded():
+            raise ValueError(f"ddpg needs a bounded Box action space, but this one is {action_space}")
         assert isinstance(observation_space, Box)
         self.config = config
-        self.actions = action_space.shape[0]
-        low, high = torch.tensor(action_space.low, device=device), torch.tensor(action_space.high, device=device)
+        self.action_shape, self.actions = action_space.shape, math.prod(action_space.shape)
+        bounds = (action_space.low, action_space.high)
+        low, high = (torch.tensor(bound.reshape(-1), device=device) for bound in bounds)
         self.middle, self.half_range = (low + high) / 2, (high - low) / 2
 
         def body() -> tuple[nn.Module, int]:
-            if is_pixels(observation_space) or config.encoder not in ("auto", "mlp"):
+            if has_pixels(observation_space) or config.encoder not in ("auto", "mlp"):
                 return encoder(observation_space, config.encoder, precision=config.encoder_precision)
             return numbers(observation_space)
 
@@ -119,9 +121,10 @@ class DDPG:
         self._actor_metrics: dict[str, Tensor] = {}  # metrics of the actor's last update, reported until the next
 
     def _from_unit(self, action: Tensor) -> Tensor:
-        return self.middle + self.half_range * action
+        return (self.middle + self.half_range * action).reshape(*action.shape[:-1], *self.action_shape)
 
     def _to_unit(self, action: Tensor) -> Tensor:
+        action = action.reshape(*action.shape[:2], self.actions)
         return (action - self.middle) / torch.where(self.half_range > 0.0, self.half_range, 1.0)  # 0 if it is fixed
 
     def initial_state(self, num_envs: int) -> ActingState:
@@ -132,7 +135,7 @@ class DDPG:
 
     @torch.no_grad()
     def act(self, observation: Tensor, state: ActingState, began: Tensor, env_step: Tensor, *, explore: bool) -> Acted:
-        """Actions ``[S, E, A]``: random in the warm-up, then the policy's plus noise; the bare policy's to evaluate."""
+        """Actions ``[S, E, *shape]``: random at first, then the policy's plus noise; the bare policy's to evaluate."""
         action = self.actor(observation)
         if not explore:
             return Acted(self._from_unit(action), state)
@@ -150,7 +153,7 @@ class DDPG:
 
     @torch.no_grad()
     def values(self, observation: Tensor, action: Tensor) -> Tensor:
-        """Q(s, a) ``[S, E]`` of actions ``[S, E, A]`` in the environment's units."""
+        """Q(s, a) ``[S, E]`` of actions ``[S, E, *shape]`` in the environment's units."""
         return self.critic(observation, self._to_unit(action)).squeeze(-1)
 
     def diagnose(self, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:

@@ -63,6 +63,22 @@ _KEYWORDS = tyro.constructors.PrimitiveConstructorSpec(
 )
 
 
+def _parse_size(words: list[str]) -> tuple[int, ...]:
+    size = tuple(int(number) for number in words[0].split(","))
+    if len(size) > 2:
+        raise ValueError(f"{words[0]!r} is not HEIGHT or HEIGHT,WIDTH")
+    return size
+
+
+_SIZE = tyro.constructors.PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="HEIGHT[,WIDTH]",
+    instance_from_str=_parse_size,
+    is_instance=lambda value: isinstance(value, tuple) and all(isinstance(number, int) for number in value),
+    str_from_instance=lambda value: [",".join(str(number) for number in value)],
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentOptions(Options, group="environment"):
     """Options of the environments that an agent acts in."""
@@ -71,6 +87,16 @@ class EnvironmentOptions(Options, group="environment"):
     """Environment id: any of Gymnasium's, ALE/*, or rlsuite/*."""
     env_kwargs: Annotated[dict[str, Any], _KEYWORDS] = field(default_factory=dict)
     """Arguments of the environment's maker, such as size=3 name=left; values are read as JSON where they can be."""
+    wrapper: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Environments of Gymnasium: module:function that takes each copy and returns it wrapped; may be given again."""
+    max_episode_steps: Count | None = None
+    """Env steps after which an episode is truncated; by default as registered. Not for Atari's protocols."""
+    grey: bool = False
+    """Environments of Gymnasium: pictures in grey."""
+    resize: Annotated[tuple[int, ...], Within(1), _SIZE] | None = None
+    """Environments of Gymnasium: height and width of pictures; one number for both."""
+    frame_stack: Count | None = None
+    """Environments of Gymnasium: how many observations the agent sees at once; frames are kept once in a replay."""
     num_envs: Count = 1
     """Environments of each seed."""
     protocol: Literal["machado", "nature"] = "nature"

@@ -46,7 +46,7 @@ _CONTINUOUS: dict[str, tuple[str, ...]] = {
 
 
 def action_names(environments: VectorAdapter | OnDevice, env_id: str) -> tuple[str, ...]:
-    """A name for each discrete action, or for each component of a continuous one.
+    """A name for each discrete action, or for each component of one that has several.
 
     Those the simulator itself gives (Atari, MuJoCo), else those of the environment's documentation, else numbers.
     """

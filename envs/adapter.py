@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import gymnasium
 import numpy as np
 import torch
+from gymnasium.spaces import Discrete, MultiBinary, MultiDiscrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
@@ -17,6 +18,8 @@ from envs.inspection import Fault, action_fault, observation_fault, reported_fau
 from envs.seeding import Purpose, check_count, check_saved, environment_seeds
 from rlsuite.experience import ExperienceError, Step
 from rlsuite.notice import warn_once
+from rlsuite.spaces import Parts
+from rlsuite.state import StateError, check, check_tensor
 
 
 class Stateful(Protocol):
@@ -76,6 +79,9 @@ class VectorAdapter:
         self.exact_resume = stateful is not None
         self.on_device = False
         self._env_id = env_id
+        if isinstance(vector_env.single_observation_space, Discrete | MultiDiscrete | MultiBinary | Parts):
+            numbers = self.observation_space.shape[0]
+            warn_once(f"{env_id}: observations are flattened to a vector of {numbers} numbers, one-hot where discrete")
         self._purpose: Purpose = purpose
         self._stateful = stateful
         self._device = device
@@ -103,10 +109,10 @@ class VectorAdapter:
         return self._observation
 
     def send(self, action: Tensor) -> None:
-        """Begin to act everywhere; ``action`` is ``[S, E]`` int64 counted from 0, or ``[S, E, A]`` float32.
+        """Begin to act everywhere; ``action`` is ``[S, E, ...]``, int64 counted from 0 or float32.
 
         Raises:
-            ExperienceError: an action is not finite or is none of a ``Discrete`` space, or environments failed, now or
+            ExperienceError: an action is not finite or is none of the space, or environments failed, now or
                 before.
         """
         self._require_no_failure()
@@ -203,13 +209,18 @@ class VectorAdapter:
             The observations to act on.
         """
         check_saved(state, self.seeds, self.num_envs)
+        check({"steps": 0, "restarts": 0}, {name: state[name] for name in ("steps", "restarts")}, "environments")
         self._steps, self._restarts = state["steps"], state["restarts"]
         self._sent = self._failure = None
         self.exact_resume = self._go_back(state)
         if not self.exact_resume:
             self._restarts += 1
             return self.reset()
-        is_phantom = state["is_phantom"]
+        is_phantom, space = state["is_phantom"], self.observation_space
+        dtype = torch.uint8 if space.dtype == np.uint8 else torch.float32
+        check_tensor(is_phantom, (self.vector_env.num_envs,), torch.bool, "is_phantom")
+        shape = (len(self.seeds), self.num_envs, *(space.shape or ()))
+        check_tensor(state["observation"], shape, dtype, "observation")
         self._is_phantom = is_phantom.to(self._device) if self._takes_tensors else is_phantom.cpu().numpy()
         self._observation = state["observation"].to(self._device)
         return self._observation
@@ -278,6 +289,8 @@ class VectorAdapter:
     def _failures_named(self) -> Iterator[None]:
         try:
             yield
+        except StateError:  # no fault of the environments
+            raise
         except Exception as error:
             if isinstance(error, EnvironmentFailure):
                 raise self._error(Fault(error.environment, str(error))) from error

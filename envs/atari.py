@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envs.info import STOPS_BOOTSTRAP
 from envs.protocols import AtariProtocol
+from rlsuite.spaces import FrameStack
 
 StepResult = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
 
@@ -63,6 +64,9 @@ class AtariVector(AtariVectorEnv):
             use_fire_reset=protocol.fire_on_reset,
             **picture,
         )
+        if picture["grayscale"]:
+            space: Any = self.single_observation_space
+            self.single_observation_space = FrameStack(space.low, space.high, picture["stack_num"], padding="zero")
         self.action_names = tuple(action.name for action in self.ale.get_action_set())
         self._life_loss_stops_bootstrap = protocol.life_loss_stops_bootstrap
         self._lives = np.zeros(num_envs, np.int32)

@@ -1,63 +1,56 @@
 """Convert observations and actions between the arrays of environments and the tensors of agents."""
 
-import functools
 import math
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from torch import Tensor
 
+from envs.arrangement import arranged_space, arrangement
+from rlsuite.spaces import FrameStack, Parts
+
 _INTEGERS_OF_FLOAT32 = 1 << 23  # below, float32 holds each integer and the half beside it
-# Of bytes with two axes, those of this size are grey pictures; below lie boards, and stacks of a few vectors.
-_SMALLEST_GREY_PICTURE = 16
-_SMALLEST_PICTURE = 3
 
 
 def tensor_space(space: gymnasium.Space[Any]) -> Box:
     """The space of the tensors that ``observation_tensor`` makes of a single environment's observations.
 
-    It has one axis for numbers and three for pictures, ``[channels, height, width]``, and nothing else has to be known
-    of an observation. uint8 stays, every other type becomes float32. ``Discrete(n)`` becomes one-hot float32 [n].
-
-    A ``Box`` is a picture where it has three axes or more, or two of bytes. Height and width are its two largest axes
-    side by side, and all others are channels: of colour, last or first, or of a stack, ``[stack, height, width, 3]``.
+    It has one axis for numbers and three for pictures, ``[channels, height, width]``; see ``arrangement``. uint8 stays,
+    every other type becomes float32. ``Discrete(n)`` becomes one-hot float32 [n], ``MultiDiscrete`` the same of each
+    component, side by side, and ``MultiBinary`` a vector of zeros and ones. The frames of a ``FrameStack`` are arranged
+    one by one, and their channels joined; a vector of ``Parts`` stays.
 
     Raises:
         ValueError: any other space.
     """
     if isinstance(space, Discrete):
         return Box(0.0, 1.0, (int(space.n),), np.float32)
+    if isinstance(space, MultiDiscrete):
+        return Box(0.0, 1.0, (int(space.nvec.sum()),), np.float32)
+    if isinstance(space, MultiBinary):
+        return Box(0.0, 1.0, (math.prod(space.shape),), np.float32)
+    if isinstance(space, Parts):
+        return space
+    if isinstance(space, FrameStack):
+        frames = [arranged_space(_frame_space(space, index)) for index in range(space.stack)]
+        low, high = (
+            np.concatenate(bounds) for bounds in zip(*((frame.low, frame.high) for frame in frames), strict=True)
+        )
+        return FrameStack(low, high, space.stack, space.padding)
     if isinstance(space, Box) and 0 not in space.shape:
-        dtype: Any = np.uint8 if space.dtype == np.uint8 else np.float32
-        low: Any
-        high: Any
-        with np.errstate(over="ignore"):  # a bound beyond float32 becomes infinite
-            low, high = space.low.astype(dtype), space.high.astype(dtype)
-        order, shape = _arrangement(space.shape, dtype == np.uint8)
-        return Box(low.transpose(order).reshape(shape), high.transpose(order).reshape(shape), dtype=dtype)
+        return arranged_space(space)
     raise ValueError(
-        f"observation space {space} is not supported: Box and Discrete are. "
-        "Flatten it with gymnasium.wrappers.FlattenObservation."
+        f"observation space {space} is not supported: Box, Discrete, MultiDiscrete and MultiBinary are, and Dict and "
+        "Tuple of these. Change it by a wrapper."
     )
 
 
-@functools.cache
-def _arrangement(axes: tuple[int, ...], of_bytes: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the order and the lengths of axes that turn observations into those of ``tensor_space``."""
-    as_they_are = tuple(range(len(axes)))
-    numbers = as_they_are, (math.prod(axes),)
-    is_grey = len(axes) == 2 and of_bytes and min(axes) >= _SMALLEST_GREY_PICTURE
-    if len(axes) < 3 and not is_grey:
-        return numbers
-    height = max(as_they_are[:-1], key=lambda axis: (axes[axis] * axes[axis + 1], axis))  # of equal ones the last
-    size = axes[height : height + 2]
-    if min(size) < _SMALLEST_PICTURE:
-        return numbers
-    channels = [axis for axis in as_they_are if axis not in (height, height + 1)]
-    return (*channels, height, height + 1), (math.prod(axes) // math.prod(size), *size)
+def _frame_space(space: FrameStack, index: int) -> Box:
+    dtype: Any = space.dtype
+    return Box(space.low[index], space.high[index], dtype=dtype)
 
 
 def observation_tensor(space: gymnasium.Space[Any], observation: Any) -> Tensor:
@@ -68,24 +61,33 @@ def observation_tensor(space: gymnasium.Space[Any], observation: Any) -> Tensor:
     tensor = observation if isinstance(observation, Tensor) else torch.from_numpy(observation)
     if isinstance(space, Discrete):
         return torch.nn.functional.one_hot(tensor.long() - int(space.start), int(space.n)).float()
+    if isinstance(space, MultiDiscrete):
+        choices = torch.from_numpy(space.nvec.astype(np.int64)).flatten()
+        start = torch.from_numpy(space.start.astype(np.int64)).flatten()
+        place = tensor.long().flatten(1) + (choices.cumsum(0) - choices - start).to(tensor.device)
+        return torch.zeros(len(tensor), int(choices.sum()), device=tensor.device).scatter_(1, place, 1.0)
     tensor = tensor if tensor.dtype == torch.uint8 else tensor.float()
-    order, shape = _arrangement(space.shape or (), tensor.dtype == torch.uint8)
-    return tensor.permute(0, *(1 + axis for axis in order)).reshape(len(tensor), *shape).contiguous()
+    frames = space.stack if isinstance(space, FrameStack) else 1
+    axes = (space.shape or ())[1:] if isinstance(space, FrameStack) else space.shape or ()
+    order, (first, *others) = arrangement(axes, tensor.dtype == torch.uint8)
+    apart = tensor.reshape(len(tensor) * frames, *axes).permute(0, *(1 + axis for axis in order))
+    return apart.reshape(len(tensor), frames * first, *others).contiguous()
 
 
-def tensor_action_space(space: gymnasium.Space[Any]) -> Box | Discrete:
+def tensor_action_space(space: gymnasium.Space[Any]) -> Box | Discrete | MultiDiscrete | MultiBinary:
     """Return the space that agents act in; ``action_array`` converts its actions to those of ``space``.
 
-    ``Discrete`` stays. ``Box`` becomes float32; bounds that float32 cannot hold, or hardly, become infinite. A ``Box``
-    of integers is widened by half on each side, so that rounding gives every value an equal share.
+    ``Discrete``, ``MultiDiscrete`` and ``MultiBinary`` stay. ``Box`` becomes float32; bounds that float32 cannot hold,
+    or hardly, become infinite. A ``Box`` of integers is widened by half on each side, so that rounding gives every
+    value an equal share.
 
     Raises:
         ValueError: any other space, or a ``Box`` of more integers than float32 can tell apart.
     """
-    if isinstance(space, Discrete):
+    if isinstance(space, Discrete | MultiDiscrete | MultiBinary):
         return space
     if not isinstance(space, Box):
-        raise ValueError(f"action space {space} is not supported: Discrete and Box are.")
+        raise ValueError(f"action space {space} is not supported: Discrete, MultiDiscrete, MultiBinary and Box are.")
     low, high = space.low.astype(np.float64), space.high.astype(np.float64)
     if space.dtype.kind in "iub":
         if max(np.abs(low).max(initial=0), np.abs(high).max(initial=0)) >= _INTEGERS_OF_FLOAT32:
@@ -97,12 +99,14 @@ def tensor_action_space(space: gymnasium.Space[Any]) -> Box | Discrete:
 
 
 def action_array(space: gymnasium.Space[Any], action: np.ndarray) -> np.ndarray:
-    """Actions ``[N]`` int64 counted from 0, or ``[N, A]`` float32, as a new array of the space's shape, type and start.
+    """Actions int64 counted from 0, ``[N]`` or ``[N, ...]``, or float32 ``[N, ...]``, as a new array of the space.
 
     Those of a ``Box`` are brought within its bounds, and to the nearest integers where it is one of integers.
     """
-    if isinstance(space, Discrete):
+    if isinstance(space, Discrete | MultiDiscrete):
         return (action + space.start).astype(space.dtype)
+    if isinstance(space, MultiBinary):
+        return action.astype(space.dtype)
     assert isinstance(space, Box)
     action = action.reshape(len(action), *space.shape)
     if space.dtype.kind in "iub":

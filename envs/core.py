@@ -18,6 +18,7 @@ from torch import Tensor
 from envs.info import STATISTICS
 from rlsuite import random
 from rlsuite.compiling import as_bytes, as_flags, output_flags
+from rlsuite.state import check, restore
 from rlsuite.training.execution import compiled
 
 _SEED_LIMIT = 2**63
@@ -476,8 +477,8 @@ class TorchVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             raise ValueError(f"the saved state is one of {state['dynamics']}, not of {own}.")
         if len(saved["key"]) != self.num_envs:
             raise ValueError(f"the saved state has {len(saved['key'])} environments, not {self.num_envs}.")
-        for name, buffer in buffers.items():
-            buffer.copy_(saved[name])
+        check(False, state["is_seeded"], "is_seeded")
+        restore(buffers, saved, own)
         self._seeds.fill_(-1)
         self._is_seeded = self._has_begun = state["is_seeded"]
 

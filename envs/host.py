@@ -10,11 +10,15 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from envs.info import FAILURE, EnvironmentFailure
+from envs.parts import UnsupportedSpace
+from envs.preprocessing import PLAIN, Preprocessing, PreprocessingError
 from envs.processes import ProcessVectorEnv
 from envs.replayable import EpisodeRecord, Replayable
 from rlsuite.experience import ExperienceError
+from rlsuite.state import StateError, check, check_tensor
 
 Vectorization = Literal["sync", "async"]
+_COUNTS = ("seed", "episode", "length")  # of each environment, in a saved state
 
 # Their Box2D world outlives the episode, and the contacts it finds depend on what happened in earlier ones.
 _KEEPS_ITS_WORLD = {"BipedalWalker", "BipedalWalkerHardcore", "CarRacing"}
@@ -24,6 +28,7 @@ def make_host_vector(
     spec: EnvSpec,
     num_envs: int,
     *,
+    preprocessing: Preprocessing = PLAIN,
     vectorization: Vectorization = "sync",
     autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP,
     **env_kwargs: Any,
@@ -39,10 +44,15 @@ def make_host_vector(
     """
     if vectorization not in ("sync", "async"):
         raise ValueError(f"unknown vectorization {vectorization!r}: it is 'sync' or 'async'.")
+    preprocessing.check()
+    if preprocessing.max_episode_steps is not None:
+        env_kwargs["max_episode_steps"] = preprocessing.max_episode_steps
     made: list[gymnasium.Env[Any, Any]] = []
 
     def make() -> gymnasium.Env[Any, Any]:
-        made.append(Replayable(gymnasium.make(spec, **env_kwargs)))
+        env = gymnasium.make(spec, **env_kwargs)
+        made.append(env)
+        made[-1] = Replayable(preprocessing.wrapped(env))
         return made[-1]
 
     try:
@@ -58,6 +68,8 @@ def make_host_vector(
 
 def _cannot_make(spec: EnvSpec, env_kwargs: dict[str, Any], error: BaseException) -> Exception:
     """Return the exception for an environment that could not be made, with the cause and a remedy."""
+    if isinstance(error, UnsupportedSpace | PreprocessingError):
+        return ValueError(f"{spec.id}: {error}")
     if isinstance(error, gymnasium.error.DependencyNotInstalled | ImportError):
         return ValueError(f"{spec.id} needs packages that are not installed: {error}\n{_remedy(spec)}")
     given = f" with {env_kwargs}" if env_kwargs else ""
@@ -120,6 +132,7 @@ class EpisodePlayback:
 
     def load_state_dict(self, state: dict[str, Any]) -> bool:
         """Returns False where the environments did not come back to the observations they were saved with."""
+        self._check(state)
         ends = np.cumsum(state["length"])
         actions = np.split(state["actions"].numpy(), ends[:-1])
         records = [
@@ -135,3 +148,18 @@ class EpisodePlayback:
         nothing = np.zeros(self._vector_env.action_space.shape or (), self._vector_env.action_space.dtype)
         *_, info = self._vector_env.step(nothing)
         return FAILURE not in info
+
+    def _check(self, state: dict[str, Any]) -> None:
+        """Raise ``StateError`` where the state is not one of these environments."""
+        if not isinstance(state, dict) or state.keys() != {*_COUNTS, "actions", "observation"}:
+            raise StateError("environments is not the state of environments that are played back")
+        counts = [0] * self._vector_env.num_envs
+        check(dict.fromkeys(_COUNTS, counts), {name: state[name] for name in _COUNTS}, "environments")
+        rows = {"actions": sum(state["length"]), "observation": len(counts)}
+        spaces = {
+            "actions": self._vector_env.single_action_space,
+            "observation": self._vector_env.single_observation_space,
+        }
+        for name, space in spaces.items():
+            dtype = torch.from_numpy(np.zeros(0, space.dtype)).dtype
+            check_tensor(state[name], (rows[name], *(space.shape or ())), dtype, name)

@@ -4,9 +4,11 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Discrete
+from gymnasium.spaces import Discrete, MultiBinary, MultiDiscrete
 
 from envs.info import FAILURE
+
+_Whole = Discrete | MultiDiscrete | MultiBinary
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -27,11 +29,11 @@ def reported_fault(info: dict[str, Any]) -> Fault | None:
 
 
 def observation_fault(space: gymnasium.Space[Any], observation: np.ndarray, num_envs: int) -> Fault | None:
-    """The first observation that is not finite in float32, or outside a ``Discrete`` space."""
+    """The first observation that is not finite in float32, or outside a space of whole numbers."""
     expected = (num_envs, *(space.shape or ()))
     if observation.shape != expected:
         return Fault(None, f"the observations have the shape {observation.shape} instead of {expected}")
-    if isinstance(space, Discrete):
+    if isinstance(space, _Whole):
         outside = _outside(space, observation)
         return outside and Fault(outside.environment, f"the observation {outside.what}")
     if np.issubdtype(observation.dtype, np.floating) and (unfit := _not_finite(observation)).any():
@@ -51,9 +53,9 @@ def reward_fault(reward: np.ndarray, num_envs: int) -> Fault | None:
 
 
 def action_fault(space: gymnasium.Space[Any], action: np.ndarray) -> Fault | None:
-    """The first action of an agent, counted from 0, that is not finite, or outside a ``Discrete`` space."""
-    if isinstance(space, Discrete):
-        outside = _outside(space, action + space.start)
+    """The first action of an agent, counted from 0, that is not finite, or outside a space of whole numbers."""
+    if isinstance(space, _Whole):
+        outside = _outside(space, action if isinstance(space, MultiBinary) else action + space.start)
         return outside and Fault(outside.environment, f"the agent's action {outside.what}")
     if not np.isfinite(action).all():
         environment = int(np.argwhere(~np.isfinite(action))[0][0])
@@ -72,9 +74,17 @@ def _named(value: Any) -> str:
     return f"{value}, more than the largest float32 ({_LARGEST:.2g})" if np.isfinite(value) else f"{value}"
 
 
-def _outside(space: Discrete, values: np.ndarray) -> Fault | None:
-    outside = (values < space.start) | (values >= space.start + space.n)
+def _outside(space: _Whole, values: np.ndarray) -> Fault | None:
+    start, choices = _range(space)
+    outside = ((values < start) | (values >= start + choices)).reshape(len(values), -1).any(axis=1)
     if not outside.any():
         return None
     environment = int(np.flatnonzero(outside)[0])
     return Fault(environment, f"{values[environment]} is outside {space}")
+
+
+def _range(space: _Whole) -> tuple[Any, Any]:
+    """The smallest number of each component, and how many there are."""
+    if isinstance(space, MultiBinary):
+        return 0, 2
+    return space.start, space.n if isinstance(space, Discrete) else space.nvec

@@ -3,7 +3,10 @@
 import difflib
 import importlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import ale_py  # noqa: F401  registers ALE/*
 import gymnasium
@@ -22,11 +25,28 @@ def find_spec(env_id: str) -> EnvSpec:
     """
     module, _, name = env_id.rpartition(":")
     if module:
-        _import(module, env_id)
+        _import(module, f"environment {env_id!r}")
     spec = gymnasium.registry.get(name)
     if spec is None:
         raise ValueError(f"unknown environment {name!r}: {_nearest(name)}{_name_taken(module)}")
     return spec
+
+
+def find_function(name: str) -> Callable[..., Any]:
+    """The function or class that ``module:function`` names; its module may lie in the folder of the call.
+
+    Raises:
+        ValueError: there is no such module, or nothing to call in it.
+    """
+    module, _, function = name.partition(":")
+    if not module or not function:
+        raise ValueError(f"{name!r} is not module:function")
+    found: Any = _import(module, f"{name!r}")
+    for attribute in function.split("."):
+        found = getattr(found, attribute, None)
+    if not callable(found):
+        raise ValueError(f"{module} has no function or class {function!r}: {name!r} cannot be found")
+    return found
 
 
 def is_atari(environment: str | EnvSpec) -> bool:
@@ -78,17 +98,17 @@ def _module_of_maker(environment: str | EnvSpec) -> str:
     return maker.partition(":")[0] if isinstance(maker, str) else getattr(maker, "__module__", "")
 
 
-def _import(module: str, env_id: str) -> None:
-    """Import what registers an environment; scripts do not search the folder they are called from by themselves."""
+def _import(module: str, wanted: str) -> ModuleType:
+    """Import a person's module; scripts do not search the folder they are called from by themselves."""
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)  # worker processes inherit it
     try:
-        importlib.import_module(module)
+        return importlib.import_module(module)
     except (Exception, SystemExit) as error:  # other people's modules may raise any error
         missing = getattr(error, "name", None) or ""
         what = str(error) if isinstance(error, ModuleNotFoundError) else told(error)
-        raise ValueError(f"cannot import the module of environment {env_id!r}: {what}{_name_taken(missing)}") from error
+        raise ValueError(f"cannot import the module of {wanted}: {what}{_name_taken(missing)}") from error
 
 
 def _name_taken(module: str) -> str:

@@ -15,6 +15,7 @@ from envs.atari_ram import ram_spec
 from envs.host import EpisodePlayback, Vectorization, make_host_vector, plays_back
 from envs.lookup import find_spec, is_atari, is_on_tensors, rom_id
 from envs.on_device import OnDevice
+from envs.preprocessing import PLAIN, Preprocessing
 from envs.protocols import NATURE, AtariProtocol, find_protocol
 from envs.seeding import Purpose
 
@@ -44,6 +45,7 @@ def make_environments(
     device: torch.device | str = "cpu",
     autoreset_mode: AutoresetMode | None = None,
     env_kwargs: dict[str, Any] | None = None,
+    preprocessing: Preprocessing = PLAIN,
     purpose: Purpose = "train",
     render_mode: RenderMode | None = None,
 ) -> VectorAdapter | OnDevice:
@@ -59,6 +61,7 @@ def make_environments(
         device: where observations and all else arrive, and where ``rlsuite/*`` environments live.
         autoreset_mode: NEXT_STEP unless given, SAME_STEP for ``rlsuite/*``.
         env_kwargs: options of the environment itself.
+        preprocessing: wrappers of Gymnasium's environments, and the limit of episodes, which ``rlsuite/*`` have too.
         purpose: environments for different purposes see different episodes.
         render_mode: ``rgb_array`` for environments whose ``render`` gives pictures, ``rgb_array_list`` for those that
             give all since the last call.
@@ -85,8 +88,16 @@ def make_environments(
     vector_env: Any
     stateful: Stateful | None = None
     if is_atari(spec) and (spec.kwargs | options).get("obs_type") != "ram":
+        if preprocessing.options:
+            raise ValueError(
+                f"{spec.id} is as its Atari protocol says: {', '.join(preprocessing.options)} cannot be had."
+            )
         vector_env = _make_atari(spec, total, _rules(protocol), **options)
     elif is_on_tensors(spec):
+        if others := [name for name in preprocessing.options if name != "--max-episode-steps"]:
+            raise ValueError(f"{spec.id} is an environment on tensors: {', '.join(others)} cannot be had.")
+        if preprocessing.max_episode_steps is not None:
+            options["max_episode_steps"] = preprocessing.max_episode_steps
         vector_env = gymnasium.make_vec(spec, total, device=device, **options).unwrapped
         if vector_env.autoreset_mode is AutoresetMode.SAME_STEP:
             return OnDevice(vector_env, seeds, num_envs, purpose=purpose)
@@ -96,7 +107,7 @@ def make_environments(
             read_here = {"obs_type", "autoreset_mode", "render_mode"}
             _require_protocol(spec, {name: value for name, value in options.items() if name not in read_here})
             spec = ram_spec(spec, _rules(protocol))
-        vector_env = make_host_vector(spec, total, vectorization=vectorization, **options)
+        vector_env = make_host_vector(spec, total, preprocessing=preprocessing, vectorization=vectorization, **options)
         if plays_back(spec):
             stateful = EpisodePlayback(vector_env)
     try:

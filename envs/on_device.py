@@ -13,6 +13,7 @@ from envs.conversion import tensor_action_space, tensor_space
 from envs.core import TorchVectorEnv
 from envs.seeding import Purpose, check_count, check_saved, environment_seeds
 from rlsuite.experience import Step
+from rlsuite.state import restore
 
 
 class OnDevice:
@@ -92,7 +93,7 @@ class OnDevice:
         """
         check_saved(state, self.seeds, self.num_envs)
         self.vector_env.load_state_dict(state["environments"])
-        self._action.copy_(state["action"])
+        restore({"action": self._action}, {"action": state["action"]}, "environments")
         return self._by_seed(self.vector_env.observe())
 
     def close(self) -> None:

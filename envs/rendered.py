@@ -15,6 +15,7 @@ from envs.adapter import VectorAdapter
 from envs.lookup import find_spec
 from envs.make import RenderMode, make_environments
 from envs.on_device import OnDevice
+from envs.preprocessing import PLAIN, Preprocessing
 from envs.protocols import AtariProtocol
 from rlsuite.tracking.window import has_screen
 
@@ -34,6 +35,7 @@ def make_rendered(
     protocol: AtariProtocol | None = None,
     device: torch.device | str = "cpu",
     env_kwargs: dict[str, Any] | None = None,
+    preprocessing: Preprocessing = PLAIN,
 ) -> VectorAdapter | OnDevice:
     """One environment whose pictures ``picture`` takes. The last observation of an episode has a step of its own.
 
@@ -59,6 +61,7 @@ def make_rendered(
             device=device,
             autoreset_mode=AutoresetMode.NEXT_STEP,
             env_kwargs=env_kwargs,
+            preprocessing=preprocessing,
             purpose="watch",
             render_mode=mode,
         )

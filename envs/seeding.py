@@ -56,6 +56,8 @@ def check_saved(state: Mapping[str, Any], seeds: Sequence[int], num_envs: int) -
     Raises:
         ValueError: it was not.
     """
+    if not isinstance(state, Mapping):
+        raise ValueError("the saved state is none of environments.")
     if (list(state["seeds"]), state["num_envs"]) != (list(seeds), num_envs):
         raise ValueError(
             f"the saved state has {state['num_envs']} environments of each of the seeds {state['seeds']}, "

@@ -110,10 +110,11 @@ def _check(name: str, value: Any, hint: Any) -> None:
         if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in get_args(hint)):
             raise ValueError(f"{name} must be {_listed(get_args(hint))}, not {_shown(value)}")
     elif get_origin(hint) is tuple:
-        if not isinstance(value, tuple) or not value:
+        kind = get_args(hint)[0]
+        if not isinstance(value, tuple) or (not value and kind is not str):  # of names there may be none
             raise ValueError(f"{name} needs at least one number, not {_shown(value)}")
         for entry in value:
-            _check(name, entry, get_args(hint)[0])
+            _check(name, entry, kind)
     elif get_origin(hint) is dict:
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
             raise ValueError(f"{name} must be names with values, not {_shown(value)}")

@@ -22,11 +22,12 @@ from agents.options import AgentConfig, EpsilonGreedyConfig, ReplayConfig, RunCo
 from agents.runs.registry import agent_spec, find
 from envs.lookup import find_spec, is_atari, is_gymnasiums_own, is_on_tensors, same_game
 from envs.make import make_environments
+from envs.preprocessing import Preprocessing
 from envs.protocols import PROTOCOLS
 from envs.seeding import Purpose
 from rlsuite.configuration import from_json
 from rlsuite.experience import Environments
-from rlsuite.networks.encoder import is_pixels
+from rlsuite.networks.encoder import has_pixels
 from rlsuite.networks.precision import has_bfloat16
 from rlsuite.option_groups import nested
 from rlsuite.tracking import run_folder
@@ -236,8 +237,14 @@ def environments(run: Run, purpose: Purpose, num_envs: int, seeds: Sequence[int]
         # No step is spent on a reset, so that all env steps are learned from and all seeds have the same count.
         autoreset_mode=AutoresetMode.SAME_STEP,
         env_kwargs=config.env_kwargs,
+        preprocessing=preprocessing_of(config),
         purpose=purpose,
     )
+
+
+def preprocessing_of(config: RunConfig) -> Preprocessing:
+    """What the options say of each copy of the environment."""
+    return Preprocessing(**{field.name: getattr(config, field.name) for field in dataclasses.fields(Preprocessing)})
 
 
 def evaluation_envs(run: Run, episodes: int, at_most: int) -> int:
@@ -261,7 +268,7 @@ def evaluation_limit(run: Run, episodes: int, num_envs: int) -> int:
     longest = (
         PROTOCOLS[config.protocol].frame_cap // frames_a_step
         if is_atari(config.env)
-        else find_spec(config.env).max_episode_steps or 0
+        else config.max_episode_steps or find_spec(config.env).max_episode_steps or 0
     )
     return max(_MANY_ENV_STEPS, config.total_env_steps, (episodes + num_envs) * longest)
 
@@ -293,7 +300,7 @@ def threads(run: Run, observation_space: Space[Any]) -> int:
         return 1
     batch = config.batch_size if isinstance(config, ReplayConfig) else 1
     widest = max(config.hidden) if isinstance(config, AgentConfig) else 1
-    is_worth = is_pixels(observation_space) or batch * widest**2 >= _PRODUCTS_WORTH_THREADS
+    is_worth = has_pixels(observation_space) or batch * widest**2 >= _PRODUCTS_WORTH_THREADS
     return torch.get_num_threads() if is_worth else 1
 
 

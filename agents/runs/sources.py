@@ -4,13 +4,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Space
 from torch import Tensor
 
 from agents.options import ReplayConfig, RolloutConfig, RunConfig, SequenceConfig
 from agents.runs.registry import agent_spec
 from agents.runs.run import Run, Spaces
-from envs.lookup import is_atari
 from rlsuite.agent import extras_of
 from rlsuite.experience import Environments
 from rlsuite.replay.frame_store import FrameStore
@@ -19,6 +18,7 @@ from rlsuite.replay.replay import Replay, Sampler, Store, Uniform
 from rlsuite.replay.rollout import Rollout
 from rlsuite.replay.sequence_store import SequenceStore
 from rlsuite.replay.transition_store import TransitionStore
+from rlsuite.spaces import FrameStack
 from rlsuite.training.collector import Collector, rounds_of
 from rlsuite.training.room import require_room
 from rlsuite.training.schedules import per_seed
@@ -55,7 +55,8 @@ def collector(run: Run, config: RunConfig, agent: Any, train: Environments, devi
         )
     assert isinstance(config, ReplayConfig)
     vector_steps, updates = rounds_of(config.train_every_env_steps, config.updates_per_train, train.num_envs)
-    store = _store(config, layout, per_seed("discount", config.discount, train.seeds).to(device), device)
+    discount = per_seed("discount", config.discount, train.seeds).to(device)
+    store = _store(config, train.observation_space, layout, discount, device)
     return Collector(
         agent,
         train,
@@ -81,7 +82,8 @@ def require_room_for(run: Run, spaces: Spaces, agent: Any = None) -> None:
     layout = _layout(agent, len(run.seeds), config.num_envs, spaces)
     nowhere = torch.device("meta")  # tensors there have a size and take no memory
     if isinstance(config, ReplayConfig):
-        nbytes, capacity = _store(config, layout, torch.ones(()), nowhere).nbytes, config.replay_capacity
+        nbytes = _store(config, spaces.observation, layout, torch.ones(()), nowhere).nbytes
+        capacity = config.replay_capacity
         filled = min(1.0, config.total_env_steps / capacity)
         require_room("the replay", "--replay-capacity", capacity, nbytes, filled, run.device, parts)
     elif isinstance(config, RolloutConfig):
@@ -102,15 +104,18 @@ def _vector_steps(config: RolloutConfig) -> int:
     return vector_steps
 
 
-def _store(config: ReplayConfig, layout: dict[str, Any], discount: Tensor, device: torch.device) -> Store:
+def _store(
+    config: ReplayConfig, seen: Space[Any], layout: dict[str, Any], discount: Tensor, device: torch.device
+) -> Store:
     capacity = config.replay_capacity
     if isinstance(config, SequenceConfig):
         length, period = config.sequence_rows, config.sequence_period_env_steps
         return SequenceStore(capacity, length=length, period=period, **layout, device=device)
-    if is_atari(config.env) and len(layout["observation_shape"]) == 3:
-        stack, *frame = layout["observation_shape"]
+    if isinstance(seen, FrameStack) and seen.dtype == np.uint8 and len(seen.shape) == 3:
+        channels, *size = seen.shape[0] // seen.stack, *seen.shape[1:]
         frames = {name: part for name, part in layout.items() if not name.startswith("observation")}
-        frames |= {"stack": stack, "frame_shape": tuple(frame)}
+        frame = size if channels == 1 else [channels, *size]
+        frames |= {"stack": seen.stack, "padding": seen.padding, "frame_shape": frame}
         return FrameStore(capacity, **frames, discount=discount, n_step=config.n_step, device=device)
     return TransitionStore(capacity, **layout, discount=discount, n_step=config.n_step, device=device)
 

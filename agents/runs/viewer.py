@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, MultiBinary, MultiDiscrete
 from torch import Tensor
 
-from agents.runs.run import Run, load_agent
+from agents.runs.run import Run, load_agent, preprocessing_of
 from envs.action_names import action_names
 from envs.lookup import is_atari
 from envs.protocols import PROTOCOLS
@@ -72,7 +72,12 @@ class Viewer:
         protocol = PROTOCOLS[run.config.protocol] if is_atari(env_id) else None
         self.agent = load_agent(run, checkpoint)
         self.environments = make_rendered(
-            env_id, self.seed, protocol=protocol, device=run.device, env_kwargs=run.config.env_kwargs
+            env_id,
+            self.seed,
+            protocol=protocol,
+            device=run.device,
+            env_kwargs=run.config.env_kwargs,
+            preprocessing=preprocessing_of(run.config),
         )
         self.names = action_names(self.environments, env_id)
         real_time = self.environments.vector_env.metadata.get("render_fps") or _DEFAULT_FRAMES_PER_SECOND
@@ -144,13 +149,20 @@ class Viewer:
         if thoughts.value is not None:
             episode.values.append(float(thoughts.value[row, 0]))
         chosen = actions[row, 0].cpu().numpy()
-        space = self.environments.action_space
-        if isinstance(space, Box):
-            low, high = space.low.reshape(-1), space.high.reshape(-1)
-            shown: Bars | Sliders = Sliders("action", self.names, chosen.reshape(-1), low, high)
-        else:
-            shown = self._bars(int(chosen), thoughts, row, episode)
+        shown: Bars | Sliders
+        match self.environments.action_space:
+            case Box(low=low, high=high):
+                shown = self._sliders(chosen, low, high)
+            case MultiDiscrete(start=start, nvec=choices):
+                shown = self._sliders(chosen + start, start, start + choices - 1)
+            case MultiBinary():
+                shown = self._sliders(chosen, np.zeros_like(chosen), np.ones_like(chosen))
+            case _:
+                shown = self._bars(int(chosen), thoughts, row, episode)
         return _Thought(actions[row : row + 1], shown, thoughts.value_name)
+
+    def _sliders(self, chosen: np.ndarray, low: np.ndarray, high: np.ndarray) -> Sliders:
+        return Sliders("action", self.names, chosen.reshape(-1), low.reshape(-1), high.reshape(-1))
 
     def _bars(self, chosen: int, thoughts: Diagnostics, row: int, episode: _Episode) -> Bars:
         if thoughts.scores is None:

@@ -156,7 +156,7 @@ class Gaussian:
 
     def action(self, sample: Tensor) -> Tensor:
         action = distributions.squash(sample, self.low, self.high)
-        return action.unflatten(-1, self.shape) if len(self.shape) != 1 else action
+        return action.reshape(*sample.shape[:-1], *self.shape)
 
     def stored(self, sample: Tensor) -> dict[str, Tensor]:
         return {"sample": sample}

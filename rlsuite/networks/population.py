@@ -124,7 +124,7 @@ def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Tensor) -> An
 
 
 def _child(module: nn.Module, name: str, named: dict[str, Tensor], *inputs: Tensor) -> Any:
-    return _stacked(getattr(module, name), _below(name, named), *inputs)
+    return _stacked(module.get_submodule(name), _below(name, named), *inputs)
 
 
 def _below(child: str, named: dict[str, Tensor]) -> dict[str, Tensor]:

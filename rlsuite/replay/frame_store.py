@@ -32,7 +32,8 @@ class FrameStore:
             the place of a step.
         seeds, num_envs: S and E.
         stack: frames of an observation, the oldest first.
-        frame_shape: of one frame, (84, 84) say.
+        frame_shape: of one frame: (84, 84) say; or (3, 84, 84), whose channels observations have joined to the stack,
+            ``[S, E, stack * 3, 84, 84]``.
         action_shape, action_dtype: of one environment.
         extras: of one environment, by name: what else the agent stores of each step.
         discount: g, one number or one for each seed ``[S]``.
@@ -69,6 +70,8 @@ class FrameStore:
             raise ValueError(f'padding must be "zero" or "first", not {padding!r}')
         self.capacity, self.stack, self.padding = capacity, stack, padding
         self._shape = (seeds, num_envs)
+        self._has_channels = len(frame_shape) == 3
+        self._channels = frame_shape[0] if self._has_channels else 1  # along the axis of the stack, of each frame
         # Past the frames of the steps to keep, room for the oldest one's stack, the newest one's window, and the slot
         # that the next observation goes to.
         slots = -(-capacity // num_envs) + stack + n_step
@@ -146,12 +149,15 @@ class FrameStore:
         drawn = self._transitions.gather(self._ring.view(self._shape).gather(1, environment), position)
         rows = torch.cat([drawn.observation[..., 1:], drawn.next_observation[..., self._next_rows]], dim=-1)
         frames = self._frames.read(rows)[0]
+        if self._has_channels:
+            frames = frames.flatten(2, 3)
+        shown = self.stack * self._channels
         return Batch(
-            observation=frames[:, :, : self.stack],
+            observation=frames[:, :, :shown],
             action=drawn.action,
             reward=drawn.reward,
             discount=drawn.discount,
-            next_observation=frames[:, :, -self.stack :],
+            next_observation=frames[:, :, -shown:],
             extras=drawn.extras,
         )
 
@@ -170,7 +176,7 @@ class FrameStore:
         return Changes(*self._numbered(*filled), *self._numbered(*self._forget()))
 
     def _write(self, position: Tensor, observation: Tensor, valid: Tensor) -> None:
-        newest_frame = observation[:, :, -1]
+        newest_frame = observation[:, :, -self._channels :]
         self._frames.write(position.unsqueeze(1), valid.unsqueeze(1), [newest_frame])
 
     def _pointers(self, position: Tensor, first: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, Actor, check_acted
 from rlsuite.experience import Environments, ExperienceError, Step
+from rlsuite.state import check, check_tensor
 from rlsuite.training.episodes import EpisodeStatistics
 from rlsuite.training.stopwatch import Stopwatch
 
@@ -203,6 +204,8 @@ class Collector:
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        own = {"env_steps": 0, "sampled": self._sampled, "started": False, "learning_starts_env_steps": 0}
+        check(own, {name: state[name] for name in own}, "source")
         self.env_steps = state["env_steps"]
         self.learning_starts_env_steps = state["learning_starts_env_steps"]
         self._env_step.fill_(self.env_steps)
@@ -218,6 +221,7 @@ class Collector:
             return
         fresh = self.environments.load_state_dict(state["environments"])
         if self.environments.exact_resume:
+            self._check_held(state)
             self._hold(state["observation"], Acted(state["action"], state["acting"], state["extras"]))
             self._began.copy_(state["began"])
             if "pending" in state:
@@ -228,6 +232,20 @@ class Collector:
         self.episodes.abandon()
         self._began.fill_(True)
         self._start(fresh)
+
+    def _check_held(self, state: dict[str, Any]) -> None:
+        """Raise ``StateError`` where what is held between two steps is not what these environments and agent hold."""
+        space, lead = self.environments.observation_space, tuple(self._began.shape)
+        dtype = torch.uint8 if space.dtype == np.uint8 else torch.float32
+        check_tensor(state["observation"], (*lead, *(space.shape or ())), dtype, "observation")
+        observation, flag = state["observation"], self._began
+        first = self.agent.initial_state(self.environments.num_envs)
+        acted = self.agent.act(observation, first, flag, self._env_step, explore=True)
+        own: dict[str, Any] = {"began": flag, "action": acted.action, "acting": acted.state, "extras": acted.extras}
+        if "pending" in state:
+            kinds = {"observation": observation, "next_observation": observation, "reward": flag.float()}
+            own["pending"] = {each.name: kinds.get(each.name, flag) for each in fields(Step)}
+        check(own, {name: state[name] for name in own}, "source")
 
     def close(self) -> None:
         self.environments.close()

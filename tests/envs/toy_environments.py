@@ -1,10 +1,11 @@
 """Small environments for the tests of this folder, registered as ``toy/*`` on import."""
 
+from copy import deepcopy
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Text, Tuple
 
 
 class Walk(gymnasium.Env):
@@ -85,10 +86,55 @@ class Drifting(Walk):
         return observation + Drifting.total, reward, terminated, truncated, info
 
 
-class Pictured(Walk):
-    """The walk with an observation space that has parts."""
+_PIXELS = Box(0, 255, (20, 16, 3), np.uint8)
+OBSERVATIONS: dict[str, Space[Any]] = {
+    "discrete": Discrete(4, start=1),
+    "multi-discrete": MultiDiscrete([3, 2], start=[1, -1]),
+    "grid": MultiDiscrete([[3, 2, 2], [2, 4, 2]]),
+    "multi-binary": MultiBinary((2, 3)),
+    "tuple": Tuple([Discrete(3), Box(-1.0, 1.0, (2, 2), np.float64)]),
+    "goal": Dict(
+        observation=Box(-10.0, 10.0, (2,), np.float64),
+        goals=Dict(desired_goal=Box(-10.0, 10.0, (1,)), achieved_goal=Box(-10.0, 10.0, (1,))),
+        flags=MultiBinary(2),
+    ),
+    "picture": Dict(seen=_PIXELS, place=Box(-10.0, 10.0, (2,)), key=Discrete(2)),
+    "pictures": Dict(ahead=_PIXELS, behind=Box(0, 255, (18, 18), np.uint8)),
+    "spoken": Dict(place=Box(-1.0, 1.0, (2,)), said=Text(5)),
+}
+ACTIONS: dict[str, Space[Any]] = {
+    "discrete": Discrete(3, start=-1),
+    "multi-discrete": MultiDiscrete([3, 2], start=[-1, 5]),
+    "grid": MultiDiscrete([[3, 2, 2], [2, 4, 2]]),
+    "multi-binary": MultiBinary(3),
+    "box": Box(np.float32(-1), np.array([[1, 2, 3], [4, 5, 6]], np.float32)),
+    "scalar": Box(-2.0, 2.0, ()),
+}
 
-    observation_space = Dict(place=Box(-1.0, 1.0, (2,)), key=Discrete(2))
+
+class Spaced(Walk):
+    """Random observations of a named space, which the episode's seed decides; the reward is for the last action."""
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
+
+    def __init__(self, observation: str = "goal", action: str = "discrete", render_mode: str | None = None) -> None:
+        self.observation_space, self.action_space = deepcopy((OBSERVATIONS[observation], ACTIONS[action]))
+        self.render_mode = render_mode
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        self.observation_space.seed(seed)
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        self.time += 1
+        return self._observation(), float(np.sum(action)), False, False, {}
+
+    def _observation(self):
+        return self.observation_space.sample()
+
+    def render(self):
+        return np.full((32, 32, 3), 128, np.uint8)
 
 
 class Screen(Walk):
@@ -102,5 +148,5 @@ class Screen(Walk):
         return seen
 
 
-for entry_point in (Walk, Drive, Faulty, Drifting, Pictured, Screen):
+for entry_point in (Walk, Drive, Faulty, Drifting, Spaced, Screen):
     gymnasium.register(f"toy/{entry_point.__name__}-v0", entry_point, max_episode_steps=5)

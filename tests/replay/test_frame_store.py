@@ -1,5 +1,6 @@
 """The frame-deduplicated replay, against lists of frames and transitions worked out in plain Python."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -133,6 +134,32 @@ def test_a_seed_among_others_is_what_it_is_alone() -> None:
     batch, single = sample(all_three, sample_keys, 64), sample(one, sample_keys[1:2], 64)
     for value, expected in zip(tensors(batch), tensors(single), strict=True):
         assert torch.equal(value[1:2], expected)
+
+
+@pytest.mark.parametrize("n_step", [1, 3])
+def test_frames_in_colour_are_kept_as_those_in_grey_are(n_step: int) -> None:
+    colours = (3, 2, *FRAME[1:])
+    grey_frame = (6, *FRAME[1:])
+    grey = FrameStore(20, seeds=1, num_envs=2, stack=2, frame_shape=grey_frame, discount=DISCOUNT, n_step=n_step)
+    colour = FrameStore(20, seeds=1, num_envs=2, stack=2, frame_shape=colours, discount=DISCOUNT, n_step=n_step)
+    stream = Stream([[SHORT, SHORT[1:]]], "same_step", stacked(2))
+    for number in range(30):
+        observation, action, step = stream.step()
+        pixels = torch.randint(256, (2, 1, 2, 2, *grey_frame), generator=torch.Generator().manual_seed(number))
+
+        def shown(frames: Tensor) -> tuple[Tensor, Tensor]:
+            return frames.byte(), frames.byte().view(1, 2, 6, 2, *FRAME[1:])
+
+        seen, following = shown(pixels[0]), shown(pixels[1])
+        assert observation.shape[:2] == (1, 2)
+        for store, now, then in zip((grey, colour), seen, following, strict=True):
+            store.add(now, action, dataclasses.replace(step, observation=then, next_observation=then))
+    slot = grey.slot(torch.arange(int(grey.size)).view(1, -1))
+    one, other = grey.read(slot), colour.read(slot)
+    assert torch.equal(one.observation.view_as(other.observation), other.observation)
+    assert torch.equal(one.next_observation.view_as(other.next_observation), other.next_observation)
+    assert other.observation.shape == (1, slot.shape[1], 6, 2, *FRAME[1:])
+    assert grey.nbytes == colour.nbytes
 
 
 @pytest.mark.parametrize(("n_step", "steps"), [(1, 7), (1, 70), (3, 7), (3, 70)])
