@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from agents.options import EpsilonGreedyConfig, RatePerSeed, ReplayConfig
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
-from rlsuite.compiling import materialised
 from rlsuite.configuration import Count, Fraction, Positive
 from rlsuite.experience import Batch
 from rlsuite.networks.encoder import encoder
@@ -23,7 +22,7 @@ from rlsuite.networks.heads import Dueling
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
 from rlsuite.state import restore
 from rlsuite.training.exploration import epsilon_greedy
-from rlsuite.training.schedules import linear, per_seed
+from rlsuite.training.schedules import every, linear, per_seed
 
 _EXPLORATION_STREAM, _EVALUATION_STREAM = 2, 3
 
@@ -166,7 +165,7 @@ class DQN:
             self.target.lerp_(self.online, self.config.tau)
         else:
             # No branch on the host, so that the update can be compiled.
-            due = materialised(self.optimiser.updates % self.config.target_period_updates == 0)
+            due = every(self.config.target_period_updates, self.optimiser.updates)
             self.target.copy_(torch.where(due.unsqueeze(1), self.online, self.target))
 
     def state_dict(self) -> dict[str, Any]:

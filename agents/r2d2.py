@@ -22,7 +22,7 @@ from rlsuite.networks.recurrent import RecurrentBackbone, WithMemory
 from rlsuite.replay.sequence_store import SequenceBatch, n_step_targets
 from rlsuite.state import restore
 from rlsuite.training.exploration import epsilon_greedy
-from rlsuite.training.schedules import linear, per_seed
+from rlsuite.training.schedules import every, linear, per_seed
 
 _EXPLORATION_STREAM, _EVALUATION_STREAM = 31, 32
 _RESCALING_SLOPE = 1e-3  # of the value rescaling, for large values
@@ -161,7 +161,7 @@ class R2D2:
         if self.config.max_gradient_norm is not None:
             gradients, metrics["gradient/norm"] = clip_rows(gradients, self.config.max_gradient_norm)
         self.optimiser.step(self.online, gradients)
-        due = self.optimiser.updates % self.config.target_period_updates == 0
+        due = every(self.config.target_period_updates, self.optimiser.updates)
         self.target.copy_(torch.where(due.unsqueeze(1), self.online, self.target))
         if weight is None:
             return metrics

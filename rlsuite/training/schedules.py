@@ -5,11 +5,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from rlsuite.compiling import materialised
+
 
 def linear(now: Tensor, duration: int, start: float, end: Tensor | float) -> Tensor:
     """Interpolate from ``start`` at 0 to ``end`` at ``duration`` and after; ``now`` is a count on the device."""
     fraction = (now.to(torch.float32) / max(duration, 1)).clamp(max=1.0)
     return start + fraction * (end - start)
+
+
+def every(period: int, updates: Tensor) -> Tensor:
+    """Whether each seed's count of updates ``[S]`` is a multiple of ``period``: bool ``[S]``, unknown to the host."""
+    return materialised(updates % period == 0)
 
 
 def per_seed(name: str, values: Sequence[float], seeds: Sequence[int]) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rlsuite.state import check, check_tensor
 from rlsuite.training.memory import keep_freed_memory
+from rlsuite.training.per_seed import check_seeds_axis
 from rlsuite.training.stopwatch import Stopwatch
 
 B = TypeVar("B")
@@ -101,6 +102,8 @@ class Worker(Generic[B]):
         confirmation: Callable[[], dict[str, np.ndarray]] | None = None,
     ) -> None:
         keep_freed_memory()
+        if seeds is not None:
+            check_seeds_axis(learner.state_dict(), len(seeds))
         self.learner, self.source, self.seeds = learner, source, seeds
         self.evaluation, self.confirmation = evaluation, confirmation
         self.updates = 0

@@ -29,7 +29,8 @@ def build(name: str, seeds: list[int], config: SolverConfig = TINY) -> tuple[Equ
 def train(learner: EquilibriumNet, source: EconomyPath, updates: int) -> list[dict[str, Tensor]]:
     history = []
     for _ in range(updates):
-        assert source.collect() == 1
+        assert source.updates_due == 1
+        source.collect()
         history.append(learner.update(source.sample()))
     return history
 

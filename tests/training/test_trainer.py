@@ -251,3 +251,14 @@ def test_a_checkpoint_never_relies_on_metrics_that_are_not_on_the_disk(tmp_path)
     with pytest.raises(OSError, match="no space for metrics"):
         first.run()
     assert first.checkpoints.load()["clock"]["env_steps"] == 0
+
+
+def test_a_learner_with_a_tensor_that_has_no_row_a_seed_is_refused():
+    class Atoms(Line):
+        def state_dict(self):
+            return {**super().state_dict(), "support": {"atoms": torch.linspace(-1.0, 1.0, 51)}}
+
+    with pytest.raises(
+        ValueError, match=r"state/support/atoms has shape \(51,\): its first axis must be that of the 2"
+    ):
+        Worker(Atoms(), Counting(), seeds=[0, 1])
