@@ -150,7 +150,7 @@ def rehearse(
         raise ValueError(f"{name}.state_dict holds what cannot be saved, unlike tensors and JSON: {error}") from None
 
 
-def check_acted(agent: Any, state: ActingState, acted: Any, leading: tuple[int, int], action: TensorSpec) -> None:
+def check_acted(agent: Any, state: ActingState, acted: Any, leading: tuple[int, ...], action: TensorSpec) -> None:
     """Compare what ``act`` returned with what the agent declares and the environments take.
 
     Raises:

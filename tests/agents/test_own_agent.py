@@ -99,7 +99,7 @@ def train_own(folder: Path, text: str = TALLY, name: str = "run", **options) -> 
     path = folder / "tally.py"
     path.write_text(text)
     config = config_class(str(path))(**OPTIONS | {"runs": str(folder / "runs"), "name": name} | options)
-    assert train(str(path), config) == 0
+    assert train(str(path), config).finished
     return open_run(folder / "runs" / name)
 
 
@@ -116,7 +116,7 @@ def test_it_is_trained_shown_evaluated_compared_and_resumed(tmp_path, capsys):
     assert (tmp_path / "figure.png").stat().st_size > 0
 
     longer = train_own(tmp_path, seeds=2, workers=1, name="longer", total_env_steps=240)
-    assert resume_run(whole.folder, total_env_steps=240) == 0
+    assert resume_run(whole.folder, total_env_steps=240).finished
     for name in ("loss", "evaluation/score"):
         resumed, uninterrupted = (read_metrics(run.folder / "metrics.jsonl")[name] for run in (whole, longer))
         assert resumed.env_steps.tolist() == uninterrupted.env_steps.tolist()
