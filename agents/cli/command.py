@@ -75,8 +75,8 @@ def report(error: BaseException) -> int:
     """Print how a command ended, in a line or two, and return the exit status. RLSUITE_TRACE=1 shows the trace.
 
     Errors with a message for users, and missing packages, are printed as they are (status 1). Errors in a file of the
-    user's own (an agent, an economy) are printed with their place there (status 1). All others are faults of the program
-    (status 70). The trace of these two goes to a log file, which the second line names.
+    user's own (an agent, an economy) are printed with their place there (status 1). All others are faults of the
+    program (status 70). The trace of these two goes to a log file, which the second line names.
     """
     if os.environ.get("RLSUITE_TRACE"):
         traceback.print_exception(error)
