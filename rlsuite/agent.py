@@ -1,11 +1,14 @@
 """The interface of agents: acting, acting state, diagnostics, and the spec that describes an agent."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+
+from rlsuite.state import map_tensors
 
 ActingState = dict[str, Tensor]
 """The state that an agent keeps between two actions of an episode (a recurrent state, a noise process), by name.
@@ -93,12 +96,62 @@ class AgentSpec:
 
 
 def extras_of(agent: Any) -> dict[str, TensorSpec]:
-    """Return the extras that an agent declares: tensors to store beside each step."""
-    return dict(getattr(agent, "extras", {}))
+    """Return the extras that an agent declares: tensors to store beside each step.
+
+    Raises:
+        ValueError: it is declared otherwise than as ``AgentSpec`` says.
+    """
+    declared = getattr(agent, "extras", {})
+    if not isinstance(declared, Mapping) or not all(isinstance(spec, TensorSpec) for spec in declared.values()):
+        raise ValueError(f"{type(agent).__name__}.extras must be TensorSpec(shape, dtype) by name, not {declared!r}")
+    if taken := _SAMPLERS & declared.keys():
+        raise ValueError(f"{type(agent).__name__}.extras: {min(taken)!r} is the sampler's, take another name")
+    return dict(declared)
 
 
-def check_acted(agent: Any, state: ActingState, acted: Any, num_envs: int) -> None:
-    """Compare what ``act`` returned with what the agent declares; for agents that are being written.
+_SAMPLERS = {"index", "weight"}  # what samplers add to a batch's extras
+_PARTS = ("initial_state", "act", "update", "state_dict", "load_state_dict")
+
+
+def rehearse(
+    agent: Any, seeds: int, num_envs: int, observation: TensorSpec, action: TensorSpec, device: torch.device | str
+) -> None:
+    """Ask an agent for every part, and for one action each way, before a run begins; for agents that are being written.
+
+    Args:
+        observation, action: of one environment.
+
+    Raises:
+        ValueError: the first part that is lacking or does not fit, by name.
+    """
+    name = type(agent).__name__
+    if lacking := [part for part in _PARTS if not callable(getattr(agent, part, None))]:
+        raise ValueError(f"{name} lacks {', '.join(lacking)}: an agent has {', '.join(_PARTS)}")
+    leading = (seeds, num_envs)
+    state = agent.initial_state(num_envs)
+    if not isinstance(state, dict):
+        raise ValueError(f"{name}.initial_state returned {type(state).__name__} instead of a dictionary of tensors")
+    for key, tensor in state.items():
+        if not isinstance(tensor, Tensor) or tensor.shape[:2] != leading:
+            raise ValueError(
+                f"{name}.initial_state returned {key!r} {described(tensor)}: its leading axes must be the seeds' and "
+                f"environments' {leading}"
+            )
+    seen = torch.zeros((*leading, *observation.shape), dtype=observation.dtype, device=device)
+    began = torch.ones(leading, dtype=torch.bool, device=device)
+    env_step = torch.zeros((), dtype=torch.int64, device=device)
+    for explore in (True, False):
+        check_acted(agent, state, agent.act(seen, state, began, env_step, explore=explore), leading, action)
+    if not isinstance(saved := agent.state_dict(), dict):
+        raise ValueError(f"{name}.state_dict returned {type(saved).__name__} instead of a dictionary")
+    try:
+        json.dumps(map_tensors(lambda _: None, saved))
+    except TypeError as error:
+        raise ValueError(f"{name}.state_dict holds what cannot be saved, unlike tensors and JSON: {error}") from None
+
+
+def check_acted(agent: Any, state: ActingState, acted: Any, leading: tuple[int, ...], action: TensorSpec) -> None:
+    """Compare what ``act`` returned with what the agent declares and the environments take.
 
     Raises:
         ValueError: the first part that does not fit, by name.
@@ -109,21 +162,16 @@ def check_acted(agent: Any, state: ActingState, acted: Any, num_envs: int) -> No
     for part, found, expected in (("state", acted.state, state), ("extras", acted.extras, extras_of(agent))):
         if set(found) != set(expected):
             raise ValueError(f"{name}.act returned {part} {sorted(found)}, but {sorted(expected)} are declared")
-    leading = tuple(acted.action.shape[:2])
-    if leading[1:] != (num_envs,):
-        raise ValueError(
-            f"{name}.act returned actions of shape {tuple(acted.action.shape)} for {num_envs} environments"
-        )
-    for key, tensor in acted.state.items():
-        if tensor.shape != state[key].shape or tensor.dtype != state[key].dtype:
-            raise ValueError(
-                f"{name}.act returned state {key!r} of shape {tuple(tensor.shape)} and {tensor.dtype}, "
-                f"but initial_state says {tuple(state[key].shape)} and {state[key].dtype}"
-            )
-    for key, spec in extras_of(agent).items():
-        shape, dtype = tuple(acted.extras[key].shape), acted.extras[key].dtype
-        if shape != (*leading, *spec.shape) or dtype != spec.dtype:
-            raise ValueError(
-                f"{name}.act returned extra {key!r} of shape {shape} and {dtype}, "
-                f"but {(*leading, *spec.shape)} and {spec.dtype} are declared"
-            )
+    specs = {key: TensorSpec(tuple(tensor.shape[2:]), tensor.dtype) for key, tensor in state.items()}
+    wanted = [("the action", acted.action, action)]
+    wanted += [(f"state {key!r}", acted.state[key], spec) for key, spec in specs.items()]
+    wanted += [(f"extra {key!r}", acted.extras[key], spec) for key, spec in extras_of(agent).items()]
+    for part, tensor, spec in wanted:
+        shape = (*leading, *spec.shape)
+        if not isinstance(tensor, Tensor) or tuple(tensor.shape) != shape or tensor.dtype != spec.dtype:
+            raise ValueError(f"{name}.act returned {part} {described(tensor)}, where {shape} of {spec.dtype} is due")
+
+
+def described(found: Any) -> str:
+    """Shape and dtype of a tensor, or what it is instead."""
+    return f"{tuple(found.shape)} of {found.dtype}" if isinstance(found, Tensor) else f"of type {type(found).__name__}"

@@ -39,6 +39,11 @@ class Step:
     began: Tensor  # bool: ``observation`` is the first of its episode
 
     @property
+    def successor(self) -> Tensor:
+        """The former name of ``next_observation``."""
+        return self.next_observation
+
+    @property
     def ended(self) -> Tensor:
         """Return a mask of the episodes that ended, for either reason. No return may be summed across an end."""
         return self.terminated | self.truncated

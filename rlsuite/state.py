@@ -84,7 +84,7 @@ def check_counts(saved: Tensor, name: str) -> None:
         raise StateError(f"{name} has numbers that are no counts, {int(saved.min())} to {int(saved.max())}")
 
 
-def map_tensors(function: Callable[[Tensor], Tensor], state: Any) -> Any:
+def map_tensors(function: Callable[[Tensor], Any], state: Any) -> Any:
     """The nested state with every tensor replaced by what ``function`` makes of it."""
     if isinstance(state, Tensor):
         return function(state)

@@ -4,10 +4,12 @@ Commands import it first, so that a missing package is reported in one line too.
 """
 
 import importlib
+import itertools
 import os
 import re
 import shlex
 import sys
+import sysconfig
 import tempfile
 import threading
 import time
@@ -25,6 +27,9 @@ CHECKOUT = _ROOT if (_ROOT / "pyproject.toml").is_file() else None  # None where
 
 # Errors whose message is meant for people. They are named, not imported: importing them would load torch.
 _FOR_PEOPLE = {"ValueError", "TrainingError", "CheckpointError", "ExperienceError", "OSError"}
+# What lies elsewhere is a person's own.
+_PROJECT = [_ROOT / name for name in ("agents", "envs", "rlsuite", "scripts", "tests")]
+_NOT_OWN = [*_PROJECT, *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib"))]
 FAULT, INTERRUPTED = 70, 130  # of sysexits.h: an internal fault; of shells: ended by Ctrl-C
 
 # A waiting thread of torch spins, by default for so long that two runs on the same cores slow each other down.
@@ -69,8 +74,9 @@ def fail_kindly() -> Iterator[None]:
 def report(error: BaseException) -> int:
     """Print how a command ended, in a line or two, and return the exit status. RLSUITE_TRACE=1 shows the trace.
 
-    Errors with a message for users, and missing packages, are printed as they are (status 1). All others are faults of
-    the program: the trace goes to a log file for a report, and the line names that file (status 70).
+    Errors with a message for users, and missing packages, are printed as they are (status 1). Errors in a file of the
+    user's own (an agent, an economy) are printed with their place there (status 1). All others are faults of the
+    program (status 70). The trace of these two goes to a log file, which the second line names.
     """
     if os.environ.get("RLSUITE_TRACE"):
         traceback.print_exception(error)
@@ -78,6 +84,9 @@ def report(error: BaseException) -> int:
         return INTERRUPTED
     if message := _for_people(error):
         say(message)
+        return 1
+    if place := _own_place(error):
+        say(f"{place}: {_first_line(error)}\nThe details are in {log_fault(error)}")
         return 1
     say(
         f"internal fault: {_first_line(error)}\nThe details are in {log_fault(error)}: please report it with that file."
@@ -120,6 +129,19 @@ def _for_people(error: BaseException) -> str | None:
     if kinds & _FOR_PEOPLE and (not isinstance(error, ValueError) or raised_by_us(error.__traceback__)):
         return str(error) or type(error).__name__
     return None
+
+
+def _own_place(error: BaseException) -> str | None:
+    """File, line and function of a person's own file that the project called and that failed; None where none did."""
+    trace = "".join(traceback.format_exception(error))  # with the notes of workers
+    places = re.findall(r'^ *File "(.+)", line (\d+), in (.+)$', trace, re.MULTILINE)
+    called = itertools.dropwhile(lambda place: not _is_in(place[0], _PROJECT), places)
+    own = [place for place in called if not _is_in(place[0], _NOT_OWN) and Path(place[0]).is_file()]
+    return "{}, line {}, in {}".format(Path(own[-1][0]).name, *own[-1][1:]) if own else None
+
+
+def _is_in(path: str, folders: list[Path]) -> bool:
+    return any(Path(path).is_relative_to(folder) for folder in folders)
 
 
 def _first_line(error: BaseException) -> str:

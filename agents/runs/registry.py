@@ -39,6 +39,8 @@ class AgentFile:
         name, config = named.get("name"), named.get("config")
         if not isinstance(name, ast.Constant) or not isinstance(name.value, str) or not isinstance(config, ast.Name):
             raise ValueError(f"{path}: SPEC = AgentSpec(...) must name the agent, and its configuration's class")
+        if not name.value.replace("-", "_").isidentifier():  # runs' folders are called by it
+            raise ValueError(f"{path}: {name.value!r} is no name for an agent: letters, digits, - and _")
         self.name, self._config_name = name.value, config.id
 
     def spec(self) -> "AgentSpec":
@@ -48,7 +50,7 @@ class AgentFile:
     def config_class(self) -> type[Any]:
         """The class of the options, without what else the file imports and does."""
         config = self._light.get(self._config_name)
-        return config if isinstance(config, type) else self.spec().config
+        return self._checked(config if isinstance(config, type) else self.spec().config)
 
     def presets(self) -> dict[str, Any]:
         """The ``PRESETS`` of the file, or beside it those of the file in ``presets/`` that has its name."""
@@ -73,6 +75,18 @@ class AgentFile:
             except (Exception, SystemExit):
                 continue  # it needs a skipped statement; if the configuration does too, the whole module is imported
         return vars(module)
+
+    def _checked(self, config: type[Any]) -> type[Any]:
+        from agents.options import RunConfig
+
+        if not issubclass(config, RunConfig):
+            raise ValueError(f"{self.path}: {self._config_name} must derive from a configuration of agents/options.py")
+        if "__dataclass_fields__" not in vars(config):
+            raise ValueError(
+                f"{self.path}: {self._config_name} is no dataclass, so that its options are none: "
+                "write @dataclass(frozen=True, kw_only=True) above it"
+            )
+        return config
 
     def _module(self) -> ModuleType:
         if self.path.parent == _AGENTS:
@@ -153,7 +167,7 @@ def find(agent: str) -> AgentFile:
         found = _read(path)
     except (SyntaxError, UnicodeDecodeError, ValueError) as error:
         raise ValueError(
-            f"{agent} is not Python: {error}" if not isinstance(error, ValueError) else str(error)
+            f"{agent} is not Python: {error}" if isinstance(error, SyntaxError | UnicodeDecodeError) else str(error)
         ) from None
     if found is None:
         raise ValueError(f"{agent} defines no agent: it needs SPEC = AgentSpec(name, config, agent, learns_from=...)")

@@ -1,6 +1,7 @@
 """A run and its folder: from a configuration to a trainer, and from a folder back to an agent."""
 
 import dataclasses
+import inspect
 import logging
 import os
 import platform
@@ -274,9 +275,20 @@ def evaluation_limit(run: Run, episodes: int, num_envs: int) -> int:
 
 
 def build_agent(run: Run, observation_space: Any, action_space: Any) -> Any:
-    """The agent of a run for the spaces of its environment, with fresh parameters."""
-    config = resolved(run.config)
-    return agent_spec(run.agent).agent(config, observation_space, action_space, run.seeds, run.device)
+    """The agent of a run for the spaces of its environment, with fresh parameters.
+
+    Raises:
+        ValueError: the agent cannot be built so, or not for these spaces.
+    """
+    kind = agent_spec(run.agent).agent
+    arguments = (resolved(run.config), observation_space, action_space, run.seeds, run.device)
+    try:
+        inspect.signature(kind).bind(*arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"{run.agent_name} must be built as agent(config, observation_space, action_space, seeds, device): {error}"
+        ) from None
+    return kind(*arguments)
 
 
 def resolved(config: RunConfig) -> RunConfig:

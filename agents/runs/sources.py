@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Space
+from gymnasium.spaces import Space
 from torch import Tensor
 
 from agents.options import ReplayConfig, RolloutConfig, RunConfig, SequenceConfig
@@ -19,7 +19,7 @@ from rlsuite.replay.rollout import Rollout
 from rlsuite.replay.sequence_store import SequenceStore
 from rlsuite.replay.transition_store import TransitionStore
 from rlsuite.spaces import FrameStack
-from rlsuite.training.collector import Collector, rounds_of
+from rlsuite.training.collector import Collector, rounds_of, spec_of
 from rlsuite.training.room import require_room
 from rlsuite.training.schedules import per_seed
 
@@ -135,12 +135,13 @@ def _sampler(config: ReplayConfig, store: Store, seeds: int, device: torch.devic
 
 def _layout(agent: Any, seeds: int, num_envs: int, spaces: Spaces) -> dict[str, Any]:
     """Return the sizes, shapes and dtypes of the steps that a replay or rollout stores."""
+    observation, action = spec_of(spaces.observation), spec_of(spaces.action)
     return {
         "seeds": seeds,
         "num_envs": num_envs,
-        "observation_shape": spaces.observation.shape,
-        "observation_dtype": torch.uint8 if spaces.observation.dtype == np.uint8 else torch.float32,
-        "action_shape": spaces.action.shape,
-        "action_dtype": torch.float32 if isinstance(spaces.action, Box) else torch.int64,
+        "observation_shape": observation.shape,
+        "observation_dtype": observation.dtype,
+        "action_shape": action.shape,
+        "action_dtype": action.dtype,
         "extras": extras_of(agent),
     }

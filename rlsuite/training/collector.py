@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from gymnasium.spaces import Box, Space
 from torch import Tensor
 
 from rlsuite import random
-from rlsuite.agent import Acted, ActingState, Actor, check_acted
+from rlsuite.agent import Acted, ActingState, Actor, TensorSpec, check_acted, rehearse
 from rlsuite.experience import Environments, ExperienceError, Step
 from rlsuite.state import check, check_tensor
 from rlsuite.training.episodes import EpisodeStatistics
@@ -67,12 +68,15 @@ class Collector:
         save_experience: bool = True,
         device: torch.device | str = "cpu",
     ) -> None:
+        """Raises ``ValueError`` where the agent lacks a part, or acts otherwise than it declares."""
         self.agent, self.environments, self.experience = agent, environments, experience
         self.vector_steps, self.updates_a_round, self.acts_ahead = vector_steps, updates_a_round, acts_ahead
         self._warm_up_env_steps = self.learning_starts_env_steps = learning_starts_env_steps
         self.clip_rewards, self.save_experience = clip_rewards, save_experience
         self.env_steps = 0  # of each seed, in rounds that are over
         shape = (len(environments.seeds), environments.num_envs)
+        observation, self._action = spec_of(environments.observation_space), spec_of(environments.action_space)
+        rehearse(agent, *shape, observation, self._action, device)
         self.episodes = EpisodeStatistics(*shape, device)
         self._sampled = torch.zeros((), dtype=torch.int64, device=device)
         self._env_step = torch.zeros((), dtype=torch.int64, device=device)
@@ -147,7 +151,7 @@ class Collector:
         num_envs = self.environments.num_envs
         state = self.agent.initial_state(num_envs)
         acted = self.agent.act(observation, state, self._began, self._env_step, explore=True)
-        check_acted(self.agent, state, acted, num_envs)
+        self._check(state, acted)
         # On-policy agents act once more, with the same random numbers, when the step is taken.
         self._hold(observation, acted if self.acts_ahead else acted._replace(state=state))
         if self.acts_ahead:
@@ -161,7 +165,12 @@ class Collector:
         self._observation.copy_(observation)
         self._keep(acted)
 
+    def _check(self, state: ActingState, acted: Acted) -> None:
+        check_acted(self.agent, state, acted, self._began.shape, self._action)
+
     def _keep(self, acted: Acted) -> None:
+        if _shapes(acted) != _shapes(self._acted):  # which copy_ would broadcast in silence
+            self._check(self._acted.state, acted)
         self._acted.action.copy_(acted.action)
         for kept, new in ((self._acted.state, acted.state), (self._acted.extras, acted.extras)):
             for name, tensor in kept.items():
@@ -251,6 +260,14 @@ class Collector:
         self.environments.close()
 
 
+def spec_of(space: Space[Any]) -> TensorSpec:
+    """How what is in a space of ``Environments`` is stored."""
+    assert space.shape is not None
+    if not isinstance(space, Box):
+        return TensorSpec(space.shape, torch.int64)
+    return TensorSpec(space.shape, torch.uint8 if space.dtype == np.uint8 else torch.float32)
+
+
 def rounds_of(train_every_env_steps: int, updates_per_train: int, num_envs: int) -> tuple[int, int]:
     """Vector steps and updates of a round that keeps the ratio of updates to env steps.
 
@@ -262,3 +279,7 @@ def rounds_of(train_every_env_steps: int, updates_per_train: int, num_envs: int)
 
 def _cloned(tensors: ActingState) -> ActingState:
     return {name: tensor.clone() for name, tensor in tensors.items()}
+
+
+def _shapes(acted: Acted) -> list[torch.Size]:
+    return [tensor.shape for tensor in (acted.action, *acted.state.values(), *acted.extras.values())]

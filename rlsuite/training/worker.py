@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlsuite.agent import described
 from rlsuite.state import check, check_tensor
 from rlsuite.training.memory import keep_freed_memory
 from rlsuite.training.per_seed import check_seeds_axis
@@ -152,7 +153,8 @@ class Worker(Generic[B]):
             batch = self.source.sample()
         with self._watch("learn"):
             result = self.learner.update(batch)
-        metrics, priority = result if isinstance(result, tuple) else (result, None)
+        metrics, priority = result if isinstance(result, tuple) and len(result) == 2 else (result, None)
+        self._check_update(batch, metrics, priority)
         if priority is not None:
             self.source.feedback(batch, priority)
         # Sums stay on the device; they are fetched once per log interval.
@@ -161,6 +163,28 @@ class Worker(Generic[B]):
                 self._sums[name].add_(value)
             else:
                 self._sums[name] = value.clone()
+
+    def _check_update(self, batch: Any, metrics: Any, priority: Any) -> None:
+        """Compare what ``update`` returned with what is due; for learners that are being written.
+
+        Raises:
+            TrainingError: the first part that does not fit, by name.
+        """
+        name = f"{type(self.learner).__name__}.update"
+        if not isinstance(metrics, Mapping):
+            raise TrainingError(
+                f"{name} returned {type(metrics).__name__} instead of metrics, or (metrics, priorities)"
+            )
+        for key, value in metrics.items():
+            if not isinstance(value, Tensor) or value.dim() != 1 or len(value) != len(self.seeds or value):
+                seeds = "" if self.seeds is None else f" of the run's {len(self.seeds)} seeds"
+                raise TrainingError(f"{name} returned {key!r} {described(value)}: it must be a number for each{seeds}")
+        wanted = getattr(batch, "extras", {}).get("weight")
+        if wanted is not None and (not isinstance(priority, Tensor) or priority.shape != wanted.shape):
+            raise TrainingError(
+                f"{name} returned priorities {described(priority)}, where prioritised replay needs "
+                f"{tuple(wanted.shape)}: return (metrics, priorities), or set --replay-priority-exponent 0"
+            )
 
     @property
     def has_sums(self) -> bool:

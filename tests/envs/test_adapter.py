@@ -348,3 +348,11 @@ def test_send_and_receive_take_turns(env_id: str, action: Tensor, vectorization:
     environments.send(action)
     environments.close()  # with a step under way
     environments.close()
+
+
+def test_the_former_name_of_the_next_observation_is_still_read() -> None:
+    environments = make_environments("toy/Walk-v0", [0], 2)
+    environments.reset()
+    step = environments.step(torch.zeros(1, 2, dtype=torch.int64))
+    environments.close()
+    assert step.successor is step.next_observation
