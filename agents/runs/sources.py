@@ -54,6 +54,8 @@ def collector(run: Run, config: RunConfig, agent: Any, train: Environments, devi
             device=device,
         )
     assert isinstance(config, ReplayConfig)
+    if config.batch_size > config.replay_capacity:
+        raise ValueError(f"--batch-size {config.batch_size} is more than --replay-capacity {config.replay_capacity}")
     vector_steps, updates = rounds_of(config.train_every_env_steps, config.updates_per_train, train.num_envs)
     discount = per_seed("discount", config.discount, train.seeds).to(device)
     store = _store(config, train.observation_space, layout, discount, device)

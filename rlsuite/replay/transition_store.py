@@ -52,7 +52,8 @@ class TransitionStore:
             raise ValueError(f"a replay needs at least one seed and one environment, not {seeds} and {num_envs}")
         if capacity < num_envs * n_step:
             raise ValueError(
-                f"capacity must be at least num_envs * n_step = {num_envs * n_step} transitions, not {capacity}"
+                f"the replay's capacity must be at least num_envs * n_step = {num_envs * n_step} transitions, "
+                f"not {capacity}"
             )
         self.capacity = self.slots = capacity
         self.warm_up_steps = n_step

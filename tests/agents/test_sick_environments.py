@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import gymnasium
 import pytest
 import torch
 
@@ -12,8 +13,10 @@ from agents.options import RunConfig
 from agents.reinforce import ReinforceConfig
 from agents.runs.building import build_trainer
 from agents.runs.run import Run, create
+from envs.cartpole import CartPole
 from rlsuite.experience import ExperienceError
 from rlsuite.training.trainer import Trainer
+from rlsuite.training.worker import TrainingError
 
 sys.path.append(str(Path(__file__).parents[1] / "envs"))
 from sick_environments import FAULTS, Sick, sick
@@ -125,3 +128,30 @@ def test_a_failure_of_the_step_after_the_last_ends_no_run(tmp_path):
     assert trainer.run().status == "finished"
     assert run.checkpoints.load()["source"]["env_steps"] == 178
     trainer.workers.close()
+
+
+class SickCartPole(CartPole):
+    """A person's own environment on tensors: its poles fall silent after a while."""
+
+    def transition(self, state, action, key):
+        following, reward, terminated = super().transition(state, action, key)
+        return following, torch.where(following["angle"].abs() > 0.1, torch.nan, reward), terminated
+
+
+gymnasium.register(
+    "own/SickCartPole-v0",
+    entry_point="envs.registration:make_single",
+    vector_entry_point="envs.registration:make_vector",
+    max_episode_steps=500,
+    kwargs={"dynamics": f"{__name__}:SickCartPole"},
+)
+
+
+def test_a_tensor_environment_with_bad_rewards_ends_in_a_line_and_keeps_the_last_good_checkpoint(tmp_path):
+    config = DQNConfig(env="own/SickCartPole-v0", **REPLAY, **COMMON, log_every_env_steps=50)
+    run, trainer = begin("dqn", config, tmp_path)
+    with pytest.raises(TrainingError, match=r"is not finite at env step \d+, update \d+ \(seeds \[0\]\)"):
+        trainer.run()
+    trainer.workers.close()
+    learner = run.checkpoints.load("last")["learner"]
+    assert torch.isfinite(learner["online"]).all()
