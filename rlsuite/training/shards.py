@@ -172,7 +172,7 @@ class Shards:
 
     def _wait(self) -> None:
         """Wait for the answers; hand on, once, that the run is asked to stop."""
-        missing, is_told = list(self._connections), False
+        missing, is_told = [connection for connection in self._connections if not connection.closed], False
         while missing:
             if is_stop_requested() and not is_told:
                 is_told = True

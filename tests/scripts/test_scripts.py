@@ -100,7 +100,6 @@ def test_ctrl_c_saves_and_the_run_goes_on(tmp_path):
         (["train", "dqn", "--env", "CartPole-v1", "--encoder", "nature"], "needs pictures"),
         (["train", "dqn", "--env", "Pendulum-v1"], "dqn needs a Discrete action space"),
         (["train", "ddpg", "--env", "CartPole-v1"], "ddpg needs a bounded Box"),
-        (["train", "dqn", "--env", "Blackjack-v1"], "is not supported"),
         (["train", "--resume", "runs/none"], "there is no folder"),
         (["evaluate", "runs/none"], "there is no folder"),
         (["watch", "runs/none"], "there is no folder"),
@@ -131,7 +130,7 @@ def test_help_answers_without_torch(name, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "usage" in done.stdout.lower() or "python scripts/" in done.stdout
+    assert "usage" in done.stdout.lower() or f"scripts/{name}.py" in done.stdout
 
 
 @pytest.mark.parametrize(("chosen", "spin_count"), [({}, "20000"), ({"OMP_WAIT_POLICY": "active"}, "None")])

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from agents.cli import command
+from rlsuite.tracking import run_folder
 from rlsuite.training import shards as tiles_module
 from rlsuite.training import worker as worker_module
 from rlsuite.training.checkpoint import Checkpoints
@@ -164,6 +165,7 @@ def _raise(exception):
 
 def test_an_error_of_a_worker_that_is_no_message_for_people_leaves_a_log(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(run_folder, "current", lambda: None)
     for exception, status in ((None, command.FAULT), (TrainingError("x is not finite"), 1)):
         shards = Shards([functools.partial(raising, exception)], [2])
         try:
