@@ -33,7 +33,7 @@ _SETTINGS = {
 }
 _AT_ONCE = ("hangs", "errors", "nonsense", "resets", "slow")
 _HALF_WAY = ("well", "hangs later", "errors later")
-_ITSELF = ("killed", "stopped", "missing", "unreachable", "no folder")
+_ITSELF = ("killed", "stopped", "missing", "unreachable")
 _PATIENCE_SECONDS = 150.0
 _REQUESTS_BEFORE = 6  # that are answered well by what fails later
 
@@ -125,11 +125,7 @@ def _preparation(fault: str, folder: Path) -> Callable[[], None] | None:
     def missing() -> None:
         sys.modules["wandb"] = None
 
-    def no_folder() -> None:
-        (folder / "runs" / "run").mkdir(parents=True, exist_ok=True)
-        (folder / "runs" / "run" / "wandb").write_text("a file where W&B wants a folder")
-
-    return {"missing": missing, "no folder": no_folder}.get(fault)
+    return missing if fault == "missing" else None
 
 
 def _signal_wandb(running: Running, number: int) -> None:
