@@ -19,7 +19,7 @@ from rlsuite.configuration import Count, Fraction, NotNegative, Positive, Widths
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.policy import Categorical, policy_for
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
-from rlsuite.replay.rollout import RolloutBatch, advantages
+from rlsuite.replay.rollout import RolloutBatch, advantages, weighted_mean
 from rlsuite.state import restore
 from rlsuite.training.schedules import linear, per_seed
 
@@ -181,23 +181,23 @@ class PPO:
         returns: Tensor,
         weight: Tensor,
     ) -> dict[str, Tensor]:
-        centred = advantage - _mean(advantage, weight).unsqueeze(1)
-        advantage = centred / (_mean(centred.square(), weight).sqrt().unsqueeze(1) + 1e-8)
+        centred = advantage - weighted_mean(advantage, weight).unsqueeze(1)
+        advantage = centred / (weighted_mean(centred.square(), weight).sqrt().unsqueeze(1) + 1e-8)
 
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             outputs, value = self._outputs(observation, parameters)
             ratio = (self.distribution.log_prob(outputs, sample) - old_log_prob).exp()
             near = ratio.clamp(1.0 - self.config.clip, 1.0 + self.config.clip)
-            gain = _mean(torch.minimum(ratio * advantage, near * advantage), weight)
-            error = _mean(F.mse_loss(value, returns, reduction="none"), weight)
-            entropy = _mean(self.distribution.entropy(outputs), weight)
+            gain = weighted_mean(torch.minimum(ratio * advantage, near * advantage), weight)
+            error = weighted_mean(F.mse_loss(value, returns, reduction="none"), weight)
+            entropy = weighted_mean(self.distribution.entropy(outputs), weight)
             losses = -gain + self.config.value_weight * error - self.config.entropy_weight * entropy
             return losses, {
                 "loss/policy": -gain,
                 "loss/value": error,
                 "value/entropy": entropy,
-                "policy/kl": _mean(ratio - 1.0 - ratio.log(), weight),
-                "policy/clipped_fraction": _mean((ratio != near).float(), weight),
+                "policy/kl": weighted_mean(ratio - 1.0 - ratio.log(), weight),
+                "policy/clipped_fraction": weighted_mean((ratio != near).float(), weight),
             }
 
         gradients, metrics = gradient(loss, self.network.parameters)
@@ -228,11 +228,6 @@ def _rows(values: Tensor, chosen: Tensor) -> Tensor:
     """The elements ``[S, M, ...]`` of ``values`` ``[S, N, ...]`` at each seed's indices ``[S, M]``."""
     seeds = torch.arange(len(values), device=values.device).unsqueeze(1)
     return values[seeds, chosen]
-
-
-def _mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Per-seed mean ``[S]`` of ``values`` ``[S, M]`` over the steps that count; 0 where none does."""
-    return (values * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
 
 
 SPEC = AgentSpec("ppo", PPOConfig, PPO, learns_from="rollout", headline={"loss/policy": "loss"})

@@ -19,7 +19,7 @@ from rlsuite.configuration import Count, Fraction, NotNegative, Widths
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.policy import Categorical, policy_for
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
-from rlsuite.replay.rollout import RolloutBatch, reward_to_go
+from rlsuite.replay.rollout import RolloutBatch, reward_to_go, weighted_mean
 from rlsuite.state import restore
 from rlsuite.training.schedules import linear, per_seed
 
@@ -162,8 +162,8 @@ class Reinforce:
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             outputs = self.policy(observation, parameters=parameters)
             log_prob = self.distribution.log_prob(outputs, sample)
-            gain = _mean(log_prob * advantage, weight)
-            entropy = _mean(self.distribution.entropy(outputs), weight)
+            gain = weighted_mean(log_prob * advantage, weight)
+            entropy = weighted_mean(self.distribution.entropy(outputs), weight)
             losses = -gain - self.config.entropy_weight * entropy
             return losses, {"loss/policy": losses, "value/entropy": entropy}
 
@@ -178,7 +178,7 @@ class Reinforce:
     def _improve_baseline(self, observation: Tensor, returns: Tensor, weight: Tensor) -> dict[str, Tensor]:
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             values = self.baseline(observation, parameters=parameters).squeeze(-1)
-            losses = _mean(F.mse_loss(values, returns, reduction="none"), weight)
+            losses = weighted_mean(F.mse_loss(values, returns, reduction="none"), weight)
             return losses, {"loss/baseline": losses}
 
         gradients, metrics = gradient(loss, self.baseline.parameters)
@@ -199,14 +199,9 @@ class Reinforce:
         restore(self.state_dict(), state)
 
 
-def _mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Per-seed mean ``[S]`` of ``values`` ``[S, N]`` over the steps that count; 0 where none does."""
-    return (values * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
-
-
 def _standardise(values: Tensor, weight: Tensor) -> Tensor:
-    centred = values - _mean(values, weight).unsqueeze(1)
-    spread = _mean(centred.square(), weight).sqrt().unsqueeze(1)
+    centred = values - weighted_mean(values, weight).unsqueeze(1)
+    spread = weighted_mean(centred.square(), weight).sqrt().unsqueeze(1)
     return centred / (spread + 1e-8)
 
 

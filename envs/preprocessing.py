@@ -1,4 +1,4 @@
-"""What is put round each copy of a Gymnasium environment. Imports no torch: it also runs in worker processes."""
+"""Wrappers round each copy of a Gymnasium environment. Imports no torch: it also runs in worker processes."""
 
 from dataclasses import dataclass, fields
 from typing import Any

@@ -244,7 +244,7 @@ def environments(run: Run, purpose: Purpose, num_envs: int, seeds: Sequence[int]
 
 
 def preprocessing_of(config: RunConfig) -> Preprocessing:
-    """What the options say of each copy of the environment."""
+    """Return the options that apply to each copy of the environment."""
     return Preprocessing(**{field.name: getattr(config, field.name) for field in dataclasses.fields(Preprocessing)})
 
 

@@ -73,7 +73,7 @@ def collector(run: Run, config: RunConfig, agent: Any, train: Environments, devi
     )
 
 
-def require_room_for(run: Run, spaces: Spaces, agent: Any = None) -> None:
+def require_room_for(run: Run, spaces: Spaces) -> None:
     """Refuse a run whose experience, of all seeds together, takes more memory than there is.
 
     Raises:
@@ -81,7 +81,7 @@ def require_room_for(run: Run, spaces: Spaces, agent: Any = None) -> None:
     """
     config = run.config
     parts = config.shards or config.workers or 1
-    layout = _layout(agent, len(run.seeds), config.num_envs, spaces)
+    layout = _layout(None, len(run.seeds), config.num_envs, spaces)  # extras are small and known to the agent only
     nowhere = torch.device("meta")  # tensors there have a size and take no memory
     if isinstance(config, ReplayConfig):
         nbytes = _store(config, spaces.observation, layout, torch.ones(()), nowhere).nbytes

@@ -190,3 +190,8 @@ def _suffix_sums(factor: Tensor, term: Tensor) -> Tensor:
         factor = torch.cat([factor[:, near] * factor[:, far], factor[:, -span:]], dim=1)
         span *= 2
     return term
+
+
+def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Per-seed mean ``[S]`` of ``values`` ``[S, N]`` over the steps that count; 0 where none does."""
+    return (values * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)

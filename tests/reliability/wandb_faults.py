@@ -84,7 +84,7 @@ def logged(plan: Plan, fault: str, whole: Path, folder: Path) -> list[Fault]:
     (folder / "home").mkdir(exist_ok=True)
     with server(fault) as url:
         environment = {**_SETTINGS, "WANDB_BASE_URL": url, "HOME": str(folder / "home")}
-        running = plan.go_on(logged, environment=environment, prepare=_preparation(fault, logged))
+        running = plan.go_on(logged, environment=environment, prepare=_preparation(fault))
         if fault in ("killed", "stopped"):
             _signal_wandb(running, signal.SIGKILL if fault == "killed" else signal.SIGSTOP)
         ended = running.wait(_PATIENCE_SECONDS)
@@ -121,7 +121,7 @@ def server(fault: str) -> Iterator[str]:
         os.waitpid(pid, 0)
 
 
-def _preparation(fault: str, folder: Path) -> Callable[[], None] | None:
+def _preparation(fault: str) -> Callable[[], None] | None:
     def missing() -> None:
         sys.modules["wandb"] = None
 
