@@ -1,10 +1,10 @@
 """Time limits on calls of Weights & Biases, whose own process may hang or end at any time."""
 
 import atexit
+import gc
 import subprocess
-import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import TypeVar
@@ -57,28 +57,30 @@ def guard_exit() -> None:
 
 def leave() -> None:
     """Let W&B's process finish its work within some seconds, or without delay where that is not to be had."""
-    process = _process()
+    processes = _processes()
     try:
         within(_LEAVE_SECONDS, _teardown)
     except (Hangs, KeyboardInterrupt):
-        kill(process)
+        kill(processes)
 
 
-def kill(process: subprocess.Popen[bytes] | None = None) -> None:
-    """End W&B's process at once, stopped or not; calls that wait for it fail."""
-    process = process or _process()
-    if process is not None:
+def kill(processes: Sequence["subprocess.Popen[bytes]"] | None = None) -> None:
+    """End W&B's processes at once, stopped or not; calls that wait for them fail."""
+    for process in processes or _processes():
         process.kill()
         process.wait()
     with suppress(Hangs):
         within(_LEAVE_SECONDS, _teardown)  # forgets it
 
 
-def _process() -> "subprocess.Popen[bytes] | None":
-    """W&B's process, where there is one of ours. Nothing public gives it: W&B cannot be left without waiting."""
-    singleton = getattr(sys.modules.get("wandb.sdk.wandb_setup"), "_singleton", None)
-    connection = getattr(singleton, "_connection", None)
-    return getattr(getattr(connection, "_proc", None), "_process", None)
+def _processes() -> "list[subprocess.Popen[bytes]]":
+    """W&B's processes that this one started, one that it still waits for to answer among them.
+
+    W&B names its process to nobody until that has answered, which one that hangs never does. So they are looked for
+    among all processes of ours.
+    """
+    own = [thing for thing in gc.get_objects() if issubclass(type(thing), subprocess.Popen)]
+    return [process for process in own if "wandb-core" in str(process.args) and process.poll() is None]
 
 
 def _teardown() -> None:

@@ -196,6 +196,8 @@ class WandbWriter:
         try:
             runs = self._open("online")
         except Exception as error:
+            if self._complained:
+                raise  # nobody waits for this start any more
             # The failed attempt occupies the run's id until W&B's own process is gone.
             wandb.teardown()
             _quiet_settings()

@@ -41,8 +41,7 @@ def report(writer: WandbWriter, rows: int = 3) -> None:
 
 
 def signal_process(number: int) -> None:
-    process = wandb_process._process()
-    assert process is not None
+    [process] = wandb_process._processes()
     os.kill(process.pid, number)
 
 
@@ -82,8 +81,7 @@ def test_a_process_that_is_stopped_or_gone(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], number: int, when: str
 ) -> None:
     writer = WandbWriter(tmp_path, "dqn", {})
-    process = wandb_process._process()
-    assert process is not None
+    [process] = wandb_process._processes()
     if when == "before the end":
         report(writer)
     signal_process(number)
@@ -97,6 +95,33 @@ def test_a_process_that_is_stopped_or_gone(
         assert "wandb sync" not in line or line.endswith(f"wandb sync {folder}")
     WandbWriter(tmp_path / "next", "dqn", {}).close("finished")  # the next run of this process has W&B again
     assert capfd.readouterr().err == ""
+
+
+def test_a_process_that_is_stopped_before_it_answers_is_ended(tmp_path: Path) -> None:
+    # In a process of its own: W&B waits for itself for ever once its start has failed.
+    program = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from rlsuite.tracking import wandb_process, wandb_writer
+
+class Stopped(subprocess.Popen):
+    def __init__(self, arguments, **options):
+        super().__init__(arguments, **options)
+        if "wandb-core" in arguments[0]:
+            os.kill(self.pid, signal.SIGSTOP)
+            print(self.pid)
+
+subprocess.Popen = Stopped
+wandb_writer._START_SECONDS = wandb_process._LEAVE_SECONDS = 1.0
+wandb_writer.WandbWriter(Path(sys.argv[1]), "dqn", {}).close("finished")
+"""
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    [line] = done.stderr.splitlines()
+    assert done.returncode == 0 and line.startswith("W&B could not start (no answer")
+    [pid] = done.stdout.splitlines()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
 
 
 def test_a_process_that_takes_no_more_is_left_out(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -132,7 +157,7 @@ from rlsuite.tracking import wandb_process
 from rlsuite.tracking.wandb_writer import WandbWriter
 wandb_process._LEAVE_SECONDS = 1.0
 WandbWriter(Path(sys.argv[1]), "dqn", {}).close("finished")
-os.kill(wandb_process._process().pid, signal.SIGSTOP)
+os.kill(wandb_process._processes()[0].pid, signal.SIGSTOP)
 """
     command = [sys.executable, "-c", program, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT)
