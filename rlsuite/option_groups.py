@@ -16,7 +16,19 @@ from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
 import tyro
 
 # What a newcomer needs first; groups of a person's own follow the method's.
-_ORDER = ["environment", "run", "method", "", "network", "replay", "sequences", "rollout", "evaluation", "system"]
+_ORDER = [
+    "environment",
+    "run",
+    "training",
+    "method",
+    "",
+    "network",
+    "replay",
+    "sequences",
+    "rollout",
+    "evaluation",
+    "system",
+]
 _ORDER += ["tracking"]
 
 

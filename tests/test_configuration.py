@@ -22,7 +22,7 @@ CONFIGS = [
     DDPGConfig(env="Pendulum-v1", total_env_steps=7),
     ReinforceConfig(env="CartPole-v1", target_return=475.0),
     SolverConfig(),
-    SupervisedConfig(experiment="digits-lenet", epochs=1, batch_size=2, learning_rate=1e-3),
+    SupervisedConfig(epochs=1, batch_size=2, learning_rate=1e-3),
 ]
 FILE = Path("runs/a/config.json")
 json_values = st.recursive(

@@ -1,50 +1,85 @@
-"""Train a registered supervised experiment on the same run loop, networks and checkpoints as the agents.
+"""Train a supervised experiment on the same run loop, networks and checkpoints as the agents.
 
-rlsuite supervised digits-lenet [--seeds 3]
-rlsuite supervised list
+rlsuite supervised list                      the experiments
+rlsuite supervised NAME [options]            NAME --help lists them
+rlsuite supervised --resume runs/RUN         goes on exactly where a run stopped; --resume --help
+rlsuite supervised COMMAND runs/RUN          what an experiment offers for its trained networks, such as sample
 """
 
 import dataclasses
+from pathlib import Path
 from typing import Literal
 
 import tyro
 
 from agents.cli import command
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    experiment: tyro.conf.Positional[str]
-    """Name of the experiment, or list."""
-    seeds: int | None = None
-    """Number of seeds to train as one program; by default 1."""
-    seed: int | None = None
-    """The first seed; by default 0."""
-    epochs: int | None = None
-    """Times through the data; by default the experiment's own."""
-    batch_size: int | None = None
-    """Examples an update, per seed; by default the experiment's own."""
-    learning_rate: float | None = None
-    """Learning rate of Adam; by default the experiment's own."""
-    device: str | None = None
-    """cpu or cuda; by default cpu."""
-    name: str | None = None
-    """Name of the run and of its folder."""
-    runs: str = "runs"
-    """Folder that holds the runs."""
-    resume: bool = False
-    """Go on with the run of that --name where it stopped, as it was started."""
-    checkpoint: Literal["last", "previous"] = "last"
-    """Checkpoint that --resume goes on from: last, or previous if last is damaged."""
-    wandb: Literal["auto", "online", "offline", "disabled"] | None = None
-    """Weights & Biases; auto, the default, is online where a key is configured, else offline."""
+from rlsuite.option_groups import from_command_line
 
 
 def main(arguments: list[str]) -> int:
-    options = tyro.cli(Options, prog=command.program(), args=arguments, description=command.as_typed(__doc__))
+    if not arguments or arguments[0] in ("-h", "--help"):
+        return command.usage(__doc__)
+    first, *rest = arguments
+    if first == "--resume":
+        return resume(rest)
+
+    from rlsuite.supervised.registry import commands, find
     from rlsuite.supervised.run import list_experiments, train
 
-    if options.experiment == "list":
+    if first == "list":
         list_experiments()
         return 0
-    return train(**vars(options))
+    if first in commands():
+        return do(first, rest)
+    experiment = find(first)
+    if "--resume" in rest:
+        raise ValueError("--resume comes first, with the folder of the run: --resume runs/NAME")
+    config = from_command_line(
+        type(experiment.config), rest, f"{command.program()} {experiment.name}", experiment.config
+    )
+    return train(experiment.name, config)
+
+
+def resume(arguments: list[str]) -> int:
+    @dataclasses.dataclass(frozen=True)
+    class Resume:
+        run: tyro.conf.Positional[Path]
+        """Folder of the run."""
+        checkpoint: Literal["last", "previous"] = "last"
+        """Checkpoint to resume from: last, or previous if last is damaged."""
+        epochs: int | None = None
+        """New length of the run; a falling learning rate goes on as in a run of that length."""
+        minutes: float | None = None
+        """Stop after this much training, earlier sessions included."""
+        patience_epochs: int | None = None
+        """Stop once no seed has improved for so many epochs."""
+        device: str | None = None
+        """Device to compute on from now on; by default the one that the run used."""
+        wandb: Literal["auto", "online", "offline", "disabled"] | None = None
+        """Weights & Biases; by default as before."""
+
+    options = tyro.cli(Resume, prog=f"{command.program()} --resume", args=arguments)
+
+    from rlsuite.supervised.run import resume
+
+    changed = {name: value for name, value in vars(options).items() if name not in ("run", "checkpoint")}
+    return resume(options.run, options.checkpoint, **changed)
+
+
+def do(name: str, arguments: list[str]) -> int:
+    """Run a command on a trained experiment; its own options follow the folder."""
+    from rlsuite.supervised.registry import all_experiments
+    from rlsuite.supervised.run import load, read
+
+    program = f"{command.program()} {name}"
+    offering = [experiment for experiment in all_experiments().values() if name in experiment.commands]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        tyro.cli(offering[0].commands[name].options, prog=f"{program} runs/RUN", args=["--help"])
+    folder, *rest = arguments
+    experiment, _ = read(Path(folder))
+    if name not in experiment.commands:
+        able = ", ".join(one.name for one in offering)
+        raise ValueError(f"{folder} is a run of {experiment.name}, which has no {name!r}: runs of {able} have")
+    options = tyro.cli(experiment.commands[name].options, prog=f"{program} {folder}", args=rest)
+    experiment.commands[name].do(load(Path(folder)), options)
+    return 0

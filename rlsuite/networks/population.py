@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from rlsuite.compiling import materialised
+from rlsuite.networks import modes
 from rlsuite.networks.precision import Bfloat16, rounding
 from rlsuite.state import restore
 
@@ -38,25 +39,29 @@ class Population:
 
     Attributes:
         parameters: ``[S, P]``, the rows that are trained.
+        buffers: other tensors of the module by name, ``[S, ...]``: what batch norm has seen. Networks without any have
+            none, and agents should use these, since what acts must not depend on what else is in a batch.
     """
 
     def __init__(
         self, build: Callable[[], nn.Module], seeds: Sequence[int], device: torch.device | str = "cpu"
     ) -> None:
-        rows = []
+        rows, buffers = [], []
         with torch.random.fork_rng(devices=[]):
             for seed in seeds:
                 torch.manual_seed(seed)
                 module = build()
                 rows.append(torch.cat([_turned(parameter).flatten() for parameter in module.parameters()]).detach())
+                buffers.append(dict(module.named_buffers()))
         self.parameters = torch.stack(rows).to(device)
-        self.module = module.to("meta")
+        self.buffers = {name: torch.stack([own[name] for own in buffers]).to(device) for name in buffers[0]}
+        self.module = module.to("meta").eval()
         self._names = [name for name, _ in module.named_parameters()]
         self._shapes = [parameter.shape for parameter in module.parameters()]
         self._sizes = [parameter.numel() for parameter in module.parameters()]
 
     def named(self, parameters: Tensor) -> dict[str, Tensor]:
-        """The matrix ``[S, P]`` as the module's named tensors ``[S, ...]``: views, not copies."""
+        """The matrix ``[S, P]`` as the module's named parameters ``[S, ...]``: views, not copies."""
         pieces = parameters.split(self._sizes, dim=1)
         return {
             name: _turned_back(piece, shape)
@@ -66,7 +71,7 @@ class Population:
     def __call__(self, *inputs: Tensor, parameters: Tensor | None = None) -> Any:
         """Each seed's network on its own inputs ``[S, B, ...]``; with other ``parameters`` ``[S, P]`` if given."""
         named = self.named(self.parameters if parameters is None else parameters)
-        return _stacked(self.module, named, *inputs)
+        return _stacked(self.module, named | self.buffers, *inputs)
 
 
 def _is_turned(shape: Sequence[int]) -> bool:
@@ -112,15 +117,26 @@ def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Tensor) -> An
         return module(inputs[0])
     if isinstance(module, nn.Flatten):
         return inputs[0].flatten(2)
+    if module.training is not modes.is_training():
+        module.train(modes.is_training())
     if len(inputs[0]) == 1:
         alone = {name: tensor.squeeze(0) for name, tensor in named.items()}
         return functional_call(module, alone, tuple(own[0] for own in inputs)).unsqueeze(0)
-    if any(isinstance(part, nn.RNNBase | nn.Conv2d) for part in module.modules()) and inputs[0].device.type == "cpu":
-        # vmap has no rule for recurrent layers, and turns convolutions into grouped ones, which are slow on CPUs.
+    if _needs_rows(module, inputs[0].device):
         rows = [{name: tensor[k] for name, tensor in named.items()} for k in range(len(inputs[0]))]
         outputs = [functional_call(module, row, tuple(own)) for row, *own in zip(rows, *inputs, strict=True)]
         return torch.stack(outputs)
     return vmap(lambda own, *x: functional_call(module, own, x))(named, *inputs)
+
+
+def _needs_rows(module: nn.Module, device: torch.device) -> bool:
+    """Whether S copies of a leaf module run one after the other, since ``vmap`` has no good rule for it.
+
+    It has none for recurrent layers, nor for batch norm, which changes its buffers; of convolutions it makes grouped
+    ones, which are slow on CPUs.
+    """
+    slow = (nn.RNNBase, nn.Conv2d, nn.Conv1d) if device.type == "cpu" else ()
+    return any(isinstance(part, (nn.modules.batchnorm._BatchNorm, *slow)) for part in module.modules())
 
 
 def _child(module: nn.Module, name: str, named: dict[str, Tensor], *inputs: Tensor) -> Any:

@@ -1,23 +1,56 @@
-"""Options of a supervised run. Imports no torch, so that ``--help`` is quick."""
+"""Options that all supervised experiments have. Imports no torch, so that ``--help`` is quick."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from rlsuite.configuration import Count, Positive, Seed, check, check_seeds
+from rlsuite.configuration import Count, Fraction, NotNegative, Positive, Seed, check, check_seeds
+from rlsuite.option_groups import Options
 
 
 @dataclass(frozen=True, kw_only=True)
-class SupervisedConfig:
-    """A registered experiment, how long it is trained, and where."""
-
-    experiment: str
-    epochs: Count
-    batch_size: Count
-    learning_rate: Positive
-    seeds: Count = 1
-    seed: Seed = 0
+class SystemOptions(Options, group="system"):
     device: str = "cpu"
+    """cpu, cuda, or auto for cuda where there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingOptions(Options, group="tracking"):
+    name: str | None = None
+    """Name of the run and of its folder; by default made from the experiment and the time."""
+    runs: str = "runs"
+    """Folder that holds the runs."""
     wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
+    """Weights & Biases; auto is online where a key is configured, else offline."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisedConfig(SystemOptions, TrackingOptions, group="training"):
+    """How an experiment is trained. An experiment with options of its own derives its class from this."""
+
+    epochs: Count
+    """Times through the data; data that are made up as they are needed are evaluated once an epoch too."""
+    batch_size: Count
+    """Examples an update, per seed."""
+    learning_rate: Positive = 1e-3
+    """Learning rate of Adam at the start."""
+    decay: Literal["constant", "linear", "cosine"] = "constant"
+    """How the learning rate falls to zero over all epochs; a constant one does not."""
+    weight_decay: NotNegative = 0.0
+    """Share of the parameters that an update takes away, times the learning rate."""
+    max_gradient_norm: Positive | None = None
+    """Gradients are scaled to at most this norm, seed by seed."""
+    patience_epochs: Count | None = None
+    """Stop once no seed has been better on the validation set than its best for so many epochs."""
+    minutes: Positive | None = None
+    """Stop after this much training, and test what there is."""
+    validation_fraction: Fraction = 0.1
+    """Share of the training examples that choose the best checkpoint, and are not trained on."""
+    examples: Count | None = None
+    """Examples an epoch: of a data set only the first so many, of data that are made up so many new ones."""
+    seeds: Count = 1
+    """Number of seeds to train as one program."""
+    seed: Seed = 0
+    """The first seed; the others count up from it."""
 
     def __post_init__(self) -> None:
         check(self)

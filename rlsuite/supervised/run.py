@@ -1,156 +1,166 @@
-"""Train and resume supervised experiments in run folders."""
+"""Train, resume and load supervised experiments in run folders."""
 
 import dataclasses
-import difflib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
 from rlsuite.configuration import from_json
-from rlsuite.supervised.classification import Classifier, Examples, Minibatches
+from rlsuite.option_groups import nested
 from rlsuite.supervised.config import SupervisedConfig
-from rlsuite.supervised.experiments import EXPERIMENTS, Experiment
+from rlsuite.supervised.experiment import Experiment, Setting, Split, Trained
+from rlsuite.supervised.registry import all_experiments, find
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.tracking.notices import without
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.session import session
-from rlsuite.tracking.wandb_writer import Mode
-from rlsuite.training.checkpoint import Checkpoints, Name, clock, logged_until
+from rlsuite.training.checkpoint import Checkpoints, Name, clock, fitting, logged_until
 from rlsuite.training.device import usable_device
 from rlsuite.training.trainer import Schedule, Trainer
 from rlsuite.training.worker import Worker
 
+_INTERRUPTED = 130
+_LOGS_AN_EPOCH = 20
+# What a resumed run may change: where and how long, not what.
+_CHANGEABLE = ("device", "wandb", "epochs", "minutes", "patience_epochs")
+
 
 def list_experiments() -> None:
-    for name, experiment in EXPERIMENTS.items():
-        print(f"{name:14s} {experiment.description}; to reach: {experiment.target_accuracy:.1%} of the test set")
+    """Print a table of the experiments."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "task", "data", "target on the test set", "minutes"):
+        table.add_column(heading, justify="right" if heading == "minutes" else "left", no_wrap=heading == "name")
+    for experiment in all_experiments().values():
+        table.add_row(
+            experiment.name, experiment.task, experiment.data, str(experiment.target), f"{experiment.minutes:g}"
+        )
+    Console().print(table)
 
 
-def find(name: str) -> Experiment:
-    """The experiment of that name.
-
-    Raises:
-        ValueError: there is none; the message gives the nearest.
-    """
-    if name not in EXPERIMENTS:
-        near = difflib.get_close_matches(name, EXPERIMENTS, n=1, cutoff=0.0)[0]
-        raise ValueError(f"there is no experiment {name!r}: did you mean {near!r}? There are {', '.join(EXPERIMENTS)}")
-    return EXPERIMENTS[name]
-
-
-def train(
-    experiment: str,
-    seeds: int | None = None,
-    seed: int | None = None,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    learning_rate: float | None = None,
-    device: str | None = None,
-    name: str | None = None,
-    runs: str = "runs",
-    resume: bool = False,
-    checkpoint: Name = "last",
-    wandb: Mode | None = None,
-) -> int:
-    """Train, test after every epoch, and keep everything in ``runs/NAME``; returns the exit status.
-
-    What is ``None`` is the experiment's own, or where a run is resumed, the run's; ``checkpoint`` is where it goes on.
+def train(experiment: str, config: SupervisedConfig) -> int:
+    """Train, and test once at the end, in a new run ``runs/NAME``; returns the exit status.
 
     Raises:
-        ValueError: unknown experiment, missing data, a number out of its range, or a run resumed as another.
-        CheckpointError: there is nothing whole to resume from.
+        ValueError: unknown experiment, missing data, a number out of its range, or a name that is taken.
     """
     chosen = find(experiment)
-    named: dict[str, Any] = {
-        "seeds": seeds,
-        "seed": seed,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "device": device,
-        "wandb": wandb,
-    }
-    named = {option: value for option, value in named.items() if value is not None}
-    if resume:
-        if name is None:
-            raise ValueError("--resume needs the --name of the run")
-        folder = Path(runs) / name
-        config = _resumed(folder, experiment, named)
-        with run_folder.locked(folder):
-            return _train(folder, _Work(config, chosen), checkpoint)
-    if checkpoint != "last":
-        raise ValueError(f"--checkpoint {checkpoint} is for a run that is resumed: add --resume")
-    run_folder.require_free(Path(runs), name)
-    own = {option: getattr(chosen, option) for option in ("epochs", "batch_size", "learning_rate")}
-    config = SupervisedConfig(experiment=experiment, **(own | named))
-    work = _Work(config, chosen)  # errors in the configuration are raised before any file is written
-    document = {"config": dataclasses.asdict(config), "target_accuracy": chosen.target_accuracy}
-    folder = run_folder.create(Path(runs), name, experiment, document)
+    run_folder.require_free(Path(config.runs), config.name)
+    work = _Work(chosen, config)  # errors in the configuration are raised before any file is written
+    document = {"experiment": experiment, "config": nested(config)}
+    folder = run_folder.create(Path(config.runs), config.name, experiment, document)
     with run_folder.locked(folder):
         return _train(folder, work, None)
 
 
-def _resumed(folder: Path, experiment: str, named: dict[str, Any]) -> SupervisedConfig:
-    """The configuration of a run; only where it is computed, and what W&B is told, may change."""
-    config = from_json(SupervisedConfig, run_folder.read(folder).get("config"), folder / run_folder.CONFIG)
-    for option, value in ({"experiment": experiment} | named).items():
-        own = getattr(config, option)
-        if value != own and option not in ("device", "wandb"):
-            raise ValueError(
-                f"{folder} was started with {option.replace('_', ' ')} {own}: it cannot go on with {value}"
-            )
-    return dataclasses.replace(config, **{option: named[option] for option in ("device", "wandb") if option in named})
+def resume(folder: Path, checkpoint: Name = "last", **changed: Any) -> int:
+    """Go on with a run exactly where a checkpoint left it; returns as ``train`` does.
+
+    Args:
+        folder: of the run.
+        checkpoint: where it goes on.
+        changed: options that are not ``None`` and may change: ``device``, ``wandb``, ``epochs``, ``minutes``,
+            ``patience_epochs``.
+
+    Raises:
+        ValueError: the folder holds no supervised run.
+        CheckpointError: there is nothing whole to resume from.
+    """
+    chosen, config = read(folder)
+    changed = {name: value for name, value in changed.items() if value is not None}
+    assert set(changed) <= set(_CHANGEABLE)
+    if changed:
+        config = dataclasses.replace(config, **changed)
+    with run_folder.locked(folder):
+        work = _Work(chosen, config)
+        if changed:
+            run_folder.write(folder, {"experiment": chosen.name, "config": nested(config)})
+        return _train(folder, work, checkpoint)
+
+
+def read(folder: Path) -> tuple[Experiment[Any, Any], SupervisedConfig]:
+    """The experiment of a run, and its options.
+
+    Raises:
+        ValueError: the folder holds no supervised run, or one of an experiment that is not there.
+    """
+    document, path = run_folder.read(folder), folder / run_folder.CONFIG
+    name = document.get("experiment")
+    if not isinstance(name, str):
+        raise ValueError(f"{folder} is not a run of a supervised experiment")
+    chosen = find(name)
+    return chosen, from_json(type(chosen.config), document.get("config"), path)
+
+
+def load(folder: Path, checkpoint: Name = "best", device: str = "cpu") -> Trained[Any, Any]:
+    """A trained experiment from its folder.
+
+    Raises:
+        ValueError: the folder holds no supervised run, or its data are missing.
+        CheckpointError: its checkpoint cannot be used.
+    """
+    chosen, config = read(folder)
+    work = _Work(chosen, dataclasses.replace(config, device=device))
+    state = Checkpoints(folder / "checkpoint").load(checkpoint)
+    with fitting(f"the checkpoint of {folder}"):
+        work.learner.load_state_dict(state["learner"])
+    return Trained(work.setting, work.learner, folder)
 
 
 class _Work:
     """Everything that trains and tests, made from a configuration."""
 
-    def __init__(self, config: SupervisedConfig, chosen: Experiment) -> None:
-        self.config, self.chosen = config, chosen
-        self.seeds = range(config.seed, config.seed + config.seeds)
+    def __init__(self, chosen: Experiment[Any, Any], config: SupervisedConfig) -> None:
+        self.chosen, self.config = chosen, config
         device = usable_device(config.device)
-        data = chosen.data()
-        if config.batch_size > len(data.train_images):
-            raise ValueError(
-                f"--batch-size {config.batch_size} is more than the {len(data.train_images)} examples there are"
-            )
-        self.source = Minibatches(
-            chosen.view(data.train_images).to(device), data.train_labels.to(device), config.batch_size, self.seeds
-        )
-        self.learner = Classifier(chosen.network, self.seeds, config.learning_rate, device)
-        self._tests = chosen.view(data.test_images).to(device), data.test_labels.to(device)
+        data = chosen.load(config)
+        self.setting = Setting(config, data, range(config.seed, config.seed + config.seeds), device)
+        self.source = chosen.make_source(self.setting)
+        self.total = config.epochs * self.source.an_epoch
+        self.learner = chosen.make_learner(self.setting, self.total)
 
-    def evaluate(self) -> dict[str, np.ndarray]:
-        return {"evaluation/score": self.learner.accuracy(*self._tests)}
+    def evaluate(self, split: Split) -> dict[str, np.ndarray]:
+        """The experiment's numbers, and a score of which more is better."""
+        values = self.chosen.evaluate(self.learner, self.setting, split)
+        score = values[self.chosen.target.metric]
+        found = {f"{split}/{name}": value for name, value in values.items()}
+        return found | {"evaluation/score": score if self.chosen.target.higher_is_better else -score}
 
 
 def _train(folder: Path, work: _Work, checkpoint: Name | None) -> int:
     """Train a new run, or go on from a checkpoint."""
-    config, source = work.config, work.source
-    total = config.epochs * source.batches_an_epoch
-    schedule = Schedule(total, "updates", log_every=max(total // 100, 1), evaluate_every=source.batches_an_epoch)
+    chosen, config, source = work.chosen, work.config, work.source
+    schedule = Schedule(
+        work.total,
+        "updates",
+        log_every=max(source.an_epoch // _LOGS_AN_EPOCH, 1),
+        evaluate_every=source.an_epoch,
+        seconds=None if config.minutes is None else 60.0 * config.minutes,
+        patience_evaluations=config.patience_epochs,
+    )
     checkpoints = Checkpoints(folder / "checkpoint")
     state = None if checkpoint is None or checkpoints.is_empty else checkpoints.load(checkpoint)
     if state is None:
         (folder / "metrics.jsonl").unlink(missing_ok=True)
-    resume_at = None if state is None else clock(state)
-    headlines = {"train/accuracy": "accuracy", "evaluation/score": "test accuracy", "loss/cross_entropy": "loss"}
+    metric = chosen.target.metric
+    headlines = {"loss/train": "loss", **chosen.headlines, f"validation/{metric}": f"validation {_words(metric)}"}
     reports = session(
         folder,
-        config.experiment,
-        total,
+        chosen.name,
+        work.total,
         headlines,
-        work.seeds,
+        work.setting.seeds,
         "updates",
         config.wandb,
-        resume_at=resume_at,
+        resume_at=None if state is None else clock(state),
         logged_until=None if state is None else logged_until(state),
     )
     with reports as opened:
-        worker: Worker[Examples] = Worker(work.learner, source, work.evaluate, work.seeds)
+        worker: Worker[Any] = Worker(work.learner, source, lambda: work.evaluate("validation"), work.setting.seeds)
         trainer = Trainer(worker, schedule, opened.tracker, checkpoints, opened.console.tick)
         if state is not None:
             trainer.load_state_dict(state)
@@ -159,30 +169,60 @@ def _train(folder: Path, work: _Work, checkpoint: Name | None) -> int:
         outcome = trainer.run()
         if outcome.status == "interrupted":
             opened.status = "interrupted"
-            return 130
-        opened.tracker.summary(_finish(folder, work))
+            return _INTERRUPTED
+        opened.tracker.summary(_finish(folder, work, checkpoints))
         opened.status = "finished"
     return 0
 
 
-def _finish(folder: Path, work: _Work) -> dict[str, Any]:
-    accuracy, chosen = work.evaluate()["evaluation/score"], work.chosen
-    series = read_metrics(folder / "metrics.jsonl").get("evaluation/score")
+def _finish(folder: Path, work: _Work, checkpoints: Checkpoints) -> dict[str, Any]:
+    """Test the best networks, once, and write the report and the figures."""
+    chosen, target = work.chosen, work.chosen.target
+    name: Name = "best" if checkpoints.exists("best") else "last"
+    work.learner.load_state_dict(checkpoints.load(name)["learner"])
+    values = chosen.evaluate(work.learner, work.setting, "test")
+    tested = values[target.metric]
+    report = {
+        "metric": target.metric,
+        "mean": float(tested.mean()),
+        "median": float(np.median(tested)),
+        "per_seed_mean": tested.tolist(),
+        "target": target.value,
+        "reached": target.reached(tested),
+        "split": "test",
+        "checkpoint": name,
+        "values": {name: value.tolist() for name, value in values.items()},
+    }
+    _draw_curve(folder, work)
+    with without("figures"):
+        report |= chosen.report(cast(Any, Trained(work.setting, work.learner, folder)))
+    (folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
+    _print(report, chosen)
+    return {name: report[name] for name in ("mean", "median", "per_seed_mean", "target", "reached")}
+
+
+def _draw_curve(folder: Path, work: _Work) -> None:
+    metric = work.chosen.target.metric
+    series = read_metrics(folder / "metrics.jsonl").get(f"validation/{metric}")
     if series is not None:
-        curve = Curve(work.config.experiment, series.updates, series.values)
         with without("learning curve"):
             learning_curve(
                 folder / "learning_curve.png",
-                [curve],
-                y_label="test accuracy",
+                [Curve(work.chosen.name, series.updates, series.values)],
+                y_label=f"validation {_words(metric)}",
                 x_label="updates",
-                title=chosen.description,
+                title=work.chosen.task,
             )
-    report = {
-        "mean": float(accuracy.mean()),
-        "per_seed_mean": accuracy.tolist(),
-        "target": chosen.target_accuracy,
-        "reached": bool((accuracy >= chosen.target_accuracy).all()),
-    }
-    (folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
-    return report
+
+
+def _print(report: dict[str, Any], chosen: Experiment[Any, Any]) -> None:
+    """One line a metric, and whether the target was reached."""
+    for name, values in report["values"].items():
+        each = "  ".join(f"{value:.4f}" for value in values)
+        print(f"test {_words(name)}: {each}")
+    reached = "reached" if report["reached"] else "not reached"
+    print(f"target of the median, {chosen.target}: {reached}")
+
+
+def _words(metric: str) -> str:
+    return metric.replace("_", " ")

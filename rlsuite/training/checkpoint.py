@@ -21,7 +21,7 @@ from rlsuite.experience import ExperienceError
 from rlsuite.state import check, map_tensors
 from rlsuite.tracking.record import Clock
 
-FORMAT = 4
+FORMAT = 5
 
 Name = Literal["last", "previous", "best"]
 

@@ -60,6 +60,8 @@ class Schedule:
     log_every: int = 1_000
     evaluate_every: int = 10_000
     checkpoint_every_seconds: float = 600.0
+    seconds: float | None = None  # of training, earlier sessions included, after which a run is finished
+    patience_evaluations: int | None = None  # finished once no seed was better than its best so many times on end
     target_score: float | None = None  # stop once every seed has reached it in an evaluation, and once more on others
 
 
@@ -99,6 +101,7 @@ class Trainer:
         self._started = time.monotonic()
         self._last_clock = Clock(env_steps=0, updates=0, wall_seconds=0.0)
         self._logged = self._evaluated = 0  # number of complete intervals
+        self._unimproved = 0  # evaluations since a seed was better than ever
         self._logged_until = Clock(env_steps=0, updates=0, wall_seconds=0.0)
         self._has_news = False  # whether there is something to log
         self._is_saved = False
@@ -149,6 +152,8 @@ class Trainer:
                 self.tick(self.clock)
         if status == "finished" and self._has_news:
             self._log()
+            if self.schedule.seconds is not None and self.progress % self.schedule.evaluate_every:
+                self._evaluate()  # time may end before the first one is due
         self._checkpoint()
         return Outcome(status, self.clock, self.best_score)
 
@@ -157,7 +162,15 @@ class Trainer:
             return "interrupted"
         if self.best_score is not None and self._is_solved(self.best_score).all():
             return "solved"
-        return "training" if self.progress < self.schedule.total else "finished"
+        return "finished" if self._is_over() else "training"
+
+    def _is_over(self) -> bool:
+        schedule = self.schedule
+        return (
+            self.progress >= schedule.total
+            or (schedule.seconds is not None and self.clock.wall_seconds >= schedule.seconds)
+            or (schedule.patience_evaluations is not None and self._unimproved >= schedule.patience_evaluations)
+        )
 
     def _passed(self, every: int) -> int:
         """Intervals that are over."""
@@ -197,6 +210,7 @@ class Trainer:
         score = values.get("evaluation/score")
         if score is not None:
             best = np.full_like(score, -np.inf) if self.best_score is None else self.best_score
+            self._unimproved = 0 if (score > best).any() else self._unimproved + 1
             solved = self._is_solved(best)
             reached = self._is_solved(score) & ~solved
             if reached.any() and (confirmed := self.workers.confirm()):
@@ -235,6 +249,7 @@ class Trainer:
                 "wall_seconds": self.clock.wall_seconds,
                 "logged": self._logged,
                 "evaluated": self._evaluated,
+                "unimproved": self._unimproved,
                 "has_news": self._has_news,
                 "best_score": None if self.best_score is None else self.best_score.tolist(),
                 "best_state": self._best_state,
@@ -258,6 +273,7 @@ class Trainer:
                 "wall_seconds": 0.0,
                 "logged": 0,
                 "evaluated": 0,
+                "unimproved": 0,
                 "has_news": False,
                 "best_score": [0.0] * (len(scores) if isinstance(scores, list) else 1) if found else None,
                 "best_state": learner if found else {},
@@ -267,6 +283,7 @@ class Trainer:
         )
         self._seconds_before = own["wall_seconds"]
         self._logged, self._evaluated, self._has_news = own["logged"], own["evaluated"], own["has_news"]
+        self._unimproved = own["unimproved"]
         if found:
             self.best_score = np.array(scores)
             # A copy: loaded tensors keep their file open, and its space on disk in use.

@@ -8,7 +8,7 @@ from rlsuite.networks.cnn import lenet, nature
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
 from rlsuite.networks.mlp import mlp
-from rlsuite.networks.rnn import reader
+from rlsuite.networks.recurrent import reader
 
 
 def count(module: nn.Module) -> int:

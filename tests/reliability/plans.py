@@ -65,7 +65,7 @@ PLANS = {
     "dqn on tensors": _agent(f"{_DQN} --env rlsuite/CartPole-v1"),
     "ddpg on tensors": _agent(f"{_DDPG} --env rlsuite/Pendulum-v1"),
     "reinforce on tensors": _agent(f"{_REINFORCE} --env rlsuite/CartPole-v1"),
-    "supervised": Plan(_DIGITS, f"{_DIGITS} --resume"),
+    "supervised": Plan(_DIGITS, "supervised --resume runs/run"),
     "economy": Plan(_ECONOMY, "equilibrium --resume runs/run", _examine_briefly),
     "dqn in shards": _agent(f"{_DQN} --env rlsuite/CartPole-v1 {_SHARDS} --shards 3"),
     "dqn in processes": _agent(f"{_DQN} --env CartPole-v1 --num-envs 2 --vectorization async"),

@@ -8,7 +8,7 @@ from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
 from rlsuite.networks.mlp import mlp
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
-from rlsuite.networks.rnn import reader
+from rlsuite.networks.recurrent import reader
 
 
 def pixel_network() -> nn.Module:

@@ -1,0 +1,99 @@
+"""A supervised experiment: data, a source of batches, a learner, an evaluation, and what is drawn at the end."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+import numpy as np
+import torch
+
+from rlsuite.supervised.config import SupervisedConfig
+from rlsuite.supervised.learner import Learner
+from rlsuite.supervised.source import Batches
+
+C = TypeVar("C", bound=SupervisedConfig)
+D = TypeVar("D")
+Split = Literal["validation", "test"]
+Facts = dict[str, Any]  # for evaluation.json
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the experiment should reach on the test set."""
+
+    metric: str  # one of those that the experiment's ``evaluate`` returns
+    value: float
+    higher_is_better: bool = True
+
+    def reached(self, values: np.ndarray) -> bool:
+        """Whether the median over seeds is as good as the target."""
+        median = float(np.median(values))
+        return median >= self.value if self.higher_is_better else median <= self.value
+
+    def __str__(self) -> str:
+        sign = ">=" if self.higher_is_better else "<="
+        number = f"{self.value:.1%}" if self.metric in ("accuracy", "recall_at_1") else f"{self.value:g}"
+        return f"{self.metric.replace('_', ' ')} {sign} {number}"
+
+
+@dataclass(frozen=True)
+class Setting(Generic[C, D]):
+    """What a learner and its source are made from."""
+
+    config: C
+    data: D
+    seeds: range
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Trained(Generic[C, D]):
+    """A trained experiment: of each seed the networks that were best on the validation set."""
+
+    setting: Setting[C, D]
+    learner: Learner[Any]
+    folder: Path  # of the run, for figures
+
+
+@dataclass(frozen=True)
+class Command(Generic[C, D]):
+    """Something to do with a trained run: ``supervised.py NAME RUN [options]``."""
+
+    options: type[Any]  # a dataclass for the command line
+    do: Callable[[Trained[C, D], Any], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment(Generic[C, D]):
+    """An experiment; a file in ``rlsuite/supervised/experiments`` lists those it defines as ``EXPERIMENTS``.
+
+    Attributes:
+        name: on the command line.
+        task: what is learned, in a line.
+        data: the names of the data, for the list.
+        target: see ``Target``.
+        minutes: that it takes on 2 cores, about.
+        config: the options with their defaults; its class may add options.
+        load: the data, on the CPU. Raises ``ValueError`` where they are missing or damaged.
+        make_source: where batches come from.
+        make_learner: given also the number of updates in all.
+        evaluate: per-seed numbers ``[S]`` on a split, the target's metric among them. The test split is used once.
+        report: draws figures into the run's folder, and returns facts for ``evaluation.json``.
+        headlines: further metrics for the terminal, with what they are called.
+        commands: what can be done with a trained run, by name.
+    """
+
+    name: str
+    task: str
+    data: str
+    target: Target
+    minutes: float
+    config: C
+    load: Callable[[C], D]
+    make_source: Callable[[Setting[C, D]], Batches[Any]]
+    make_learner: Callable[[Setting[C, D], int], Learner[Any]]
+    evaluate: Callable[[Learner[Any], Setting[C, D], Split], dict[str, np.ndarray]]
+    report: Callable[[Trained[C, D]], Facts] = lambda trained: {}
+    headlines: Mapping[str, str] = field(default_factory=dict)
+    commands: Mapping[str, Command[C, D]] = field(default_factory=dict)

@@ -1,0 +1,114 @@
+"""Figures of supervised experiments: pictures in a grid, heat maps, curves, scatter plots."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlsuite.tracking.plots import quiet_matplotlib, write_figure
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+
+
+@contextmanager
+def figure(
+    path: Path, width_inches: float, height_inches: float, rows: int = 1, columns: int = 1
+) -> Iterator[tuple[Any, Any]]:
+    """A figure and its axes ``[rows, columns]``, written to ``path`` on leaving."""
+    quiet_matplotlib()
+    from matplotlib.figure import Figure  # takes half a second to import
+
+    drawn = Figure(figsize=(width_inches, height_inches), dpi=140, layout="constrained")
+    axes = drawn.subplots(rows, columns, squeeze=False)
+    yield drawn, axes
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_figure(drawn, path)
+
+
+def heat_map(
+    path: Path,
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    texts: np.ndarray | None = None,
+    x_label: str = "",
+    y_label: str = "",
+    title: str = "",
+) -> None:
+    """Draw values ``[R, C]`` in [0, 1] as colours, with texts in the cells if given."""
+    width, height = 1.6 + 0.42 * len(columns), 1.2 + 0.36 * len(rows)
+    with figure(path, max(width, 3.2), max(height, 2.6)) as (_, axes):
+        axis = axes[0, 0]
+        axis.imshow(values, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
+        axis.set_xticks(range(len(columns)), columns, rotation=45 if max(map(len, columns)) > 2 else 0, ha="right")
+        axis.set_yticks(range(len(rows)), rows)
+        for text in (*axis.get_xticklabels(), *axis.get_yticklabels()):
+            text.set_parse_math(False)
+        for (row, column), text in np.ndenumerate(texts) if texts is not None else ():
+            colour = "white" if values[row, column] > 0.5 else "0.2"
+            axis.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+        axis.set_xlabel(x_label)
+        axis.set_ylabel(y_label)
+        axis.set_title(title, fontsize="medium", loc="left")
+
+
+def picture_grid(
+    path: Path, pictures: np.ndarray, columns: int, titles: Sequence[str] = (), title: str = "", scale: float = 1.0
+) -> None:
+    """Draw pictures ``[N, H, W]`` (grey) or ``[N, H, W, 3]`` in rows, each between its own extremes."""
+    rows = -(-len(pictures) // columns)
+    with figure(path, scale * columns, scale * rows * (1.25 if titles else 1.0) + 0.3, rows, columns) as (drawn, axes):
+        for place, axis in enumerate(axes.flat):
+            axis.axis("off")
+            if place < len(pictures):
+                picture = np.asarray(pictures[place], dtype=np.float64)
+                low, high = picture.min(), picture.max()
+                axis.imshow((picture - low) / max(high - low, 1e-12), cmap="gray", vmin=0.0, vmax=1.0)
+                if titles:
+                    axis.set_title(titles[place], fontsize="small")
+        drawn.suptitle(title, fontsize="medium")
+
+
+def curves(
+    path: Path,
+    lines: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    x_label: str,
+    y_label: str,
+    title: str = "",
+    log_y: bool = False,
+    levels: Mapping[str, float] | None = None,
+) -> None:
+    """Draw named lines ``(x, y)``, and named horizontal levels."""
+    with figure(path, 6.4, 4.0) as (_, axes):
+        axis = axes[0, 0]
+        for place, (name, (x, y)) in enumerate(lines.items()):
+            axis.plot(x, y, label=name, color=COLOURS[place % len(COLOURS)], linewidth=1.5)
+        for name, level in (levels or {}).items():
+            axis.axhline(level, label=name, color="0.5", linestyle="--", linewidth=1.0)
+        if log_y:
+            axis.set_yscale("log")
+        axis.set_xlabel(x_label)
+        axis.set_ylabel(y_label)
+        axis.set_title(title, fontsize="medium", loc="left")
+        axis.grid(color="0.9", linewidth=0.8)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(frameon=False, fontsize="small")
+
+
+def scatter(path: Path, points: np.ndarray, labels: np.ndarray, names: Sequence[str], title: str = "") -> None:
+    """Draw points ``[N, 2]``, coloured by their class ``[N]``."""
+    quiet_matplotlib()
+    from matplotlib import colormaps
+
+    with figure(path, 6.4, 5.2) as (_, axes):
+        axis = axes[0, 0]
+        colours = colormaps["tab10"].colors  # type: ignore[attr-defined]
+        for number, name in enumerate(names):
+            own = points[labels == number]
+            axis.scatter(own[:, 0], own[:, 1], s=4, label=name, color=colours[number % len(colours)], linewidths=0)
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.set_title(title, fontsize="medium", loc="left")
+        axis.legend(frameon=False, fontsize="small", markerscale=3, loc="center left", bbox_to_anchor=(1.0, 0.5))

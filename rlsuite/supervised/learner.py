@@ -1,0 +1,104 @@
+"""The learner of all supervised experiments: a population of networks, a loss, and Adam."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from rlsuite import random
+from rlsuite.networks import modes
+from rlsuite.networks.population import Adam, Population, clip_rows, gradient
+from rlsuite.state import restore
+from rlsuite.supervised.config import SupervisedConfig
+
+_DROPOUT_STREAM = 14
+
+State = Mapping[str, Tensor]  # what a recurrent network carries from a batch to the next, [S, ...]; often nothing
+Forward = Callable[..., Any]  # S networks as one: inputs [S, B, ...]
+B_contra = TypeVar("B_contra", contravariant=True)
+
+
+class Loss(Protocol[B_contra]):
+    """What is minimised: the losses of the seeds ``[S]``, metrics ``[S]`` to log, and the next state."""
+
+    def __call__(self, network: Forward, batch: B_contra, state: State) -> tuple[Tensor, dict[str, Tensor], State]: ...
+
+
+class Learner(Generic[B_contra]):
+    """Networks that minimise a loss.
+
+    Args:
+        network: makes one network, ``[B, ...]`` in and out.
+        loss: see ``Loss``.
+        config: the learning rate and what goes with it.
+        total_updates: at which a falling learning rate is zero.
+        seeds: one integer a seed.
+        device: where the parameters live.
+        state: at the very start.
+    """
+
+    def __init__(
+        self,
+        network: Callable[[], nn.Module],
+        loss: Loss[B_contra],
+        config: SupervisedConfig,
+        total_updates: int,
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
+        state: State | None = None,
+    ) -> None:
+        self.network = Population(network, seeds, device)
+        self.loss, self.config, self.total_updates = loss, config, total_updates
+        self.optimiser = Adam(self.network.parameters, torch.full((len(seeds),), config.learning_rate))
+        self.state = dict(state or {})
+        self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
+
+    def update(self, batch: B_contra) -> dict[str, Tensor]:
+        after: State = {}
+
+        def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+            nonlocal after
+            losses, metrics, after = self.loss(
+                lambda *inputs: self.network(*inputs, parameters=parameters), batch, self.state
+            )
+            return losses, {"loss/train": losses} | metrics
+
+        keys = random.key(self.seeds, _DROPOUT_STREAM, self.optimiser.updates.long())
+        with modes.training(keys):
+            gradients, metrics = gradient(loss, self.network.parameters)
+        self.state = {name: tensor.detach() for name, tensor in after.items()}
+        if self.config.max_gradient_norm is not None:
+            gradients, metrics["gradient/norm"] = clip_rows(gradients, self.config.max_gradient_norm)
+        scale = self._scale()
+        if self.config.weight_decay:  # apart from the gradient (Loshchilov and Hutter, 2019)
+            rates = scale * self.config.learning_rate * self.config.weight_decay
+            self.network.parameters.mul_(1.0 - rates.unsqueeze(1))
+        self.optimiser.step(self.network.parameters, gradients, scale)
+        return metrics
+
+    def _scale(self) -> Tensor:
+        """The learning rate as a share of that at the start, ``[S]``."""
+        done = (self.optimiser.updates / self.total_updates).clamp(max=1.0)
+        match self.config.decay:
+            case "linear":
+                return 1.0 - done
+            case "cosine":
+                return 0.5 * (1.0 + (math.pi * done).cos())
+        return torch.ones_like(done)
+
+    @torch.no_grad()
+    def __call__(self, *inputs: Tensor) -> Any:
+        """Outputs of each seed's network, as they are evaluated: inputs ``[S, B, ...]``."""
+        return self.network(*inputs)
+
+    def state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = {"parameters": self.network.parameters, "optimiser": self.optimiser.state_dict()}
+        for name, tensors in (("buffers", self.network.buffers), ("state", self.state)):
+            if tensors:
+                state[name] = {key.replace("/", "."): tensor for key, tensor in tensors.items()}
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        restore(self.state_dict(), state)

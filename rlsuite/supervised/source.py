@@ -1,0 +1,116 @@
+"""Sources of batches for supervised learning: a batch is a function of its number, so nothing else needs saving."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlsuite import random
+from rlsuite.state import check
+
+_SHUFFLE_STREAM, _AUGMENTATION_STREAM, _MADE_STREAM = 11, 12, 13
+
+B = TypeVar("B")
+
+
+class Batches(Generic[B]):
+    """Batches 0, 1, 2 ... of a function, for the run loop.
+
+    Args:
+        batch: the batch of a number.
+        an_epoch: batches in an epoch.
+    """
+
+    env_steps = 0
+    updates_due = 1
+
+    def __init__(self, batch: Callable[[int], B], an_epoch: int) -> None:
+        self.batch, self.an_epoch = batch, an_epoch
+        self.drawn = 0
+
+    def collect(self) -> None:
+        """The data are all there."""
+
+    def finish_round(self) -> None:
+        """Batches are counted when they are drawn."""
+
+    def feedback(self, batch: Any, priority: Tensor) -> None:
+        """Examples have no priorities."""
+
+    def sample(self) -> B:
+        batch = self.batch(self.drawn)
+        self.drawn += 1
+        return batch
+
+    def statistics(self) -> dict[str, np.ndarray | float]:
+        return {"train/epoch": self.drawn / self.an_epoch}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"drawn": self.drawn}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        check(self.state_dict(), state)
+        self.drawn = state["drawn"]
+
+    def close(self) -> None:
+        """Holds nothing open."""
+
+
+class Order:
+    """The order in which each seed goes through N examples, another one every epoch."""
+
+    def __init__(self, examples: int, seeds: Sequence[int], device: torch.device | str = "cpu") -> None:
+        self.examples = examples
+        self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
+        self._epoch, self._order = -1, torch.empty(0)
+
+    def __call__(self, epoch: int) -> Tensor:
+        """Indices ``[S, N]``."""
+        if epoch != self._epoch:  # the last one is kept: a batch after the other asks for it
+            keys = random.key(self.seeds, _SHUFFLE_STREAM, epoch)
+            self._epoch, self._order = epoch, random.uniform(keys, self.examples).argsort(dim=1, stable=True)
+        return self._order
+
+
+def minibatches(
+    examples: B,
+    batch_size: int,
+    seeds: Sequence[int],
+    augment: Callable[[B, Tensor], B] | None = None,
+) -> Batches[B]:
+    """Every epoch goes once through the data, for each seed in an order of its own; a short last batch is left out.
+
+    Args:
+        examples: a named tuple of tensors ``[N, ...]``; batches are of the same kind, ``[S, B, ...]``.
+        batch_size: B, at most N.
+        seeds: one integer a seed.
+        augment: changes a batch, given random keys ``[S]``.
+
+    Raises:
+        ValueError: there are fewer examples than a batch takes.
+    """
+    tensors: tuple[Tensor, ...] = tuple(examples)  # type: ignore[arg-type]
+    kind: Any = type(examples)
+    count = len(tensors[0])
+    if batch_size > count:
+        raise ValueError(f"--batch-size {batch_size} is more than the {count} examples there are")
+    order = Order(count, seeds, tensors[0].device)
+    an_epoch = count // batch_size
+
+    def batch(number: int) -> B:
+        epoch, place = divmod(number, an_epoch)
+        chosen = order(epoch)[:, place * batch_size : (place + 1) * batch_size]
+        found: B = kind(*(tensor[chosen] for tensor in tensors))
+        return found if augment is None else augment(found, random.key(order.seeds, _AUGMENTATION_STREAM, number))
+
+    return Batches(batch, an_epoch)
+
+
+def made_up(
+    make: Callable[[Tensor], B], seeds: Sequence[int], an_epoch: int, device: torch.device | str = "cpu"
+) -> Batches[B]:
+    """Batches that ``make`` makes up from random keys ``[S]``, a new one for every number."""
+    numbers = torch.tensor(seeds, dtype=torch.int64, device=device)
+    return Batches(lambda number: make(random.key(numbers, _MADE_STREAM, number)), an_epoch)

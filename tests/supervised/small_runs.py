@@ -1,0 +1,64 @@
+"""What every experiment must do, tried at small size: learn, go on exactly, and draw figures that are pictures."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import torch
+
+from rlsuite.supervised import run
+from rlsuite.supervised.config import SupervisedConfig
+from rlsuite.supervised.registry import find
+from rlsuite.tracking.jsonl import read_metrics
+from rlsuite.training.checkpoint import load
+
+
+def small(name: str, folder: Path, run_name: str, **options: Any) -> SupervisedConfig:
+    """The options of an experiment, shortened."""
+    own = {"name": run_name, "runs": str(folder), "wandb": "disabled", **options}
+    return dataclasses.replace(find(name).config, **own)
+
+
+def check_small_run(name: str, folder: Path, epochs: int = 2, **options: Any) -> Path:
+    """Train an experiment for some epochs, in one go and in two; returns the folder of the first run.
+
+    The loss must fall, both runs must end with the same numbers, and every figure must be a picture.
+    """
+    try:
+        find(name).load(small(name, folder, "none", epochs=epochs, **options))
+    except ValueError as error:
+        if "could not be downloaded" in str(error):
+            pytest.skip("the data are not on this machine, and tests download nothing")
+        raise
+    assert run.train(name, small(name, folder, "whole", epochs=epochs, **options)) == 0
+    losses = read_metrics(folder / "whole" / "metrics.jsonl")["loss/train"].values
+    assert np.isfinite(losses).all() and (losses[:, -1] < losses[:, 0]).all(), losses
+
+    assert run.train(name, small(name, folder, "parts", epochs=epochs - 1, **options)) == 0
+    assert run.resume(folder / "parts", epochs=epochs) == 0
+    if find(name).config.decay == "constant":  # else the rate of the first part fell quicker
+        whole, parts = (load(folder / one / "checkpoint" / "last")["learner"] for one in ("whole", "parts"))
+        _assert_equal(whole, parts)
+
+    figures = list((folder / "whole").rglob("*.png"))
+    assert figures
+    for figure in figures:
+        assert imageio.imread(figure).ndim == 3, figure
+    report = json.loads((folder / "whole" / "evaluation.json").read_text())
+    assert np.isfinite(report["per_seed_mean"]).all()
+    return folder / "whole"
+
+
+def _assert_equal(one: Any, other: Any) -> None:
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for name in one:
+            _assert_equal(one[name], other[name])
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    else:
+        assert one == other
