@@ -32,9 +32,7 @@ class Target:
         return median >= self.value if self.higher_is_better else median <= self.value
 
     def __str__(self) -> str:
-        sign = ">=" if self.higher_is_better else "<="
-        number = f"{self.value:.1%}" if self.metric in ("accuracy", "recall_at_1") else f"{self.value:g}"
-        return f"{self.metric.replace('_', ' ')} {sign} {number}"
+        return f"{self.metric.replace('_', ' ')} {'>=' if self.higher_is_better else '<='} {self.value:g}"
 
 
 @dataclass(frozen=True)
