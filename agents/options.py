@@ -213,13 +213,31 @@ class NetworkOptions(Options, group="network"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ActivationOptions(Options, group="network"):
+    """The activation function of agents that choose it."""
+
+    activation: Literal["relu", "tanh"] = "tanh"
+    """Activation function of the mlp."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecurrentOptions(Options, group="network"):
+    """The network from features to a memory of them."""
+
+    cell: Literal["gru", "lstm"] = "gru"
+    """Kind of the recurrent network."""
+    memory: Count = 64
+    """Outputs of the recurrent network."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgentConfig(RunConfig, NetworkOptions):
     """Options common to all agents."""
 
     discount: FractionPerSeed = (0.99,)
     """Weight of the next env step's value."""
     max_gradient_norm: Positive | None = None
-    """Gradients are scaled to at most this norm, seed by seed."""
+    """Gradients are scaled to at most this norm, seed by seed; by default they are not."""
     clip_rewards: bool = False
     """Learn from rewards clipped to [-1, 1]; reported returns are never clipped."""
 

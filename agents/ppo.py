@@ -5,14 +5,14 @@ Shapes: S seeds, N = T x E steps of a rollout (T vector steps of E environments)
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
-from agents.options import RatePerSeed, RolloutConfig
+from agents.options import ActivationOptions, RatePerSeed, RolloutConfig
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
 from rlsuite.configuration import Count, Fraction, NotNegative, Positive, Widths
@@ -27,7 +27,7 @@ _POLICY_STREAM, _SHUFFLE_STREAM = 21, 22
 
 
 @dataclass(frozen=True, kw_only=True)
-class PPOConfig(RolloutConfig):
+class PPOConfig(ActivationOptions, RolloutConfig):
     """Proximal policy optimisation (Schulman et al., 2017)."""
 
     learning_rate: RatePerSeed = (3e-4,)
@@ -52,8 +52,6 @@ class PPOConfig(RolloutConfig):
     """Weight of the value loss beside the policy loss."""
     entropy_weight: NotNegative = 0.0
     """Bonus on the entropy of the policy."""
-    activation: Literal["relu", "tanh"] = "tanh"
-    """Activation function of the mlp."""
     hidden: Widths = (64, 64)
     """Widths of the mlp."""
     initial_log_std: float = 0.0

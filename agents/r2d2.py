@@ -5,13 +5,13 @@ Shapes: S seeds, E environments, B sequences of L = burn-in + T + n rows, A acti
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from gymnasium.spaces import Box, Discrete, Space
 from torch import Tensor, nn
 
-from agents.options import EpsilonGreedyConfig, RatePerSeed, SequenceConfig
+from agents.options import EpsilonGreedyConfig, RatePerSeed, RecurrentOptions, SequenceConfig
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
 from rlsuite.configuration import Count, Fraction, Positive
@@ -30,7 +30,7 @@ _LARGEST_SHARE = 0.9  # weight of the largest error in a sequence's priority; th
 
 
 @dataclass(frozen=True, kw_only=True)
-class R2D2Config(EpsilonGreedyConfig, SequenceConfig):
+class R2D2Config(EpsilonGreedyConfig, RecurrentOptions, SequenceConfig):
     """Recurrent replay distributed DQN (Kapturowski et al., 2019), on one machine."""
 
     learning_rate: RatePerSeed = (5e-4,)
@@ -39,10 +39,6 @@ class R2D2Config(EpsilonGreedyConfig, SequenceConfig):
     """Added to the root of Adam's second moment."""
     max_gradient_norm: Positive | None = 40.0
     """Gradients are scaled to at most this norm, seed by seed."""
-    cell: Literal["gru", "lstm"] = "gru"
-    """Kind of the recurrent network."""
-    memory: Count = 64
-    """Outputs of the recurrent network."""
     n_step: Count = 3
     """Env steps of reward before the bootstrap."""
     target_period_updates: Count = 200

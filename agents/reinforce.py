@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
-from agents.options import RatePerSeed, RolloutConfig
+from agents.options import ActivationOptions, RatePerSeed, RolloutConfig
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
 from rlsuite.configuration import Count, Fraction, NotNegative, Widths
@@ -27,7 +27,7 @@ _POLICY_STREAM = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReinforceConfig(RolloutConfig):
+class ReinforceConfig(ActivationOptions, RolloutConfig):
     """REINFORCE (Williams, 1992) with reward-to-go, and a learned baseline if wanted."""
 
     learning_rate: RatePerSeed = (1e-3,)
@@ -45,8 +45,6 @@ class ReinforceConfig(RolloutConfig):
     """Scale the weights of the score function to mean 0 and standard deviation 1 over each rollout."""
     entropy_weight: NotNegative = 0.0
     """Bonus on the entropy of the policy."""
-    activation: Literal["relu", "tanh"] = "tanh"
-    """Activation function of the mlp."""
     hidden: Widths = (64, 64)
     """Widths of the mlp."""
     initial_log_std: float = -0.5

@@ -42,7 +42,7 @@ class Options:
         cls.group = group
 
 
-Kind = TypeVar("Kind", bound=Options)
+Kind = TypeVar("Kind")
 
 
 def groups(kind: type[Any]) -> dict[str, list[str]]:
@@ -83,8 +83,14 @@ def flat(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def from_command_line(kind: type[Kind], arguments: list[str], prog: str, default: Kind | None = None) -> Kind:
+def from_command_line(
+    kind: type[Kind], arguments: list[str], prog: str, default: Kind | None = None, description: str | None = None
+) -> Kind:
     """The options that a command line names, the others as in ``default``; ``--help`` shows a box for each group.
+
+    Args:
+        kind: a dataclass, with groups or without.
+        description: what ``--help`` begins with; by default the text of ``kind``.
 
     Raises:
         ValueError: an option has a value that none can have.
@@ -93,22 +99,28 @@ def from_command_line(kind: type[Kind], arguments: list[str], prog: str, default
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
 
     def declared(name: str) -> tuple[str, Any, Any]:
-        hint: Any = Annotated[hints[name], tyro.conf.arg(help=helps.get(name, ""))]
-        if default is None:
-            given: dict[str, Any] = {"default": fields[name].default, "default_factory": fields[name].default_factory}
-        else:
+        given: dict[str, Any] = {"default": fields[name].default, "default_factory": fields[name].default_factory}
+        if default is not None:
             given = {"default_factory": functools.partial(getattr, default, name)}
-        return name, hint, dataclasses.field(**given)
+        field = dataclasses.field(**given)
+        value = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        # What happens where nothing is chosen is said by the text.
+        is_open = value is None or value == {}
+        shown = tyro.conf.arg(help=helps.get(name, ""), help_behavior_hint="" if is_open else None)
+        hint: Any = Annotated[hints[name], shown]
+        return name, hint, field
 
     boxes = {
         group: dataclasses.make_dataclass(group, [declared(name) for name in names], kw_only=True, frozen=True)
         for group, names in groups(kind).items()
     }
-    whole: Any = dataclasses.make_dataclass(kind.__name__, list(boxes.items()), kw_only=True)
-    found = tyro.cli(
-        whole, prog=prog, args=arguments, description=inspect.getdoc(kind), config=(tyro.conf.OmitArgPrefixes,)
-    )
-    return kind(**{name: value for box in vars(found).values() for name, value in vars(box).items()})
+    members = list(boxes.items()) if boxes else [declared(name) for name in fields]
+    whole: Any = dataclasses.make_dataclass(kind.__name__, members, kw_only=True)
+    text = inspect.getdoc(kind) if description is None else description
+    if text is not None and text.startswith(f"{kind.__name__}("):  # the signature, which dataclasses take for a text
+        text = ""
+    found = vars(tyro.cli(whole, prog=prog, args=arguments, description=text, config=(tyro.conf.OmitArgPrefixes,)))
+    return kind(**{name: value for box in found.values() for name, value in vars(box).items()} if boxes else found)
 
 
 def _help_texts(kind: type[Any]) -> dict[str, str]:

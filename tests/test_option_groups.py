@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import pytest
 
 from agents.options import NetworkOptions, RunConfig
+from agents.ppo import PPOConfig
 from agents.r2d2 import R2D2Config
+from agents.reinforce import ReinforceConfig
 from rlsuite.option_groups import Options, flat, from_command_line, groups, nested
 
 
@@ -36,6 +38,34 @@ def test_a_field_is_in_the_group_of_the_class_that_declared_it_first():
     found = groups(R2D2Config)
     assert {"n_step", "batch_size"} <= set(found["replay"]) and "burn_in_env_steps" in found["sequences"]
     assert found["method"][0] == "learning_rate" and "discount" in found["method"]
+
+
+@pytest.mark.parametrize("kind", [PPOConfig, ReinforceConfig, R2D2Config])
+def test_options_of_the_network_are_among_its_group(kind):
+    assert not {"activation", "cell", "memory"} & set(groups(kind)["method"])
+
+
+@dataclass(frozen=True)
+class Plain:
+    place: str
+    """Where."""
+    limit: int | None = None
+    """How far; by default without end."""
+    names: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Of things."""
+    count: int = 3
+    """How many."""
+
+
+@pytest.mark.parametrize("default", [None, Plain("here", count=4)])
+def test_a_value_that_is_left_open_is_not_shown_as_a_default(default, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert from_command_line(Plain, ["--place", "there"], "look.py", default).place == "there"
+    with pytest.raises(SystemExit):
+        from_command_line(Plain, ["--help"], "look.py", default)
+    told = capsys.readouterr().out
+    assert re.findall(r"\(default: ?(.*?)\)", told) == (["3"] if default is None else ["here", "4"])
+    assert "by default without end" in told and "Plain(" not in told
 
 
 @pytest.mark.parametrize("kind", [OwnConfig, R2D2Config])

@@ -18,12 +18,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from rlsuite.faults import is_ours, raised_by_us
 
+Kind = TypeVar("Kind")
+
 _ROOT = Path(__file__).resolve().parents[2]
 CHECKOUT = _ROOT if (_ROOT / "pyproject.toml").is_file() else None  # None where a wheel is installed
+
+COMMANDS = {
+    "train": "train an agent, or go on with a run",
+    "watch": "watch a trained agent act, in a window or as a video",
+    "evaluate": "evaluate a trained run, with confidence intervals",
+    "compare": "draw the learning curves of several runs",
+    "supervised": "train a supervised experiment",
+    "equilibrium": "solve an economy, and prove the solution",
+    "benchmark": "measure speed and memory beside peers",
+}
 
 # Errors whose message is meant for people. They are named, not imported: importing them would load torch.
 _FOR_PEOPLE = {"ValueError", "TrainingError", "CheckpointError", "ExperienceError", "OSError"}
@@ -54,9 +66,22 @@ def as_typed(text: str | None) -> str:
     script = Path(sys.argv[0])
     if script.suffix != ".py":
         return text or ""
-    return re.sub(
-        r"\brlsuite ([a-z]+)\b(?= )", lambda found: f"python {shlex.quote(str(script.with_stem(found[1])))}", text or ""
-    )
+    commands = rf"\brlsuite ({'|'.join(COMMANDS)})\b(?= )"
+    return re.sub(commands, lambda found: f"python {shlex.quote(str(script.with_stem(found[1])))}", text or "")
+
+
+def parse(
+    kind: type[Kind],
+    arguments: list[str],
+    first: str | None = None,
+    default: Kind | None = None,
+    description: str | None = None,
+) -> Kind:
+    """The options of a command, after its ``first`` word; see ``from_command_line``."""
+    from rlsuite.option_groups import from_command_line
+
+    prog = program() if first is None else f"{program()} {first}"
+    return from_command_line(kind, arguments, prog, default, as_typed(description) if description else None)
 
 
 @contextmanager
@@ -83,7 +108,7 @@ def report(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     if message := _for_people(error):
-        say(message)
+        say(as_typed(message))
         return 1
     if place := _own_place(error):
         say(f"{place}: {_first_line(error)}\nThe details are in {log_fault(error)}")

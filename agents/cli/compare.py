@@ -24,7 +24,7 @@ class Options:
 
 
 def main(arguments: list[str]) -> int:
-    options = tyro.cli(Options, prog=command.program(), args=arguments, description=command.as_typed(__doc__))
+    options = command.parse(Options, arguments, description=__doc__)
     from agents.runs.comparing import compare
 
     if not options.runs:

@@ -63,7 +63,7 @@ def go_on(what: str, arguments: list[str]) -> int:
         checkpoint: Literal["last", "previous"] = "last"
         """Checkpoint to resume from: last, or previous if last is damaged."""
 
-    options = tyro.cli(Chosen, prog=f"{command.program()} {what}", args=arguments)
+    options = command.parse(Chosen, arguments, what)
 
     from rlsuite.deqn.run import certify_run, resume
 
@@ -72,13 +72,7 @@ def go_on(what: str, arguments: list[str]) -> int:
 
 def solve(model: str, arguments: list[str]) -> int:
     tuned = Options(solver=preset(model, _calibration(arguments)))
-    options = tyro.cli(
-        Options,
-        prog=f"{command.program()} {model}",
-        args=arguments,
-        default=tuned,
-        description=command.as_typed(__doc__),
-    )
+    options = command.parse(Options, arguments, model, tuned, __doc__)
 
     from rlsuite.deqn.run import solve
 
@@ -100,7 +94,7 @@ def compare(arguments: list[str]) -> int:
         wandb: Literal["auto", "online", "offline", "disabled"] = "disabled"
         """Weights & Biases, for a run a method."""
 
-    options = tyro.cli(Compare, prog=f"{command.program()} compare", args=arguments)
+    options = command.parse(Compare, arguments, "compare")
 
     from agents.runs.economies import compare
 

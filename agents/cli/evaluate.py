@@ -31,7 +31,7 @@ class Options:
 
 
 def main(arguments: list[str]) -> int:
-    options = tyro.cli(Options, prog=command.program(), args=arguments, description=command.as_typed(__doc__))
+    options = command.parse(Options, arguments, description=__doc__)
     from agents.runs.evaluating import evaluate_run, print_report
     from agents.runs.run import open_run
 

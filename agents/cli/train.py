@@ -14,7 +14,6 @@ import tyro
 from agents.cli import command
 from agents.runs.presets import preset
 from agents.runs.registry import config_class, names
-from rlsuite.option_groups import from_command_line
 
 if TYPE_CHECKING:
     from agents.options import RunConfig
@@ -38,7 +37,7 @@ def parse(arguments: list[str]) -> tuple[str, "RunConfig"]:
     default = None
     if "env" in named:
         default = kind(env=named["env"], **preset(agent, named["env"], named.get("preset", "auto")))
-    config = from_command_line(kind, options, f"{command.program()} {agent}", default)
+    config = command.parse(kind, options, agent, default)
     return agent, config if default is None else dataclasses.replace(config, preset=default.preset)
 
 
@@ -79,7 +78,7 @@ def resume(arguments: list[str]) -> int:
         workers: int | None = None
         """CPU processes to use this time; by default as many as the run did."""
 
-    options = tyro.cli(Resume, prog=f"{command.program()} --resume", args=arguments)
+    options = command.parse(Resume, arguments, "--resume")
 
     from agents.runs.training import resume_run
 

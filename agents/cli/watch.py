@@ -36,7 +36,7 @@ class Options:
 
 
 def main(arguments: list[str]) -> int:
-    options = tyro.cli(Options, prog=command.program(), args=arguments, description=command.as_typed(__doc__))
+    options = command.parse(Options, arguments, description=__doc__)
     for name in ("episodes", "fps", "max_seconds"):
         number = getattr(options, name)
         if number is not None and not number > 0:

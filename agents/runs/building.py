@@ -1,6 +1,5 @@
 """Build the workers of a run: one, or one for each shard of its seeds."""
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ from agents.runs.run import (
     evaluation_limit,
     final_episodes,
     resolved,
+    shard,
     threads,
 )
 from agents.runs.sources import collector
@@ -26,7 +26,6 @@ from rlsuite.tracking.record import Clock, Writer
 from rlsuite.training.evaluation import Watch, evaluate
 from rlsuite.training.per_seed import even_split
 from rlsuite.training.plan import compile_worker
-from rlsuite.training.schedules import per_seed
 from rlsuite.training.shards import Shards
 from rlsuite.training.trainer import Schedule, Trainer, Workers
 from rlsuite.training.worker import Worker
@@ -68,20 +67,6 @@ def build_workers(run: Run) -> Workers:
     shards = [shard(run, share.start, share.stop) for share in even_split(len(run.seeds), number)]
     builders = [functools.partial(build_worker, part) for part in shards]
     return Shards(builders, [len(part.seeds) for part in shards], workers)
-
-
-def shard(run: Run, start: int, stop: int) -> Run:
-    """The run with its seeds number ``start`` to ``stop`` only, for a worker of one thread."""
-    config = run.config
-    changes: dict[str, Any] = {"seed": config.seed + start, "seeds": stop - start, "threads": config.threads or 1}
-    for field in dataclasses.fields(config):
-        values = getattr(config, field.name)
-        if field.name in config.per_seed and len(values) > 1:
-            per_seed(field.name, values, run.seeds)  # as many as seeds
-            changes[field.name] = values[start:stop]
-    # Decided by the number of seeds of the whole run.
-    changes["execution"] = resolved(config).execution
-    return dataclasses.replace(run, config=dataclasses.replace(config, **changes))
 
 
 def build_worker(run: Run) -> Worker[Any]:

@@ -34,6 +34,7 @@ from rlsuite.option_groups import nested
 from rlsuite.tracking import run_folder
 from rlsuite.training.checkpoint import Checkpoints, Name, fitting, to_device
 from rlsuite.training.device import usable_device
+from rlsuite.training.schedules import per_seed
 
 log = logging.getLogger("rlsuite")
 
@@ -137,7 +138,7 @@ def make_folder(run: Run, spaces: "Spaces | None" = None) -> Run:
     document = {
         "agent": run.agent,
         "config": nested(config),
-        "decided": _decided(run, spaces),
+        "decided": decided(run, spaces),
         "spaces": None if spaces is None else spaces.texts,
         "protocol": dataclasses.asdict(PROTOCOLS[config.protocol]) if is_atari(config.env) else None,
         "command": sys.argv,
@@ -150,8 +151,8 @@ def make_folder(run: Run, spaces: "Spaces | None" = None) -> Run:
     return dataclasses.replace(run, folder=folder)
 
 
-def _decided(run: Run, spaces: "Spaces | None") -> dict[str, Any]:
-    """The values that the run takes for what its options leave open, so that ``config.json`` says what ran."""
+def decided(run: Run, spaces: "Spaces | None") -> dict[str, Any]:
+    """The values that a session takes for what options leave open, so that ``config.json`` says what ran last."""
     config = resolved(run.config)
     num_envs = evaluation_envs(run, config.evaluation_episodes, EVALUATION_ENVS)
     found: dict[str, Any] = {
@@ -183,11 +184,11 @@ def open_run(folder: Path) -> Run:
     Raises:
         ValueError: the folder is missing, holds no run of an agent, or one this version cannot read.
     """
-    document = run_folder.read(folder)
+    document = run_folder.read(folder, "agent")
     path = folder / run_folder.CONFIG
     agent = document.get("agent")
     if not isinstance(agent, str):
-        raise ValueError(f"{path} is damaged, or not of an agent's run: it names no agent")
+        raise ValueError(f"{path} is damaged or of another version: it names no agent")
     try:
         kind = agent_spec(agent).config
     except ValueError as error:
@@ -289,6 +290,20 @@ def build_agent(run: Run, observation_space: Any, action_space: Any) -> Any:
             f"{run.agent_name} must be built as agent(config, observation_space, action_space, seeds, device): {error}"
         ) from None
     return kind(*arguments)
+
+
+def shard(run: Run, start: int, stop: int) -> Run:
+    """The run with its seeds number ``start`` to ``stop`` only, for a worker of one thread."""
+    config = run.config
+    changes: dict[str, Any] = {"seed": config.seed + start, "seeds": stop - start, "threads": config.threads or 1}
+    for field in dataclasses.fields(config):
+        values = getattr(config, field.name)
+        if field.name in config.per_seed and len(values) > 1:
+            per_seed(field.name, values, run.seeds)  # as many as seeds
+            changes[field.name] = values[start:stop]
+    # Decided by the number of seeds of the whole run.
+    changes["execution"] = resolved(config).execution
+    return dataclasses.replace(run, config=dataclasses.replace(config, **changes))
 
 
 def resolved(config: RunConfig) -> RunConfig:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from agents.options import ReplayConfig, RolloutConfig, RunConfig, SequenceConfig
 from agents.runs.registry import agent_spec
-from agents.runs.run import Run, Spaces
+from agents.runs.run import Run, Spaces, build_agent, shard
 from rlsuite.agent import extras_of
 from rlsuite.experience import Environments
 from rlsuite.replay.frame_store import FrameStore
@@ -81,11 +81,12 @@ def require_room_for(run: Run, spaces: Spaces) -> None:
     """
     config = run.config
     parts = config.shards or config.workers or 1
-    layout = _layout(None, len(run.seeds), config.num_envs, spaces)  # extras are small and known to the agent only
+    one = shard(run, 0, 1)  # of an agent: extras are known to it only
+    layout = _layout(build_agent(one, spaces.observation, spaces.action), len(run.seeds), config.num_envs, spaces)
     nowhere = torch.device("meta")  # tensors there have a size and take no memory
     if isinstance(config, ReplayConfig):
-        nbytes = _store(config, spaces.observation, layout, torch.ones(()), nowhere).nbytes
-        capacity = config.replay_capacity
+        capacity, store = config.replay_capacity, _store(config, spaces.observation, layout, torch.ones(()), nowhere)
+        nbytes = Replay(store, config.batch_size, _sampler(config, store, len(run.seeds), nowhere)).nbytes
         filled = min(1.0, config.total_env_steps / capacity)
         require_room("the replay", "--replay-capacity", capacity, nbytes, filled, run.device, parts)
     elif isinstance(config, RolloutConfig):

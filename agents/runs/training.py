@@ -10,7 +10,7 @@ from agents.options import RunConfig
 from agents.runs.building import build_trainer, build_workers
 from agents.runs.evaluating import evaluate_run
 from agents.runs.registry import agent_spec
-from agents.runs.run import Run, final_episodes, make_folder, open_run, plan, spaces_of
+from agents.runs.run import Run, Spaces, decided, final_episodes, make_folder, open_run, plan, spaces_of
 from agents.runs.sources import require_room_for
 from agents.runs.watching import record
 from rlsuite.experience import ExperienceError
@@ -52,7 +52,7 @@ def train(agent: str, config: RunConfig) -> Ended:
         at_work.callback(workers.close)
         run = make_folder(run, spaces)
         with run_folder.locked(run.folder):
-            return _train(run, workers, at_work, None)
+            return _train(run, spaces, workers, at_work, None)
 
 
 def resume_run(
@@ -66,7 +66,7 @@ def resume_run(
 
     Args:
         total_env_steps: where the run is to end from now on; kept in its ``config.json``.
-        device, workers: to use instead of the run's own, this time.
+        device, workers: to use instead of the run's own, this time; ``decided`` in ``config.json`` then names them.
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged.
@@ -88,7 +88,7 @@ def resume_run(
         require_room_for(run, spaces)
         group = build_workers(run)
         at_work.callback(group.close)
-        return _train(run, group, at_work, state, checkpoint)
+        return _train(run, spaces, group, at_work, state, checkpoint)
 
 
 def _load(run: Run, checkpoint: Name) -> dict[str, Any] | None:
@@ -99,19 +99,26 @@ def _load(run: Run, checkpoint: Name) -> dict[str, Any] | None:
     return run.checkpoints.load(checkpoint)
 
 
-def _extend(run: Run, env_steps: int) -> None:
-    """Write a changed number of env steps to ``config.json`` and print what follows from it."""
+def _update_document(run: Run, spaces: Spaces, env_steps: int) -> None:
+    """Write to ``config.json`` what this session decides otherwise than the one before, and how far it goes."""
     document = run_folder.read(run.folder)
+    decided_before, document["decided"] = document.get("decided"), decided(run, spaces)
     stored = open_run(run.folder).config
     before, total = stored.total_env_steps, run.config.total_env_steps
-    if total == before:
-        return
-    document["config"] = nested(dataclasses.replace(stored, total_env_steps=total))
+    if total != before:
+        document["config"] = nested(dataclasses.replace(stored, total_env_steps=total))
+        _extend(document, run, env_steps, before)
+    if total != before or decided_before != document["decided"]:
+        run_folder.write(run.folder, document)
+
+
+def _extend(document: dict[str, Any], run: Run, env_steps: int, before: int) -> None:
+    """Note a changed number of env steps in ``document``, and print what follows from it."""
+    total = run.config.total_env_steps
     time_now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     extension = {"time": time_now, "at_env_steps": env_steps, "from_env_steps": before, "to_env_steps": total}
     earlier = document.get("extensions")
     document["extensions"] = [*(earlier if isinstance(earlier, list) else []), extension]
-    run_folder.write(run.folder, document)
     print(
         f"{run.folder} now ends at {total:,} env steps instead of {before:,}; what changes over the run, such as a "
         f"falling learning rate, goes on as at env step {env_steps:,} of a run of {total:,}"
@@ -119,7 +126,12 @@ def _extend(run: Run, env_steps: int) -> None:
 
 
 def _train(
-    run: Run, workers: Workers, at_work: ExitStack, state: dict[str, Any] | None, checkpoint: Name = "last"
+    run: Run,
+    spaces: Spaces,
+    workers: Workers,
+    at_work: ExitStack,
+    state: dict[str, Any] | None,
+    checkpoint: Name = "last",
 ) -> Ended:
     """Train with workers, which ``at_work`` closes, and finish the run."""
     config = run.config
@@ -142,7 +154,7 @@ def _train(
             trainer.load_state_dict(to_device(state, run.device))
             if checkpoint == "previous":
                 run.checkpoints.go_back()
-        _extend(run, 0 if resume_at is None else resume_at.env_steps)
+        _update_document(run, spaces, 0 if resume_at is None else resume_at.env_steps)
         outcome: Outcome | None = None
         with suppress(EvaluationStopped):
             outcome = trainer.run()

@@ -110,7 +110,7 @@ def certify_run(folder: Path, checkpoint: Name = "last") -> int:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    document, path = run_folder.read(folder), folder / run_folder.CONFIG
+    document, path = run_folder.read(folder, "economy"), folder / run_folder.CONFIG
     solver = from_json(SolverConfig, document.get("solver"), path)
     return dataclasses.asdict(from_json(EquilibriumConfig, document | {"solver": solver}, path))
 

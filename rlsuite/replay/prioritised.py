@@ -48,6 +48,10 @@ class Prioritised:
         self.largest = torch.ones(seeds, device=device)  # of p^alpha
         self.draws = torch.zeros((), device=device)
 
+    @property
+    def nbytes(self) -> int:
+        return self.tree.nbytes
+
     def note(self, changes: Changes) -> None:
         if changes.emptied_slot is not None and changes.emptied is not None:
             self._set(changes.emptied_slot, changes.emptied, torch.zeros_like(self.largest))

@@ -61,6 +61,11 @@ class Store(Protocol):
 class Sampler(Protocol):
     """Chooses which slots of a store are learned from."""
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what it remembers of all seeds."""
+        ...
+
     def note(self, changes: Changes) -> None:
         """Take note of what the store holds now."""
         ...
@@ -80,6 +85,8 @@ class Sampler(Protocol):
 
 class Uniform:
     """Draws all transitions of a seed alike, with replacement."""
+
+    nbytes = 0
 
     def note(self, changes: Changes) -> None:
         """Nothing depends on which slots are filled."""
@@ -119,8 +126,8 @@ class Replay:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the transitions of all seeds take once the replay is full."""
-        return self.store.nbytes
+        """Bytes that all seeds take once the replay is full."""
+        return self.store.nbytes + self.sampler.nbytes
 
     def add(self, observation: Tensor, action: Tensor, step: Step, extras: Mapping[str, Tensor] | None = None) -> None:
         """Store what came of acting on ``observation`` ``[S, E, ...]`` with ``action`` ``[S, E, ...]``."""

@@ -22,6 +22,10 @@ class SumTree:
         self.levels = [torch.zeros(rows, width, device=device) for width in widths]
 
     @property
+    def nbytes(self) -> int:
+        return sum(level.nbytes for level in self.levels)
+
+    @property
     def total(self) -> Tensor:
         """Their sums ``[S]``."""
         return self.levels[-1].sum(dim=1)

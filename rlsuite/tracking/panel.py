@@ -78,7 +78,9 @@ def _headlines(progress: Progress, width: int) -> RenderableType:
     for name, label in progress.headlines.items():
         values = progress.latest.get(name, np.array([math.nan]))
         spread = range_text(values) if with_range and values.min() < values.max() else ""
-        table.add_row(label, number_text(values.mean()), spread, sparkline(progress.history[name], min(24, width - 66)))
+        table.add_row(
+            label, number_text(values.mean()), spread, sparkline(progress.courses[name].points, min(24, width - 66))
+        )
     return table
 
 

@@ -12,6 +12,25 @@ from rlsuite.tracking.text import count_text
 _PACE_WINDOW_SECONDS = 20.0
 
 
+class Course:
+    """A long series in few points: each is the mean of as many values, twice as many whenever there are too many."""
+
+    def __init__(self, most: int = 128) -> None:
+        self.points: list[float] = []
+        self._most, self._each = most, 1  # points at most; values a point
+        self._open: list[float] = []  # values of the next point
+
+    def append(self, value: float) -> None:
+        self._open.append(value)
+        if len(self._open) < self._each:
+            return
+        self.points.append(sum(self._open) / self._each)
+        self._open = []
+        if len(self.points) == self._most:
+            self.points = [(a + b) / 2 for a, b in zip(self.points[::2], self.points[1::2], strict=True)]
+            self._each *= 2
+
+
 class Progress:
     """The state behind the progress display.
 
@@ -29,7 +48,7 @@ class Progress:
         self.axis: Axis = axis
         self.clock = Clock(env_steps=0, updates=0, wall_seconds=0.0)
         self.latest: dict[str, np.ndarray] = {}  # of each headline, the finite values over seeds
-        self.history: dict[str, list[float]] = {name: [] for name in headlines}  # their means, over the whole run
+        self.courses = {name: Course() for name in headlines}  # of their means, over the whole run
         self.time_fractions: dict[str, float] = {}  # by section, as in the metrics time/<section>_fraction
         self._pace: deque[Clock] = deque()
 
@@ -47,7 +66,7 @@ class Progress:
                 continue
             if name in self.headlines:
                 self.latest[name] = finite
-                self.history[name].append(float(finite.mean()))
+                self.courses[name].append(float(finite.mean()))
             elif name.startswith("time/") and name.endswith("_fraction"):
                 section = name.removeprefix("time/").removesuffix("_fraction")
                 self.time_fractions[section] = float(finite.mean())

@@ -8,13 +8,14 @@ import itertools
 import json
 import logging
 import os
+import shlex
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 if sys.platform == "win32":
     import msvcrt
@@ -22,6 +23,10 @@ else:
     import fcntl
 
 log = logging.getLogger("rlsuite")
+
+Kind = Literal["agent", "experiment", "economy"]
+
+_CALLED: dict[Kind, str] = {"agent": "an agent", "experiment": "a supervised experiment", "economy": "an economy"}
 
 CONFIG = "config.json"
 _LOCK = ".lock"
@@ -98,11 +103,11 @@ def write(folder: Path, document: Mapping[str, Any]) -> None:
     fresh.replace(folder / CONFIG)
 
 
-def read(folder: Path) -> dict[str, Any]:
-    """The document in the ``config.json`` of a run.
+def read(folder: Path, kind: Kind | None = None) -> dict[str, Any]:
+    """The document in the ``config.json`` of a run, of the given kind only.
 
     Raises:
-        ValueError: the folder is missing, holds no run, or its file is damaged.
+        ValueError: the folder is missing, holds no run or one of another kind, or its file is damaged.
     """
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}")
@@ -115,8 +120,29 @@ def read(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged or of another version: {error}") from None
     if not isinstance(document, dict):
         raise ValueError(f"{path} is damaged or of another version: it holds no object")
+    found = _kind_of(document)
+    if kind is not None and found is not None and found != kind:
+        resume = shlex.join(["rlsuite", *_resume_command(found, folder, document)])
+        raise ValueError(f"{folder} is the run of {_CALLED[found]}, not of {_CALLED[kind]}: go on with it by {resume}")
     _work_on(folder)
     return document
+
+
+def _kind_of(document: Mapping[str, Any]) -> Kind | None:
+    """The kind of a run, by what its document names; None where it is damaged."""
+    if "agent" in document:
+        return "agent"
+    if "model" in document:
+        return "economy"
+    config = document.get("config")
+    return "experiment" if isinstance(config, dict) and "experiment" in config else None
+
+
+def _resume_command(kind: Kind, folder: Path, document: Mapping[str, Any]) -> list[str]:
+    if kind == "experiment":
+        experiment = str(document["config"]["experiment"])
+        return ["supervised", experiment, "--resume", "--name", folder.name, "--runs", str(folder.parent)]
+    return ["train" if kind == "agent" else "equilibrium", "--resume", str(folder)]
 
 
 @contextmanager

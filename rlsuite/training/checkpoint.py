@@ -235,6 +235,7 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._is_tidy = False  # as far as this object knows
+        self._goes_back = False  # whether the run goes on from ``previous``, and has saved nothing since
 
     def save_last(self, state: dict[str, Any]) -> None:
         """Keep ``state`` as ``last`` and the one before it as ``previous``, unless that is damaged.
@@ -242,9 +243,12 @@ class Checkpoints:
         Raises:
             OSError: see ``save``.
         """
-        if not self._is_tidy:
+        if not self._is_tidy and not self._goes_back:
             self._tidy()
         save(self.folder / "next", state)
+        if self._goes_back:
+            self._rename("previous", "last")
+            self._goes_back = False
         self._rename_next()
 
     @property
@@ -274,9 +278,8 @@ class Checkpoints:
             raise
 
     def go_back(self) -> None:
-        """Make ``previous`` the last one: who goes on from it starts the run's later part over."""
-        self._rename("previous", "last")
-        (self.folder / "next").unlink(missing_ok=True)
+        """Go on from ``previous``: the next save drops ``last``, the run's later part, and keeps ``previous``."""
+        self._goes_back = True
 
     def exists(self, name: Name) -> bool:
         names = ("next", "last") if name == "last" else (name,)

@@ -153,11 +153,11 @@ class Collector:
         acted = self.agent.act(observation, state, self._began, self._env_step, explore=True)
         self._check(state, acted)
         # On-policy agents act once more, with the same random numbers, when the step is taken.
-        self._hold(observation, acted if self.acts_ahead else acted._replace(state=state))
+        self._begin_with(observation, acted if self.acts_ahead else acted._replace(state=state))
         if self.acts_ahead:
             self.environments.send(self._acted.action)
 
-    def _hold(self, observation: Tensor, acted: Acted) -> None:
+    def _begin_with(self, observation: Tensor, acted: Acted) -> None:
         if self._observation is None:
             self._observation = observation.clone()
             self._acted = Acted(acted.action.clone(), _cloned(acted.state), _cloned(acted.extras))
@@ -169,7 +169,7 @@ class Collector:
         check_acted(self.agent, state, acted, self._began.shape, self._action)
 
     def _keep(self, acted: Acted) -> None:
-        if _shapes(acted) != _shapes(self._acted):  # which copy_ would broadcast in silence
+        if _layout(acted) != _layout(self._acted):  # copy_ would broadcast or convert without a word
             self._check(self._acted.state, acted)
         self._acted.action.copy_(acted.action)
         for kept, new in ((self._acted.state, acted.state), (self._acted.extras, acted.extras)):
@@ -231,7 +231,7 @@ class Collector:
         fresh = self.environments.load_state_dict(state["environments"])
         if self.environments.exact_resume:
             self._check_held(state)
-            self._hold(state["observation"], Acted(state["action"], state["acting"], state["extras"]))
+            self._begin_with(state["observation"], Acted(state["action"], state["acting"], state["extras"]))
             self._began.copy_(state["began"])
             if "pending" in state:
                 self._pending = Step(**state["pending"])
@@ -281,5 +281,6 @@ def _cloned(tensors: ActingState) -> ActingState:
     return {name: tensor.clone() for name, tensor in tensors.items()}
 
 
-def _shapes(acted: Acted) -> list[torch.Size]:
-    return [tensor.shape for tensor in (acted.action, *acted.state.values(), *acted.extras.values())]
+def _layout(acted: Acted) -> dict[tuple[str, str], tuple[torch.Size, torch.dtype]]:
+    parts = {"action": {"": acted.action}, "state": acted.state, "extras": acted.extras}
+    return {(part, name): (found.shape, found.dtype) for part, named in parts.items() for name, found in named.items()}

@@ -1,6 +1,6 @@
 """Split, join and select per-seed states: tensors have a row for each seed, plain numbers belong to all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,15 @@ def check_seeds_axis(state: Any, seeds: int, name: str = "state") -> None:
             check_seeds_axis(entry, seeds, f"{name}/{key}")
     elif isinstance(state, Tensor) and state.shape[:1] != (seeds,):
         raise ValueError(f"{name} has shape {tuple(state.shape)}: its first axis must be that of the {seeds} seeds")
+
+
+def seeds_of(state: Mapping[str, Any]) -> int | None:
+    """The number of seeds of a learner's state; None where it has no tensors."""
+    for entry in state.values():
+        found = seeds_of(entry) if isinstance(entry, Mapping) else len(entry) if isinstance(entry, Tensor) else None
+        if found is not None:
+            return found
+    return None
 
 
 def select_seeds(take_new: Tensor, new: Any, old: Any) -> Any:

@@ -16,7 +16,7 @@ from rlsuite.experience import ExperienceError
 from rlsuite.state import check, map_tensors
 from rlsuite.tracking.record import Clock, Writer
 from rlsuite.training.checkpoint import Checkpoints, fitting, logged_until
-from rlsuite.training.per_seed import select_seeds
+from rlsuite.training.per_seed import seeds_of, select_seeds
 from rlsuite.training.signals import StopRequest
 from rlsuite.training.worker import Measured, TrainingError, Unit
 
@@ -268,6 +268,7 @@ class Trainer:
     def _load_own(self, own: dict[str, Any], learner: dict[str, Any]) -> None:
         scores = own.get("best_score")
         found = scores is not None
+        seeds = seeds_of(learner) or (len(scores) if isinstance(scores, list) else 1)
         check(
             {
                 "wall_seconds": 0.0,
@@ -275,7 +276,7 @@ class Trainer:
                 "evaluated": 0,
                 "unimproved": 0,
                 "has_news": False,
-                "best_score": [0.0] * (len(scores) if isinstance(scores, list) else 1) if found else None,
+                "best_score": [0.0] * seeds if found else None,
                 "best_state": learner if found else {},
             },
             own,

@@ -1,5 +1,6 @@
 """A worker: alternates experience and updates of a learner and its source, and collects their metrics."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -103,8 +104,9 @@ class Worker(Generic[B]):
         confirmation: Callable[[], dict[str, np.ndarray]] | None = None,
     ) -> None:
         keep_freed_memory()
+        state = learner.state_dict()
         if seeds is not None:
-            check_seeds_axis(learner.state_dict(), len(seeds))
+            check_seeds_axis(state, len(seeds))
         self.learner, self.source, self.seeds = learner, source, seeds
         self.evaluation, self.confirmation = evaluation, confirmation
         self.updates = 0
@@ -112,6 +114,9 @@ class Worker(Generic[B]):
         self._same_metrics = same_metrics
         self._sums: dict[str, Tensor] = {}  # sums of metrics since the last log
         self._summed = 0
+        device = next((tensor.device for _, tensor in _tensors(state)), None)
+        # Seeds with a priority that none can have; looked at where metrics are, so that no update waits for the device.
+        self._has_bad_priority = torch.zeros(len(seeds or ()) or 1, dtype=torch.bool, device=device)
         self._watch = Stopwatch()
 
     @property
@@ -156,6 +161,8 @@ class Worker(Generic[B]):
         metrics, priority = result if isinstance(result, tuple) and len(result) == 2 else (result, None)
         self._check_update(batch, metrics, priority)
         if priority is not None:
+            bad = ~((priority >= 0) & (priority < math.inf))
+            self._has_bad_priority.logical_or_(bad.reshape(len(self._has_bad_priority), -1).any(dim=1))
             self.source.feedback(batch, priority)
         # Sums stay on the device; they are fetched once per log interval.
         for name, value in metrics.items():
@@ -214,16 +221,24 @@ class Worker(Generic[B]):
     def require_finite(self) -> None:
         """Raise ``TrainingError`` if a metric since the last log, or a number of the learner, is not finite.
 
-        The effects of a bad update show at once in the parameters, and in the metrics of the next update.
+        The effects of a bad update show at once in the parameters, and in the metrics of the next update. Priorities
+        must not be negative either.
         """
+        if self._has_bad_priority.any():
+            what = f"{type(self.learner).__name__}.update returned a priority that is negative or not finite, by"
+            raise TrainingError(f"{what} {self._where(self._has_bad_priority)}")
         for name, tensor in (*self._sums.items(), *_tensors(self.learner.state_dict())):
             bad = ~torch.isfinite(tensor)
             if bad.any():
-                where = f"env step {self.env_steps}, update {self.updates}"
-                if bad.dim() > 0:
-                    rows = bad.flatten(1).any(1) if bad.dim() > 1 else bad
-                    where += f" (seeds {self._names(rows.nonzero().flatten().tolist())})"
-                raise TrainingError(f"{name} is not finite at {where}")
+                raise TrainingError(f"{name} is not finite at {self._where(bad)}")
+
+    def _where(self, bad: Tensor) -> str:
+        """The place of what is bad ``[S, ...]``, for people."""
+        where = f"env step {self.env_steps}, update {self.updates}"
+        if bad.dim() == 0:
+            return where
+        rows = bad.flatten(1).any(1) if bad.dim() > 1 else bad
+        return f"{where} (seeds {self._names(rows.nonzero().flatten().tolist())})"
 
     def _names(self, rows: list[int]) -> list[int]:
         return rows if self.seeds is None else [self.seeds[row] for row in rows]

@@ -158,6 +158,11 @@ def test_a_part_that_does_not_fit_is_named_before_anything_is_written(right, wro
     assert not (tmp_path / "runs").exists()
 
 
+BAD_PRIORITY = (
+    r"Tally.update returned a priority that is negative or not finite, by env step \d+, update \d+ \(seeds .3"
+)
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "said"),
     [
@@ -171,6 +176,10 @@ def test_a_part_that_does_not_fit_is_named_before_anything_is_written(right, wro
             RETURNED.replace('{"trace": trace}', '{"trace": trace[..., : 4 if env_step < 9 else 1]}'),
             "extra 'tra",
         ),
+        (RETURNED, RETURNED.replace('{"trace": trace}', "{'trace' if env_step < 9 else 'x': trace}"), "extras .'x'.,"),
+        (RETURNED, RETURNED.replace(": trace}", ": trace if env_step < 9 else trace.double()}"), "float64"),
+        (", error.abs()\n", ", error.abs() / 0 * 0\n", BAD_PRIORITY),
+        (", error.abs()\n", ", -1 - error.abs()\n", BAD_PRIORITY),
         (", error.abs()\n", "\n", "returned priorities of type NoneType, where prioritised replay needs"),
         (", error.abs()\n", ", error.abs().mean(dim=1)\n", r"returned priorities \(1,\) of torch.float32, where"),
         ("error.square().mean(dim=1)}", "error.square().mean()}", r"update returned 'loss' \(\) of torch.float32"),
@@ -181,7 +190,7 @@ def test_a_part_that_does_not_fit_is_named_before_anything_is_written(right, wro
 def test_what_does_not_fit_later_is_named(right, wrong, said, tmp_path):
     assert right in TALLY
     with pytest.raises((ValueError, TrainingError), match=said):
-        train_own(tmp_path, TALLY.replace(right, wrong, 1))
+        train_own(tmp_path, TALLY.replace(right, wrong, 1), seed=3)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -214,3 +214,12 @@ def test_config_json_says_what_was_decided(tmp_path):
         "learning_starts_env_steps": 6,
         "evaluation_epsilon": 0.0,
     }
+
+
+def test_config_json_says_what_a_resumed_run_decides_otherwise(tmp_path):
+    assert train("dqn", short(tmp_path, seeds=2, workers=1, shards=2)).finished
+    assert resume_run(tmp_path / "run", workers=2, device="cpu", total_env_steps=96).finished
+    document = run_folder.read(tmp_path / "run")
+    assert document["decided"]["workers"] == 2 and document["config"]["system"]["workers"] == 1
+    resume_run(tmp_path / "run")
+    assert run_folder.read(tmp_path / "run")["decided"]["workers"] == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.cli.main import COMMANDS
+from agents.cli.command import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ import rich.console
 
 from rlsuite.tracking.console import Console
 from rlsuite.tracking.panel import progress_panel, sparkline
-from rlsuite.tracking.progress import Progress
+from rlsuite.tracking.progress import Course, Progress
 from rlsuite.tracking.record import Clock
 
 HEADLINES = {"train/return": "return", "evaluation/score": "evaluation"}
@@ -81,7 +81,15 @@ def test_values_that_are_not_finite_are_left_out() -> None:
     progress.take({"train/return": np.array([1.0, 5.0, np.nan])})
     progress.take({"train/return": np.array([np.nan] * 3)})
     assert progress.latest["train/return"].tolist() == [1.0, 5.0]
-    assert progress.history["train/return"] == [3.0]
+    assert progress.courses["train/return"].points == [3.0]
+
+
+def test_a_course_of_any_length_is_kept_in_few_points_that_are_evenly_spaced() -> None:
+    course = Course(most=8)
+    for value in range(1_000):
+        course.append(float(value))
+    assert 4 <= len(course.points) < 8
+    assert np.ptp(np.diff(course.points)) == 0 and course.points[0] == 63.5  # the mean of 128 values each
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 200])

@@ -56,6 +56,31 @@ def test_a_folder_is_whole_or_not_there(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+KINDS = {
+    "agent": ({"agent": "dqn", "config": {}}, "an agent", "rlsuite train --resume {}"),
+    "economy": ({"model": "growth"}, "an economy", "rlsuite equilibrium --resume {}"),
+    "experiment": (
+        {"config": {"experiment": "digits-lenet"}},
+        "a supervised experiment",
+        "rlsuite supervised digits-lenet --resume --name mine --runs {.parent}",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("wanted", KINDS)
+def test_a_run_of_another_kind_is_named_with_what_goes_on_with_it(tmp_path, kind, wanted):
+    document, called, command = KINDS[kind]
+    folder = run_folder.create(tmp_path, "mine", "dqn", document)
+    if kind == wanted:
+        assert run_folder.read(folder, wanted) == document
+        return
+    with pytest.raises(ValueError) as refused:
+        run_folder.read(folder, wanted)
+    said = f"{folder} is the run of {called}, not of {KINDS[wanted][1]}: go on with it by {command.format(folder)}"
+    assert str(refused.value) == said
+
+
 @pytest.mark.parametrize("content", [b"{", b"[1]", b"null", b"\xff\xfe", b"", b'{"a": ' * 100_000])
 def test_a_damaged_configuration_is_named(tmp_path, content):
     (tmp_path / "config.json").write_bytes(content)

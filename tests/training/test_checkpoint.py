@@ -262,13 +262,31 @@ def test_a_damaged_checkpoint_takes_the_place_of_no_whole_one(tmp_path):
     assert checkpoints.load("previous")["number"] == 1
 
 
-def test_who_goes_back_has_the_previous_one_as_last(tmp_path):
+@pytest.mark.parametrize("left", ["last", "next"])  # a crash may have left the later one under either name
+def test_who_goes_back_drops_the_later_one_once_something_is_saved(left, tmp_path):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save_last(numbered(1))
     checkpoints.save_last(numbered(2))
-    checkpoints.go_back()
-    assert checkpoints.load("last")["number"] == 1
-    assert os.listdir(tmp_path) == ["last"]
+    os.rename(tmp_path / "last", tmp_path / left)
+    resumed = Checkpoints(tmp_path)
+    resumed.go_back()
+    assert checkpoints.load("last")["number"] == 2
+    resumed.save_last(numbered(3))
+    assert [checkpoints.load(name)["number"] for name in ("last", "previous")] == [3, 1]
+    resumed.save_last(numbered(4))
+    assert [checkpoints.load(name)["number"] for name in ("last", "previous")] == [4, 3]
+    assert sorted(os.listdir(tmp_path)) == ["last", "previous"]
+
+
+def test_who_goes_back_from_a_damaged_one_can_save(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save_last(numbered(1))
+    checkpoints.save_last(numbered(2))
+    (tmp_path / "last").write_bytes(b"damaged")
+    resumed = Checkpoints(tmp_path)
+    resumed.go_back()
+    resumed.save_last(numbered(3))
+    assert [checkpoints.load(name)["number"] for name in ("last", "previous")] == [3, 1]
 
 
 def test_readers_have_one_whole_checkpoint_while_a_trainer_saves(tmp_path):

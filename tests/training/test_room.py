@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ import torch
 from agents.ddpg import DDPGConfig
 from agents.dqn import DQNConfig
 from agents.options import RunConfig
+from agents.r2d2 import R2D2Config
 from agents.reinforce import ReinforceConfig
 from agents.runs.run import Run, spaces_of
 from agents.runs.sources import require_room_for
@@ -110,3 +112,25 @@ def test_the_seeds_of_all_workers_count_together(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(room, "free_bytes", lambda device: 2 << 20)
     assert refusal(seeds=4, workers=2) == refusal(seeds=4, workers=1) != refusal(seeds=8, workers=2)
+
+
+def test_what_an_agent_and_a_sampler_keep_beside_each_step_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gibibytes(agent: str, config: RunConfig) -> float:
+        run = Run(tmp_path, agent, config)
+        with pytest.raises(ValueError) as refused:
+            require_room_for(run, spaces_of(run))
+        return float(str(refused.value).split(" needs ")[1].split()[0])
+
+    monkeypatch.setattr(room, "free_bytes", lambda device: 2 << 20)
+    shared: dict[str, Any] = {"env": "CartPole-v1", "hidden": (8,), "total_env_steps": 10**8}
+    small, large = (
+        gibibytes("r2d2", R2D2Config(**shared, replay_capacity=10**7, memory=memory)) for memory in (2, 256)
+    )
+    assert large - small > 0.7  # a memory of 256 numbers every 12 steps
+    plain, prioritised = (
+        gibibytes("dqn", DQNConfig(**shared, replay_capacity=10**8, replay_priority_exponent=alpha))
+        for alpha in (0.0, 0.6)
+    )
+    assert prioritised - plain > 0.2  # a priority each

@@ -8,7 +8,7 @@ import torch
 
 from rlsuite.experience import ExperienceError
 from rlsuite.training import worker as worker_module
-from rlsuite.training.checkpoint import Checkpoints, load
+from rlsuite.training.checkpoint import CheckpointError, Checkpoints, load
 from rlsuite.training.trainer import Schedule, Trainer, TrainingError
 from rlsuite.training.worker import Worker
 
@@ -224,6 +224,15 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, stop_at, monkeypa
     for name in ("loss/square", "train/return", "evaluation/score"):
         assert begun.named(name) + rest.named(name) == memory.named(name)
     assert second.best_score.tolist() == whole.best_score.tolist()
+
+
+def test_a_checkpoint_has_a_best_score_for_each_seed(tmp_path):
+    run, _, _ = trainer(tmp_path)
+    run.run()
+    state = run.checkpoints.load()
+    state["trainer"]["best_score"].append(1.0)
+    with pytest.raises(CheckpointError, match=r"trainer/best_score is not a list of 2"):
+        run.load_state_dict(state)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_not_saved(tmp_path):
