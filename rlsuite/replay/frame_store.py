@@ -87,6 +87,7 @@ class FrameStore:
         self._frames = Rings(rings, slots, [(frame_shape, torch.uint8)], device)
         self._transitions = TransitionRings(rings, slots, Packing(**pointers, **actions), device)
         self._ring = torch.arange(rings, device=device)
+        self._first_ring = torch.arange(0, rings, num_envs, device=device)  # of each seed
         self._back = torch.arange(1 - stack, 1, device=device)
         # One step on, the stack is the same but for its newest frame: stack + 1 frames hold both.
         self._next_rows = slice(stack, None) if n_step == 1 else slice(1, None)
@@ -145,8 +146,7 @@ class FrameStore:
 
         ``observation`` and ``next_observation`` ``[S, B, stack, *frame]`` may share memory: do not write to them.
         """
-        environment, position = slot // self._frames.slots, slot % self._frames.slots
-        drawn = self._transitions.gather(self._ring.view(self._shape).gather(1, environment), position)
+        drawn = self._transitions.read(self._first_ring.unsqueeze(1), slot)
         rows = torch.cat([drawn.observation[..., 1:], drawn.next_observation[..., self._next_rows]], dim=-1)
         frames = self._frames.read(rows)[0]
         if self._has_channels:

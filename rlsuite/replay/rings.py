@@ -44,6 +44,10 @@ class Rings:
         """Return the table rows of int64 positions; ``ring`` and ``position`` broadcast."""
         return ring * self._stride + position % self.slots
 
+    def row_of_slot(self, first_ring: Tensor, slot: Tensor) -> Tensor:
+        """Return the table rows of slots, counted through the rings from ``first_ring`` on; both broadcast."""
+        return first_ring * self._stride + slot + slot // self.slots * (self._stride - self.slots)
+
     def write(self, position: Tensor, keep: Tensor, values: Sequence[Tensor]) -> None:
         """Write one row of every table at each of C positions ``[R, C]`` of each ring, where ``keep`` ``[R, C]``."""
         row = self._first_row.unsqueeze(1) + torch.where(keep, position % self.slots, self.slots)

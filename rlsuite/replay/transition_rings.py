@@ -48,6 +48,10 @@ class TransitionRings:
         """Transitions number ``position`` (int64) of rings ``ring``, which broadcast to the batch's leading axes."""
         return self._packing.unpack(self._rings.read(self._rings.row(ring, position)))
 
+    def read(self, first_ring: Tensor, slot: Tensor) -> Batch:
+        """Transitions in slots, counted through the rings from ``first_ring`` on; both broadcast."""
+        return self._packing.unpack(self._rings.read(self._rings.row_of_slot(first_ring, slot)))
+
     def state_dict(self) -> dict[str, Any]:
         return {"written": self.written.clone(), "rings": self._rings.state_dict(self.written)}
 

@@ -26,7 +26,12 @@ log = logging.getLogger("rlsuite")
 
 Kind = Literal["agent", "experiment", "economy"]
 
-_CALLED: dict[Kind, str] = {"agent": "an agent", "experiment": "a supervised experiment", "economy": "an economy"}
+# What the document of a run of each kind names, what people call it, and the command that goes on with it.
+_KINDS: dict[Kind, tuple[str, str, str]] = {
+    "agent": ("agent", "an agent", "rlsuite train --resume"),
+    "experiment": ("experiment", "a supervised experiment", "rlsuite supervised --resume"),
+    "economy": ("model", "an economy", "rlsuite equilibrium --resume"),
+}
 
 CONFIG = "config.json"
 _LOCK = ".lock"
@@ -122,27 +127,17 @@ def read(folder: Path, kind: Kind | None = None) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged or of another version: it holds no object")
     found = _kind_of(document)
     if kind is not None and found is not None and found != kind:
-        resume = shlex.join(["rlsuite", *_resume_command(found, folder, document)])
-        raise ValueError(f"{folder} is the run of {_CALLED[found]}, not of {_CALLED[kind]}: go on with it by {resume}")
+        (_, called, resume), (_, wanted, _) = _KINDS[found], _KINDS[kind]
+        raise ValueError(
+            f"{folder} is the run of {called}, not of {wanted}: go on with it by {resume} {shlex.quote(str(folder))}"
+        )
     _work_on(folder)
     return document
 
 
 def _kind_of(document: Mapping[str, Any]) -> Kind | None:
     """The kind of a run, by what its document names; None where it is damaged."""
-    if "agent" in document:
-        return "agent"
-    if "model" in document:
-        return "economy"
-    config = document.get("config")
-    return "experiment" if isinstance(config, dict) and "experiment" in config else None
-
-
-def _resume_command(kind: Kind, folder: Path, document: Mapping[str, Any]) -> list[str]:
-    if kind == "experiment":
-        experiment = str(document["config"]["experiment"])
-        return ["supervised", experiment, "--resume", "--name", folder.name, "--runs", str(folder.parent)]
-    return ["train" if kind == "agent" else "equilibrium", "--resume", str(folder)]
+    return next((kind for kind, (name, _, _) in _KINDS.items() if name in document), None)
 
 
 @contextmanager

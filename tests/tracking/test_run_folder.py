@@ -59,11 +59,7 @@ def test_a_folder_is_whole_or_not_there(tmp_path, monkeypatch):
 KINDS = {
     "agent": ({"agent": "dqn", "config": {}}, "an agent", "rlsuite train --resume {}"),
     "economy": ({"model": "growth"}, "an economy", "rlsuite equilibrium --resume {}"),
-    "experiment": (
-        {"config": {"experiment": "digits-lenet"}},
-        "a supervised experiment",
-        "rlsuite supervised digits-lenet --resume --name mine --runs {.parent}",
-    ),
+    "experiment": ({"experiment": "digits"}, "a supervised experiment", "rlsuite supervised --resume {}"),
 }
 
 
