@@ -13,7 +13,6 @@ from typing import Literal
 import tyro
 
 from agents.cli import command
-from rlsuite.option_groups import from_command_line
 
 
 def main(arguments: list[str]) -> int:
@@ -34,9 +33,7 @@ def main(arguments: list[str]) -> int:
     experiment = find(first)
     if "--resume" in rest:
         raise ValueError("--resume comes first, with the folder of the run: --resume runs/NAME")
-    config = from_command_line(
-        type(experiment.config), rest, f"{command.program()} {experiment.name}", experiment.config
-    )
+    config = command.parse(type(experiment.config), rest, experiment.name, experiment.config)
     return train(experiment.name, config)
 
 
@@ -58,7 +55,7 @@ def resume(arguments: list[str]) -> int:
         wandb: Literal["auto", "online", "offline", "disabled"] | None = None
         """Weights & Biases; by default as before."""
 
-    options = tyro.cli(Resume, prog=f"{command.program()} --resume", args=arguments)
+    options = command.parse(Resume, arguments, "--resume")
 
     from rlsuite.supervised.run import resume
 
@@ -71,15 +68,14 @@ def do(name: str, arguments: list[str]) -> int:
     from rlsuite.supervised.registry import all_experiments
     from rlsuite.supervised.run import load, read
 
-    program = f"{command.program()} {name}"
     offering = [experiment for experiment in all_experiments().values() if name in experiment.commands]
     if not arguments or arguments[0] in ("-h", "--help"):
-        tyro.cli(offering[0].commands[name].options, prog=f"{program} runs/RUN", args=["--help"])
+        command.parse(offering[0].commands[name].options, ["--help"], f"{name} runs/RUN")
     folder, *rest = arguments
     experiment, _ = read(Path(folder))
     if name not in experiment.commands:
         able = ", ".join(one.name for one in offering)
         raise ValueError(f"{folder} is a run of {experiment.name}, which has no {name!r}: runs of {able} have")
-    options = tyro.cli(experiment.commands[name].options, prog=f"{program} {folder}", args=rest)
+    options = command.parse(experiment.commands[name].options, rest, f"{name} {folder}")
     experiment.commands[name].do(load(Path(folder)), options)
     return 0

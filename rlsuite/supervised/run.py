@@ -88,7 +88,7 @@ def read(folder: Path) -> tuple[Experiment[Any, Any], SupervisedConfig]:
     Raises:
         ValueError: the folder holds no supervised run, or one of an experiment that is not there.
     """
-    document, path = run_folder.read(folder), folder / run_folder.CONFIG
+    document, path = run_folder.read(folder, "experiment"), folder / run_folder.CONFIG
     name = document.get("experiment")
     if not isinstance(name, str):
         raise ValueError(f"{folder} is not a run of a supervised experiment")
