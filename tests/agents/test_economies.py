@@ -1,6 +1,7 @@
 """The comparison of methods on one economy, with every method cut short."""
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,18 @@ from typing import Any
 import pytest
 
 from agents.runs import economies
-from rlsuite.deqn import certificate, value_iteration
+from rlsuite.deqn import certificate, dynamics, run, value_iteration
 from rlsuite.deqn.config import SolverConfig
 
 _SHORT: dict[str, dict[str, Any]] = {
     "reinforce": {"num_envs": 4, "rollout_env_steps": 200, "total_env_steps": 600},
-    "ddpg": {"total_env_steps": 200, "learning_starts_env_steps": 150, "random_env_steps": 50, "batch_size": 16},
+    "ddpg": {
+        "total_env_steps": 200,
+        "learning_starts_env_steps": 150,
+        "random_env_steps": 50,
+        "batch_size": 16,
+        "replay_capacity": 200,
+    },
 }
 _TINY = SolverConfig(hidden=(8,), tracks=32, adam_updates=20, polish_updates=8, polish_states=96)
 
@@ -32,6 +39,9 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(economies, "_ADAM_UPDATES", 20)
     monkeypatch.setattr(certificate, "_TRACKS", 8)
     monkeypatch.setattr(certificate, "_KEPT_PERIODS", 2)
+    monkeypatch.setattr(certificate, "_BURN_IN_PERIODS", 20)
+    monkeypatch.setattr(certificate, "stability", functools.partial(dynamics.stability, periods=60))
+    monkeypatch.setattr(run, "draw_all", lambda *given: None)
     monkeypatch.setattr(value_iteration, "_REFINEMENTS", 0)
     monkeypatch.setattr(certificate, "_CUT", 0.5)
     monkeypatch.setattr(certificate, "den_haan_marcet", lambda *given: None)

@@ -1,5 +1,6 @@
 """Whole runs in their folders: resuming, phases of a run, and folders that are not right."""
 
+import copy
 import json
 import os
 import signal
@@ -33,14 +34,15 @@ SMALL = {
     "wandb": "disabled",
 }
 REPLAY = {"learning_starts_env_steps": 64, "replay_capacity": 300, "batch_size": 8}
+SLOW = {"random_env_steps": 100, "train_every_env_steps": 4}
 RUNS = {
     "dqn": DQNConfig(env="CartPole-v1", num_envs=2, train_every_env_steps=4, n_step=3, **REPLAY, **SMALL),
-    "ddpg": DDPGConfig(env="Pendulum-v1", noise="ornstein-uhlenbeck", random_env_steps=100, **REPLAY, **SMALL),
+    "ddpg": DDPGConfig(env="Pendulum-v1", noise="ornstein-uhlenbeck", **SLOW, **REPLAY, **SMALL),
     "reinforce": ReinforceConfig(env="CartPole-v1", num_envs=2, rollout_env_steps=64, **SMALL),
 }
 ON_DEVICE = {
     "dqn": replace(RUNS["dqn"], env="rlsuite/CartPole-v1"),
-    "ddpg": replace(RUNS["ddpg"], env="rlsuite/Pendulum-v1", num_envs=2, train_every_env_steps=2),
+    "ddpg": replace(RUNS["ddpg"], env="rlsuite/Pendulum-v1", num_envs=2),
     "reinforce": replace(RUNS["reinforce"], env="rlsuite/CartPole-v1"),
 }
 
@@ -109,12 +111,12 @@ def reach(workers, env_steps):
     return dict(flat(workers.state_dict()))
 
 
-@pytest.mark.parametrize(("agent", "shards"), [*((agent, None) for agent in ON_DEVICE), ("dqn", 3)])
+@pytest.mark.parametrize(("agent", "shards"), [("dqn", 3), ("ddpg", None), ("reinforce", None)])
 def test_tiles_of_seeds_do_what_one_worker_does_and_resume_exactly(agent, shards, tmp_path):
     several = {"epsilon_end": (0.1, 0.2, 0.3)} if agent == "dqn" else {}
     run = Run(tmp_path, agent, replace(ON_DEVICE[agent], seeds=3, discount=(0.9, 0.95, 0.99), **several))
     in_tiles = replace(run, config=replace(run.config, workers=2, shards=shards))
-    together, shards, resumed = build_workers(run), build_workers(in_tiles), build_workers(in_tiles)
+    together, shards = build_workers(run), build_workers(in_tiles)
     try:
         expected, found = reach(together, 128), reach(shards, 128)
         for name in (name for name in expected if name.startswith("learner/")):
@@ -122,9 +124,11 @@ def test_tiles_of_seeds_do_what_one_worker_does_and_resume_exactly(agent, shards
         assert shards.evaluate().keys() == together.evaluate().keys()
         assert len(shards.evaluate()["evaluation/score"]) == 3
 
-        resumed.load_state_dict(shards.state_dict())
-        assert resumed.env_steps == 128
-        later, again = reach(shards, 300), reach(resumed, 300)
+        state = copy.deepcopy(shards.state_dict())
+        later = reach(shards, 300)
+        shards.load_state_dict(state)
+        assert shards.env_steps == 128
+        again = reach(shards, 300)
         for name, value in later.items():
             if isinstance(value, torch.Tensor):
                 assert torch.equal(value.nan_to_num(), again[name].nan_to_num()), name
@@ -132,7 +136,6 @@ def test_tiles_of_seeds_do_what_one_worker_does_and_resume_exactly(agent, shards
             together.load_state_dict(shards.state_dict())
     finally:
         shards.close()
-        resumed.close()
 
 
 def test_failures_in_a_worker_process_reach_the_run(tmp_path):

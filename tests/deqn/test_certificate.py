@@ -1,5 +1,6 @@
 """Certificates tell right policies from wrong ones."""
 
+import functools
 import io
 import json
 import math
@@ -23,7 +24,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer states and paths than people get: what is tested is what is done with them."""
     monkeypatch.setattr(certificate, "_KEPT_PERIODS", 3)
     monkeypatch.setattr(certificate, "_TRACKS", 32)
+    monkeypatch.setattr(certificate, "_BURN_IN_PERIODS", 50)
     monkeypatch.setattr(certificate, "_CUT", 1e-3)
+    monkeypatch.setattr(certificate, "stability", functools.partial(dynamics.stability, periods=400))
     whole = dynamics.den_haan_marcet
     monkeypatch.setattr(certificate, "den_haan_marcet", lambda *given: whole(*given, paths=20, periods=100, burn_in=20))
 

@@ -1,16 +1,19 @@
 """From a name to a run folder, and back from the folder alone."""
 
 import dataclasses
+import functools
 import json
 import os
+import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from rlsuite.deqn import certificate, dynamics, run
+from rlsuite.deqn import certificate, dynamics, plots, run
 from rlsuite.deqn.config import SolverConfig
 from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.training.checkpoint import CheckpointError
@@ -19,19 +22,38 @@ from rlsuite.training.worker import Unit, Worker
 TINY = SolverConfig(hidden=(8,), tracks=32, adam_updates=30, polish_updates=10, polish_states=96)
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(certificate, "_KEPT_PERIODS", 2)
-    monkeypatch.setattr(certificate, "_TRACKS", 32)
-    whole = dynamics.den_haan_marcet
-    monkeypatch.setattr(certificate, "den_haan_marcet", lambda *given: whole(*given, paths=10, periods=50, burn_in=10))
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """Fewer states and paths than people get: what is tested is what is done with them."""
+    forecast = functools.partial(dynamics.den_haan_marcet, paths=10, periods=50, burn_in=10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certificate, "_KEPT_PERIODS", 2)
+        patch.setattr(certificate, "_TRACKS", 32)
+        patch.setattr(certificate, "_BURN_IN_PERIODS", 50)
+        patch.setattr(plots, "_BURN_IN_PERIODS", 50)
+        patch.setattr(certificate, "den_haan_marcet", forecast)
+        patch.setattr(certificate, "stability", functools.partial(dynamics.stability, periods=200))
+        yield
+
+
+@pytest.fixture(scope="module")
+def first(quick: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    status = run.solve("olg-6", seeds=2, seed=3, name="first", runs=str(folder), wandb="disabled", config=TINY)
+    assert status == 3  # so short a training does not pass
+    return folder / "first"
 
 
 @pytest.fixture
-def solved(tmp_path: Path) -> Path:
-    status = run.solve("olg-6", seeds=2, seed=3, name="first", runs=str(tmp_path), wandb="disabled", config=TINY)
-    assert status == 3  # so short a training does not pass
-    return tmp_path / "first"
+def solved(first: Path, tmp_path: Path) -> Path:
+    """A run that a test may damage."""
+    return Path(shutil.copytree(first, tmp_path / "first"))
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No figures, which take longer than all else."""
+    monkeypatch.setattr(run, "draw_all", lambda *given: None)
 
 
 def test_a_run_leaves_its_certificate_metrics_and_plots(solved: Path, capsys: pytest.CaptureFixture) -> None:
@@ -50,6 +72,7 @@ def test_a_run_leaves_its_certificate_metrics_and_plots(solved: Path, capsys: py
         assert (solved / f"{plot}.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_certify_needs_the_folder_only(solved: Path) -> None:
     before = json.loads((solved / "certificate.json").read_text())
     (solved / "certificate.json").unlink()
@@ -57,6 +80,7 @@ def test_certify_needs_the_folder_only(solved: Path) -> None:
     assert json.loads((solved / "certificate.json").read_text()) == before
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_interrupted_run_resumes_to_the_same_solution(solved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     advance = Worker.advance
 
@@ -111,6 +135,7 @@ def test_folders_that_are_no_runs_are_refused(solved: Path, tmp_path: Path) -> N
         run.resume(solved)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_certificate_does_not_depend_on_torchs_own_random_numbers(solved: Path) -> None:
     before = (solved / "certificate.json").read_text()
     torch.manual_seed(99)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -24,23 +23,6 @@ for name in ("DISPLAY", "WAYLAND_DISPLAY", "WANDB_API_KEY", "WANDB_MODE", "RLSUI
 def script(name, *arguments, folder, **options):
     command = [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *map(str, arguments)]
     return subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, **options)
-
-
-@pytest.fixture
-def script_here(monkeypatch, capsys):
-    """Runs a script in this process, where torch is imported already; returns its exit status and what it says."""
-
-    def run(name, *arguments, folder):
-        path = ROOT / "scripts" / f"{name}.py"
-        monkeypatch.delenv("RLSUITE_TRACE", raising=False)
-        monkeypatch.chdir(folder)
-        monkeypatch.syspath_prepend(str(path.parent))
-        monkeypatch.setattr(sys, "argv", [str(path), *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(path), run_name="__main__")
-        return ended.value.code or 0, "".join(capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -127,28 +127,24 @@ def test_signals_that_reach_all_processes_are_left_to_the_trainer(shards):
     assert len(shards.evaluate()["evaluation/score"]) == 5
 
 
-def test_the_first_ctrl_c_ends_an_evaluation_that_is_done_again_on_resume(tmp_path):
+def test_the_first_ctrl_c_ends_an_evaluation_that_is_done_again_on_resume(shards, tmp_path):
     schedule, checkpoints = Schedule(total=40, log_every=40, evaluate_every=40), Checkpoints(tmp_path)
-    shards = two_tiles(evaluation_seconds=600.0)
+    endless = two_tiles(evaluation_seconds=600.0)
     try:
         timer = threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT])
         timer.start()
         with pytest.raises(EvaluationStopped):
-            Trainer(shards, schedule, Memory(), checkpoints).run()
-        assert "train/return" in shards.measurements()  # they are there for more
+            Trainer(endless, schedule, Memory(), checkpoints).run()
+        assert "train/return" in endless.measurements()  # they are there for more
     finally:
         timer.cancel()
-        shards.close()
+        endless.close()
     saved = checkpoints.load()
     assert (saved["clock"]["env_steps"], saved["trainer"]["evaluated"]) == (40, 0)
     memory = Memory()
-    shards = two_tiles()
-    try:
-        trainer = Trainer(shards, schedule, memory, checkpoints)
-        trainer.load_state_dict(saved)
-        assert trainer.run().status == "finished"
-    finally:
-        shards.close()
+    trainer = Trainer(shards, schedule, memory, checkpoints)
+    trainer.load_state_dict(saved)
+    assert trainer.run().status == "finished"
     assert [env_steps for env_steps, _ in memory.named("evaluation/score")] == [40]
 
 
