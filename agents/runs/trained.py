@@ -8,7 +8,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from agents.options import RunConfig
@@ -20,6 +19,7 @@ from agents.runs.training import Ended, resume_run
 from agents.runs.training import train as train_run
 from agents.runs.watching import record
 from envs.conversion import action_array, observation_tensor
+from envs.preparing import Preparation
 from rlsuite.agent import AgentSpec
 from rlsuite.tracking.jsonl import Series, read_metrics
 from rlsuite.training.checkpoint import Name
@@ -160,8 +160,10 @@ class _Acting:
 
     def __init__(self, trained: Trained) -> None:
         run = trained._run
-        probe: Any = environments(run, "evaluate", 1, seeds=run.seeds[:1])
+        here = dataclasses.replace(run, config=dataclasses.replace(run.config, vectorization="sync"))
+        probe: Any = environments(here, "evaluate", 1, seeds=run.seeds[:1])
         self._space = probe.vector_env.single_observation_space
+        self._preparation = Preparation(self._space, next(iter(getattr(probe.vector_env, "envs", ())), None))
         self._action_space = probe.vector_env.single_action_space
         probe.close()
         self._agent = load_agent(run, trained.checkpoint)
@@ -171,15 +173,7 @@ class _Acting:
         self.state: Any = None  # None before an episode
 
     def act(self, observation: Any) -> Any:
-        observations = np.asarray(observation, self._space.dtype)
-        shape = self._space.shape
-        single = observations.shape == shape
-        if single:
-            observations = observations[np.newaxis]
-        if observations.shape[1:] != shape:
-            raise ValueError(
-                f"an observation has the shape {shape}, or (N, ...) a batch of them, not {observations.shape}"
-            )
+        observations, single = self._preparation.arrays(observation)
         num_envs = len(observations)
         began = self.state is None or num_envs != self._num_envs
         if began:

@@ -17,6 +17,9 @@ from gymnasium.envs.classic_control import CartPoleEnv
 from agents import load, train
 from agents.ddpg import SPEC as DDPG
 from agents.runs.trained import configuration
+from envs.make import make_environments
+from envs.preparing import Preparation
+from envs.preprocessing import Preprocessing
 
 ROOT = Path(__file__).parents[2]
 SMALL = {
@@ -152,3 +155,55 @@ def test_ctrl_c_returns_a_run_that_goes_on(tmp_path, capsys):
     assert run.metrics()["speed/env_steps_per_second"].env_steps[-1] < 60
     run = run.resume()
     assert run.finished and run.metrics()["speed/env_steps_per_second"].env_steps[-1] == 60
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("goal", {}),
+        ("tuple", {}),
+        ("multi-discrete", {}),
+        ("pictures", {"encoder": "small"}),
+    ],
+)
+def test_observations_of_any_space_are_acted_on_as_the_environment_has_them(kind, options, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT / "tests" / "envs")])
+    name, keywords = "toy_environments:toy/Spaced-v0", {"observation": kind}
+    run = short(tmp_path, env=name, env_kwargs=keywords, max_episode_steps=20, total_env_steps=24, **options)
+    env = gymnasium.make(name, **keywords)
+    env.observation_space.seed(1)
+    observations = [env.observation_space.sample() for _ in range(5)]
+    single = [run.act(observation) for observation in observations]
+    assert all(env.action_space.contains(action) for action in single)
+    assert list(run.act(observations)) == single
+    together = gymnasium.vector.utils.concatenate(
+        env.observation_space, observations, gymnasium.vector.utils.create_empty_array(env.observation_space, 5)
+    )
+    assert list(run.act(together)) == single
+    with pytest.raises(ValueError, match="an observation (is|has)"):
+        run.act({"here": 3.0})
+
+
+def test_an_observation_is_prepared_as_in_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT / "tests" / "envs")])
+    shared = {"env_kwargs": {"observation": "goal"}, "preprocessing": Preprocessing()}
+    vector = make_environments("toy_environments:toy/Spaced-v0", [0], 1, **shared).vector_env
+    env = vector.envs[0]
+    space = gymnasium.make("toy_environments:toy/Spaced-v0", observation="goal").observation_space
+    space.seed(3)
+    observation = space.sample()
+    (vector_of_parts,), is_single = Preparation(vector.single_observation_space, env).arrays(observation)
+    assert is_single
+    assert np.allclose(vector_of_parts, gymnasium.spaces.flatten(space, observation))
+
+
+def test_pictures_are_made_smaller_and_grey_as_in_training(monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT / "tests" / "envs")])
+    shared = {"preprocessing": Preprocessing(grey=True, resize=(8,))}
+    vector = make_environments("toy_environments:toy/Screen-v0", [0], 1, **shared).vector_env
+    preparation = Preparation(vector.single_observation_space, vector.envs[0])
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 20, 30, 3), np.uint8)
+    prepared, is_single = preparation.arrays(pictures)
+    assert prepared.shape == (3, 1, 8, 8) and not is_single
+    assert preparation.arrays(pictures[1])[0].tolist() == prepared[1:2].tolist()
+    assert preparation.arrays(prepared)[0] is prepared  # what is prepared already stays
