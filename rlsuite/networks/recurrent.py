@@ -5,84 +5,128 @@ the window too; the state is zero there.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-Cell = Literal["gru", "lstm"]
+from rlsuite.networks import cells
+from rlsuite.networks.cells import Kind
+
 Child = Callable[..., Any]
-_GATES: dict[Cell, int] = {"gru": 3, "lstm": 4}
 
 
 class RecurrentBackbone(nn.Module):
-    """``layers`` layers of a GRU (Cho et al., 2014) or an LSTM (Hochreiter and Schmidhuber, 1997), as torch's own.
+    """Layers of recurrent cells: see ``rlsuite.networks.cells`` for the kinds.
 
-    Parameters have torch's names, shapes and initialisation, so that ``nn.GRU`` and ``nn.LSTM`` give the same outputs
-    from the same parameters. The state is one tensor ``[B, state_size]``: of every layer the hidden outputs and, for
-    an LSTM, its cells.
+    Parameters have torch's names, shapes and initialisation, so that ``nn.RNN``, ``nn.GRU`` and ``nn.LSTM`` give the
+    same outputs from the same parameters. The state is one tensor ``[B, state_size]``: of every layer, and there of
+    every direction, the hidden outputs and, for an LSTM, its cells. Truncated backpropagation through time is to give
+    the state of one window, detached, to the next.
+
+    Args:
+        inputs: F.
+        hidden: H, or half of it in both directions.
+        cell: rnn, gru, lstm or orthogonal.
+        layers: each on the outputs of the one before.
+        reset_after: a GRU's reset gate is applied after the product with the state, as in torch, not before.
+        peephole: an LSTM's output gate sees the new cells.
+        bidirectional: a second network reads from the end, and outputs stand side by side; for whole sequences only.
+
+    Raises:
+        ValueError: there is no such cell, or it has no such option.
     """
 
-    def __init__(self, inputs: int, hidden: int, cell: Cell = "gru", layers: int = 1) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        cell: Kind = "gru",
+        layers: int = 1,
+        *,
+        reset_after: bool = True,
+        peephole: bool = False,
+        bidirectional: bool = False,
+    ) -> None:
         super().__init__()
-        if cell not in _GATES:
-            raise ValueError(f"cell must be gru or lstm, not {cell!r}")
-        self.hidden, self.cell, self.layers = hidden, cell, layers
-        self.state_size = layers * hidden * (2 if cell == "lstm" else 1)
-        bound = hidden**-0.5
+        self.cell = cells.make(cell, reset_after, peephole)
+        self.hidden, self.layers = hidden, layers
+        self.directions = ("", "_reverse") if bidirectional else ("",)
+        self.state_size = layers * len(self.directions) * self.cell.parts * hidden
         for layer in range(layers):
-            for name, columns in (("weight_ih", inputs if layer == 0 else hidden), ("weight_hh", hidden)):
-                weight = torch.empty(_GATES[cell] * hidden, columns).uniform_(-bound, bound)
-                self.register_parameter(f"{name}_l{layer}", nn.Parameter(weight))
-            for name in ("bias_ih", "bias_hh"):
-                bias = torch.empty(_GATES[cell] * hidden).uniform_(-bound, bound)
-                self.register_parameter(f"{name}_l{layer}", nn.Parameter(bias))
+            for direction in self.directions:
+                own = self.cell.parameters(inputs if layer == 0 else hidden * len(self.directions), hidden)
+                self._names = tuple(own)
+                for name, parameter in own.items():
+                    self.register_parameter(f"{name}_l{layer}{direction}", nn.Parameter(parameter))
 
-    def forward(self, x: Tensor, state: Tensor, reset: Tensor) -> tuple[Tensor, Tensor]:
-        """Outputs ``[B, T, H]`` and the next state of inputs ``[B, T, F]``; ``reset`` is bool ``[B, T]``."""
+    def forward(
+        self, x: Tensor, state: Tensor | None = None, reset: Tensor | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs ``[B, T, H]`` and the next state of inputs ``[B, T, F]``.
+
+        Args:
+            x: the inputs.
+            state: ``[B, state_size]``, zero by default.
+            reset: bool ``[B, T]``, nowhere by default.
+            lengths: ``[B]`` int64 of sequences that are padded at their ends: outputs are zero there, and the next
+                state is that after a sequence's own last step.
+
+        Raises:
+            ValueError: there are no steps, or resets are given to a bidirectional network.
+        """
         named = {name: parameter.unsqueeze(0) for name, parameter in self.named_parameters()}
-        outputs, state = self.stacked(None, named, x.unsqueeze(0), state.unsqueeze(0), reset.unsqueeze(0))
+        one = (None if own is None else own.unsqueeze(0) for own in (x, state, reset, lengths))
+        outputs, state = self.stacked(None, named, *one)  # type: ignore[arg-type]
         return outputs.squeeze(0), state.squeeze(0)
 
     def stacked(
-        self, child: Child | None, named: dict[str, Tensor], x: Tensor, state: Tensor, reset: Tensor
+        self,
+        child: Child | None,
+        named: dict[str, Tensor],
+        x: Tensor,
+        state: Tensor | None = None,
+        reset: Tensor | None = None,
+        lengths: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The same for S networks with parameters ``[S, ...]``, all inputs ``[S, B, ...]``: one product a step."""
-        kept = (~reset).to(x.dtype).unsqueeze(-1)
-        states = []
-        for layer, before in enumerate(state.chunk(self.layers, dim=-1)):
-            weights = {name: named[f"{name}_l{layer}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
-            x, after = self._layer(x, before, kept, weights)
-            states.append(after)
-        return x, torch.cat(states, dim=-1)
-
-    def _layer(self, x: Tensor, state: Tensor, kept: Tensor, weights: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         seeds, batch, steps, _ = x.shape
-        # The part that does not depend on the state is computed for all steps at once.
-        into = torch.bmm(x.flatten(1, 2), weights["weight_ih"].mT) + weights["bias_ih"].unsqueeze(1)
-        into = into.view(seeds, batch, steps, -1)
-        recurrent, bias = weights["weight_hh"].mT, weights["bias_hh"].unsqueeze(1)
-        step = self._gru if self.cell == "gru" else self._lstm
-        outputs = []
-        for time in range(steps):
-            state = state * kept[:, :, time]
-            state = step(into[:, :, time], state, recurrent, bias)
-            outputs.append(state[..., : self.hidden])
-        return torch.stack(outputs, dim=2), state
+        if steps == 0:
+            raise ValueError("a sequence must have at least one step")
+        if reset is not None and len(self.directions) > 1:
+            raise ValueError("a bidirectional network reads whole sequences, without resets inside")
+        if state is None:
+            state = x.new_zeros(seeds, batch, self.state_size)
+        x = x.transpose(1, 2)
+        kept = None if reset is None else (~reset).to(x.dtype).mT.unsqueeze(-1)
+        ends = None if lengths is None else (lengths - 1).unsqueeze(-1)
+        starts, states = iter(state.split(self.hidden, dim=-1)), []
+        for layer in range(self.layers):
+            outputs = []
+            for direction in self.directions:
+                own = x if not direction else _reversed(x, ends)
+                start = tuple(next(starts) for _ in range(self.cell.parts))
+                weights = {name: named[f"{name}_l{layer}{direction}"] for name in self._names}
+                input_weights = weights["weight_ih"], weights["bias_ih"]
+                recurrent = self.cell.recurrent(weights)
+                y, *others = cells.sequence(self.cell, own, start, kept, ends, *input_weights, recurrent)
+                states += [cells.at_ends(y, ends), *others]
+                outputs.append(y if not direction else _reversed(y, ends))
+            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
+        y = x.transpose(1, 2)
+        if lengths is not None:
+            y = y * (torch.arange(steps, device=y.device) < lengths.unsqueeze(-1)).to(y.dtype).unsqueeze(-1)
+        return y, torch.cat(states, dim=-1)
 
-    def _gru(self, into: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        own = torch.bmm(hidden, weight) + bias
-        reset_in, update_in, new_in = into.chunk(3, dim=-1)
-        reset_own, update_own, new_own = own.chunk(3, dim=-1)
-        update = torch.sigmoid(update_in + update_own)
-        new = torch.tanh(new_in + torch.sigmoid(reset_in + reset_own) * new_own)
-        return new + update * (hidden - new)
 
-    def _lstm(self, into: Tensor, state: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        hidden, memory = state.chunk(2, dim=-1)
-        write, forget, new, read = (into + torch.bmm(hidden, weight) + bias).chunk(4, dim=-1)
-        memory = torch.sigmoid(forget) * memory + torch.sigmoid(write) * torch.tanh(new)
-        return torch.cat([torch.sigmoid(read) * torch.tanh(memory), memory], dim=-1)
+def _reversed(x: Tensor, ends: Tensor | None) -> Tensor:
+    """Sequences ``[S, T, B, F]`` from their ends to their starts; what lies behind the end stays."""
+    if ends is None:
+        return x.flip(1)
+    times = torch.arange(x.shape[1], device=x.device).view(1, -1, 1, 1)
+    last = ends.unsqueeze(1)
+    places = torch.where(times <= last, last - times, times)
+    return x.gather(1, places.expand_as(x))
 
 
 class WithMemory(nn.Module):
@@ -95,13 +139,20 @@ class WithMemory(nn.Module):
         super().__init__()
         self.encoder, self.recurrent, self.head = encoder, recurrent, head
 
-    def forward(self, observation: Tensor, state: Tensor, reset: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, observation: Tensor, state: Tensor | None = None, reset: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         features = self.encoder(observation.flatten(0, 1)).unflatten(0, observation.shape[:2])
         outputs, state = self.recurrent(features, state, reset)
         return self.head(outputs.flatten(0, 1)).unflatten(0, observation.shape[:2]), state
 
     def stacked(
-        self, child: Child, named: dict[str, Tensor], observation: Tensor, state: Tensor, reset: Tensor
+        self,
+        child: Child,
+        named: dict[str, Tensor],
+        observation: Tensor,
+        state: Tensor | None = None,
+        reset: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The same for S networks, with inputs ``[S, B, ...]``."""
         axes = observation.shape[1:3]
@@ -113,15 +164,20 @@ class WithMemory(nn.Module):
 class LastOutput(nn.Module):
     """A recurrent layer that answers with its last hidden output: sequences ``[B, T, F]`` to ``[B, H]``."""
 
-    def __init__(self, inputs: int, hidden: int, cell: Cell = "lstm") -> None:
+    def __init__(self, inputs: int, hidden: int, cell: Kind = "lstm") -> None:
         super().__init__()
-        self.recurrent = {"lstm": nn.LSTM, "gru": nn.GRU}[cell](inputs, hidden, batch_first=True)
+        self.recurrent = RecurrentBackbone(inputs, hidden, cell)
 
     def forward(self, sequence: Tensor) -> Tensor:
         outputs, _ = self.recurrent(sequence)
         return outputs[:, -1]
 
+    def stacked(self, child: Child, named: dict[str, Tensor], sequence: Tensor) -> Tensor:
+        """The same for S networks, with sequences ``[S, B, T, F]``."""
+        outputs, _ = child("recurrent", sequence)
+        return outputs[:, :, -1]
 
-def reader(inputs: int, hidden: int, outputs: int, cell: Cell = "lstm") -> nn.Sequential:
-    """Sequences ``[B, T, inputs]``, read by an LSTM or a GRU, to ``[B, outputs]``."""
+
+def reader(inputs: int, hidden: int, outputs: int, cell: Kind = "lstm") -> nn.Sequential:
+    """Sequences ``[B, T, inputs]``, read by recurrent cells, to ``[B, outputs]``."""
     return nn.Sequential(LastOutput(inputs, hidden, cell), nn.Linear(hidden, outputs))
