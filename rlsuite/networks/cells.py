@@ -2,7 +2,8 @@
 
 ``step`` is differentiable, and what compiled code traces. ``run`` takes the same steps in place, and ``back`` returns
 through them: autograd would keep every number in between, and add to the gradient of the weights at each step, where
-one product does for all steps. That takes less than half the time on a CPU, and suits any number of networks.
+one product does for all steps. That takes less than half the time on a CPU, and suits any number of networks. Where
+torch has one operation for a whole sequence that is quicker still, it takes the networks one after the other.
 
 Shapes: S networks, B sequences of T steps, H hidden outputs, G = gates x H numbers into a step. Sequences are
 ``[S, T, B, ...]``, so that a step lies together in memory. A state has one tensor a part: the outputs and, of an LSTM,
@@ -20,6 +21,8 @@ from torch.autograd.function import once_differentiable
 
 Kind = Literal["rnn", "gru", "lstm", "orthogonal"]
 Tensors = tuple[Tensor, ...]
+# With biases, one layer, no dropout, training, one direction, the batch not first: arguments of torch's operations.
+_ONE_LAYER = (True, 1, 0.0, True, False, False)
 _sigmoid_back = torch.ops.aten.sigmoid_backward
 _tanh_back = torch.ops.aten.tanh_backward
 
@@ -89,6 +92,14 @@ class Cell(ABC):
     gates: int
     parts = 1
 
+    def is_torchs(self, device: torch.device) -> bool:
+        """Whether torch has this cell as one operation for a whole sequence, which is quicker than ``run``."""
+        return False
+
+    def whole(self, x: Tensor, start: Tensors, weights: Tensors) -> Tensors:
+        """Run torch's operation for one network along ``[T, B, F]``; returns as ``sequence`` does."""
+        raise NotImplementedError
+
     def parameters(self, inputs: int, hidden: int) -> dict[str, Tensor]:
         """The parameters by torch's names, as they are at the start."""
         numbers = self.gates * hidden
@@ -116,6 +127,12 @@ class Vanilla(Cell):
     """h' = tanh(W x + U h + b) (Elman, 1990)."""
 
     gates = 1
+
+    def is_torchs(self, device: torch.device) -> bool:
+        return device.type == "cuda"
+
+    def whole(self, x: Tensor, start: Tensors, weights: Tensors) -> Tensors:
+        return torch.rnn_tanh(x, start[0].unsqueeze(0), weights, *_ONE_LAYER)[:1]
 
     def step(self, into: Tensor, state: Tensors, recurrent: Tensors) -> Tensors:
         weight, bias = recurrent
@@ -193,6 +210,13 @@ class LSTM(Cell):
     def __init__(self, peephole: bool = False) -> None:
         self.peephole = peephole
 
+    def is_torchs(self, device: torch.device) -> bool:
+        return not self.peephole
+
+    def whole(self, x: Tensor, start: Tensors, weights: Tensors) -> Tensors:
+        y, _, last = torch.lstm(x, [part.unsqueeze(0) for part in start], weights, *_ONE_LAYER)
+        return y, last.squeeze(0)
+
     def parameters(self, inputs: int, hidden: int) -> dict[str, Tensor]:
         return super().parameters(inputs, hidden) | _uniform(hidden, {"peephole": (hidden,)} if self.peephole else {})
 
@@ -258,6 +282,12 @@ class GRU(Cell):
 
     def __init__(self, reset_after: bool = True) -> None:
         self.reset_after = reset_after
+
+    def is_torchs(self, device: torch.device) -> bool:
+        return self.reset_after and device.type == "cuda"  # that for CPUs is slower
+
+    def whole(self, x: Tensor, start: Tensors, weights: Tensors) -> Tensors:
+        return torch.gru(x, start[0].unsqueeze(0), weights, *_ONE_LAYER)[:1]
 
     def step(self, into: Tensor, state: Tensors, recurrent: Tensors) -> Tensors:
         (hidden,), (weight, bias) = state, recurrent
@@ -345,14 +375,7 @@ def make(kind: Kind, reset_after: bool = True, peephole: bool = False) -> Cell:
 
 
 def sequence(
-    cell: Cell,
-    x: Tensor,
-    start: Tensors,
-    kept: Tensor | None,
-    ends: Tensor | None,
-    weight: Tensor,
-    bias: Tensor,
-    recurrent: Tensors,
+    cell: Cell, x: Tensor, start: Tensors, kept: Tensor | None, ends: Tensor | None, weights: dict[str, Tensor]
 ) -> Tensors:
     """Run cells along ``x`` ``[S, T, B, F]``.
 
@@ -362,30 +385,33 @@ def sequence(
         start: the state before.
         kept: ``[S, T, B, 1]``, zero where the state is set to zero before a step.
         ends: the last step of each sequence ``[S, B, 1]`` int64; the last of all by default.
-        weight: of the input ``[S, G, F]``.
-        bias: of the input ``[S, G]``.
-        recurrent: see ``Cell.recurrent``.
+        weights: the parameters ``[S, ...]`` by name.
 
     Returns:
         The outputs ``[S, T, B, H]``, and of the other parts of the state what they are at the end ``[S, B, H]``.
     """
-    if torch.compiler.is_compiling():
-        return _steps(cell, x, start, kept, ends, weight, bias, recurrent)
-    return _Sequence.apply(cell, x, kept, ends, weight, bias, *start, *recurrent)
+    compiling = torch.compiler.is_compiling()
+    if kept is None and ends is None and cell.is_torchs(x.device) and not compiling:
+        own = [weights[name].unbind() for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        rows = zip(
+            x.unbind(), zip(*(part.unbind() for part in start), strict=True), zip(*own, strict=True), strict=True
+        )
+        return tuple(map(torch.stack, zip(*(cell.whole(*row) for row in rows), strict=True)))
+    run = _steps if compiling else _Sequence.apply
+    return run(cell, x, kept, ends, weights["weight_ih"], weights["bias_ih"], *start, *cell.recurrent(weights))
 
 
 def _steps(
     cell: Cell,
     x: Tensor,
-    start: Tensors,
     kept: Tensor | None,
     ends: Tensor | None,
     weight: Tensor,
     bias: Tensor,
-    recurrent: Tensors,
+    *tensors: Tensor,
 ) -> Tensors:
     """Step after step by the definition, for compilers."""
-    into, states, state = _into(x, weight, bias), [], start
+    into, states, state, recurrent = _into(x, weight, bias), [], tensors[: cell.parts], tensors[cell.parts :]
     for time in range(x.shape[1]):
         if kept is not None:
             state = tuple(part * kept[:, time] for part in state)

@@ -68,7 +68,7 @@ class RecurrentBackbone(nn.Module):
         Args:
             x: the inputs.
             state: ``[B, state_size]``, zero by default.
-            reset: bool ``[B, T]``, nowhere by default.
+            reset: bool ``[B, T]``; nowhere by default, which may be quicker than to say so.
             lengths: ``[B]`` int64 of sequences that are padded at their ends: outputs are zero there, and the next
                 state is that after a sequence's own last step.
 
@@ -107,9 +107,7 @@ class RecurrentBackbone(nn.Module):
                 own = x if not direction else _reversed(x, ends)
                 start = tuple(next(starts) for _ in range(self.cell.parts))
                 weights = {name: named[f"{name}_l{layer}{direction}"] for name in self._names}
-                input_weights = weights["weight_ih"], weights["bias_ih"]
-                recurrent = self.cell.recurrent(weights)
-                y, *others = cells.sequence(self.cell, own, start, kept, ends, *input_weights, recurrent)
+                y, *others = cells.sequence(self.cell, own, start, kept, ends, weights)
                 states += [cells.at_ends(y, ends), *others]
                 outputs.append(y if not direction else _reversed(y, ends))
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
