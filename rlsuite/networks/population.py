@@ -68,10 +68,13 @@ class Population:
             for name, piece, shape in zip(self._names, pieces, self._shapes, strict=True)
         }
 
-    def __call__(self, *inputs: Tensor, parameters: Tensor | None = None) -> Any:
-        """Each seed's network on its own inputs ``[S, B, ...]``; with other ``parameters`` ``[S, P]`` if given."""
-        named = self.named(self.parameters if parameters is None else parameters)
-        return _stacked(self.module, named | self.buffers, *inputs)
+    def __call__(self, *inputs: Tensor, parameters: Tensor | None = None, part: str | None = None) -> Any:
+        """Each seed's network on its own inputs ``[S, B, ...]``; with other ``parameters`` ``[S, P]`` if given.
+
+        Of a network whose parts are called one by one, ``part`` is the name of the submodule to call.
+        """
+        named = self.named(self.parameters if parameters is None else parameters) | self.buffers
+        return _stacked(self.module, named, *inputs) if part is None else _child(self.module, part, named, *inputs)
 
 
 def _is_turned(shape: Sequence[int]) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -16,7 +17,7 @@ from rlsuite.supervised.config import SupervisedConfig
 _DROPOUT_STREAM = 14
 
 State = Mapping[str, Tensor]  # what a recurrent network carries from a batch to the next, [S, ...]; often nothing
-Forward = Callable[..., Any]  # S networks as one: inputs [S, B, ...]
+Forward = Callable[..., Any]  # S networks as one: inputs [S, B, ...]; with part="name", only that submodule of each
 B_contra = TypeVar("B_contra", contravariant=True)
 
 
@@ -60,9 +61,7 @@ class Learner(Generic[B_contra]):
 
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             nonlocal after
-            losses, metrics, after = self.loss(
-                lambda *inputs: self.network(*inputs, parameters=parameters), batch, self.state
-            )
+            losses, metrics, after = self.loss(partial(self.network, parameters=parameters), batch, self.state)
             return losses, {"loss/train": losses} | metrics
 
         keys = random.key(self.seeds, _DROPOUT_STREAM, self.optimiser.updates.long())
@@ -89,9 +88,9 @@ class Learner(Generic[B_contra]):
         return torch.ones_like(done)
 
     @torch.no_grad()
-    def __call__(self, *inputs: Tensor) -> Any:
-        """Outputs of each seed's network, as they are evaluated: inputs ``[S, B, ...]``."""
-        return self.network(*inputs)
+    def __call__(self, *inputs: Tensor, part: str | None = None) -> Any:
+        """Outputs of each seed's network (or of a part of it), as they are evaluated: inputs ``[S, B, ...]``."""
+        return self.network(*inputs, part=part)
 
     def state_dict(self) -> dict[str, Any]:
         state: dict[str, Any] = {"parameters": self.network.parameters, "optimiser": self.optimiser.state_dict()}

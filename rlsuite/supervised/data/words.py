@@ -10,8 +10,9 @@ from torch import Tensor
 PADDING, UNKNOWN, BEGIN, END = range(4)
 _SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 # An English "n't" and "'s" are words of their own, so is every punctuation mark; numbers keep their points and commas.
+_APOSTROPHE = "['\u2019]"
 _WORD = re.compile(
-    r"\d+(?:[.,]\d+)*(?!\w)|\w+?(?=n['\u2019]t\b)|n['\u2019]t\b|['\u2019](?:s|m|d|re|ve|ll)\b|\w+|[^\w\s]"
+    rf"\d+(?:[.,]\d+)*(?!\w)|\w+?(?=n{_APOSTROPHE}t\b)|n{_APOSTROPHE}t\b|{_APOSTROPHE}(?:s|m|d|re|ve|ll)\b|\w+|[^\w\s]"
 )
 
 
