@@ -77,6 +77,7 @@ class Experiment(Generic[C, D]):
         make_source: where batches come from.
         make_learner: given also the number of updates in all.
         evaluate: per-seed numbers ``[S]`` on a split, the target's metric among them. The test split is used once.
+        look: called after each evaluation on the validation set, with the number of updates; may write into the folder.
         report: draws figures into the run's folder, and returns facts for ``evaluation.json``.
         headlines: further metrics for the terminal, with what they are called.
         commands: what can be done with a trained run, by name.
@@ -92,6 +93,7 @@ class Experiment(Generic[C, D]):
     make_source: Callable[[Setting[C, D]], Batches[Any]]
     make_learner: Callable[[Setting[C, D], int], Learner[Any]]
     evaluate: Callable[[Learner[Any], Setting[C, D], Split], dict[str, np.ndarray]]
+    look: Callable[[Trained[C, D], int], None] | None = None
     report: Callable[[Trained[C, D]], Facts] = lambda trained: {}
     headlines: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, Command[C, D]] = field(default_factory=dict)

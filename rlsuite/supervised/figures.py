@@ -10,6 +10,11 @@ import numpy as np
 from rlsuite.tracking.plots import quiet_matplotlib, write_figure
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_DASHES = ("--", ":", "-.")
+_DPI = 140
+# A character of a text takes whole pixels, since it is drawn at whole pixels; DejaVu Sans Mono's are 0.602 of its size.
+_COLUMN_INCHES, _LINE_INCHES = 10 / _DPI, 0.16
+_POINTS = 72.0 * _COLUMN_INCHES / 0.602
 
 
 @contextmanager
@@ -20,7 +25,7 @@ def figure(
     quiet_matplotlib()
     from matplotlib.figure import Figure  # takes half a second to import
 
-    drawn = Figure(figsize=(width_inches, height_inches), dpi=140, layout="constrained")
+    drawn = Figure(figsize=(width_inches, height_inches), dpi=_DPI, layout="constrained")
     axes = drawn.subplots(rows, columns, squeeze=False)
     yield drawn, axes
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,8 +90,8 @@ def curves(
         axis = axes[0, 0]
         for place, (name, (x, y)) in enumerate(lines.items()):
             axis.plot(x, y, label=name, color=COLOURS[place % len(COLOURS)], linewidth=1.5)
-        for name, level in (levels or {}).items():
-            axis.axhline(level, label=name, color="0.5", linestyle="--", linewidth=1.0)
+        for place, (name, level) in enumerate((levels or {}).items()):
+            axis.axhline(level, label=name, color="0.5", linestyle=_DASHES[place % len(_DASHES)], linewidth=1.0)
         if log_y:
             axis.set_yscale("log")
         axis.set_xlabel(x_label)
@@ -95,6 +100,41 @@ def curves(
         axis.grid(color="0.9", linewidth=0.8)
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(frameon=False, fontsize="small")
+
+
+def coloured_texts(path: Path, texts: Mapping[str, tuple[str, np.ndarray]], title: str = "") -> None:
+    """Draw texts, each under its heading, with every character's number in [-1, 1] as its colour."""
+    grids = {heading: _grid(*text) for heading, text in texts.items()}
+    width = _COLUMN_INCHES * max(values.shape[1] for _, values in grids.values())
+    heights = [_LINE_INCHES * len(lines) for lines, _ in grids.values()]
+    whole = width + 1.0, sum(heights) + 0.4 * len(heights) + 0.3
+    with figure(path, *whole, len(grids)) as (drawn, axes):
+        drawn.set_layout_engine("none")  # a line is one text, under which its characters' colours must lie exactly
+        top = whole[1] - 0.3
+        for axis, height, (heading, (lines, values)) in zip(axes[:, 0], heights, grids.items(), strict=True):
+            top -= 0.4 + height
+            own = _COLUMN_INCHES * values.shape[1]
+            axis.set_position((0.1 / whole[0], (top + 0.1) / whole[1], own / whole[0], height / whole[1]))
+            colours = axis.imshow(values, cmap="RdBu_r", vmin=-1.0, vmax=1.0, aspect="auto", alpha=0.55)
+            for row, line in enumerate(lines):
+                text = axis.text(-0.5, row, line, va="center_baseline", fontsize=_POINTS, family="DejaVu Sans Mono")
+                text.set_parse_math(False)
+            axis.axis("off")
+            axis.set_title(heading, fontsize="small", loc="left")
+        bar = drawn.add_axes(((width + 0.3) / whole[0], 0.2 / whole[1], 0.1 / whole[0], 1.0 - 0.6 / whole[1]))
+        drawn.colorbar(colours, cax=bar).ax.tick_params(labelsize="small")
+        drawn.suptitle(title, fontsize="medium")
+
+
+def _grid(text: str, values: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """The lines of a text, each with its end as a blank, and the values ``[lines, columns]``, NaN where nothing is."""
+    lines = [line.replace("\n", " ") for line in text.splitlines(keepends=True)]
+    grid = np.full((len(lines), max(map(len, lines))), np.nan)
+    first = 0
+    for row, line in enumerate(lines):
+        grid[row, : len(line)] = values[first : first + len(line)]
+        first += len(line)
+    return lines, grid
 
 
 def scatter(path: Path, points: np.ndarray, labels: np.ndarray, names: Sequence[str], title: str = "") -> None:

@@ -130,6 +130,13 @@ class _Work:
         found = {f"{split}/{name}": value for name, value in values.items()}
         return found | {"evaluation/score": score if self.chosen.target.higher_is_better else -score}
 
+    def validate(self, folder: Path) -> dict[str, np.ndarray]:
+        values = self.evaluate("validation")
+        if self.chosen.look is not None:
+            with without("look at the network"):
+                self.chosen.look(Trained(self.setting, self.learner, folder), self.source.drawn)
+        return values
+
 
 def _train(folder: Path, work: _Work, checkpoint: Name | None) -> int:
     """Train a new run, or go on from a checkpoint."""
@@ -160,7 +167,7 @@ def _train(folder: Path, work: _Work, checkpoint: Name | None) -> int:
         logged_until=None if state is None else logged_until(state),
     )
     with reports as opened:
-        worker: Worker[Any] = Worker(work.learner, source, lambda: work.evaluate("validation"), work.setting.seeds)
+        worker: Worker[Any] = Worker(work.learner, source, lambda: work.validate(folder), work.setting.seeds)
         trainer = Trainer(worker, schedule, opened.tracker, checkpoints, opened.console.tick)
         if state is not None:
             trainer.load_state_dict(state)
