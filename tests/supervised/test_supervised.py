@@ -10,6 +10,7 @@ import pytest
 import torch
 from small_runs import check_small_run, small
 
+from rlsuite.option_groups import from_command_line
 from rlsuite.supervised import run
 from rlsuite.supervised.classification import Examples, accuracy, confusion, cross_entropy, split
 from rlsuite.supervised.config import SupervisedConfig
@@ -170,6 +171,11 @@ def test_unknown_experiments_name_the_nearest():
 def test_every_experiment_has_a_target_that_it_measures():
     for name, experiment in all_experiments().items():
         assert name == name.lower() and experiment.task[0].isupper() and experiment.minutes > 0
+
+
+def test_every_experiment_can_be_typed():
+    for name, experiment in all_experiments().items():
+        assert from_command_line(type(experiment.config), [], name, experiment.config) == experiment.config
 
 
 @pytest.fixture

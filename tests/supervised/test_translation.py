@@ -1,10 +1,10 @@
 import dataclasses
 import json
-import random
 
 import numpy as np
 import pytest
 import torch
+from made_up_language import NOUNS, VERBS, made_up_sentences
 from small_runs import check_small_run
 
 from agents.cli import supervised
@@ -24,23 +24,8 @@ from rlsuite.supervised.experiments.translation import (
     word_losses,
 )
 
-NOUNS = [("hund", "dog"), ("mann", "man"), ("ball", "ball"), ("baum", "tree"), ("vogel", "bird"), ("fisch", "fish")]
-VERBS = [("sieht", "sees"), ("mag", "likes"), ("malt", "paints")]
 SMALL = {"embedding": 16, "hidden": 16, "batch_size": 8}
 CONFIG = TranslationConfig(epochs=1, learning_rate=1e-2, **SMALL)
-
-
-def made_up_sentences(language, part):
-    """Sentences of a small language whose verbs stand last, and their translations."""
-    draw = random.Random(part)
-    column = 0 if language == "de" else 1
-    found = []
-    for _ in range({"train": 96}.get(part, 12)):
-        first, second, verb = draw.choice(NOUNS), draw.choice(NOUNS), draw.choice(VERBS)
-        names = [first[column], second[column]] * draw.choice([1, 1, 2])
-        words = [*names, verb[column]] if language == "de" else [names[0], verb[column], *names[1:]]
-        found.append(" ".join(words) + ".")
-    return found
 
 
 @pytest.fixture(autouse=True)
