@@ -26,7 +26,7 @@ _LANES, _BEFORE, _STEPS = 64, 192, 64
 class LanguageConfig(SupervisedConfig, group="network"):
     """Options of a recurrent language model."""
 
-    hidden: Count = 384
+    hidden: Count = 512
     """Hidden units of a layer."""
     layers: Count = 1
     """Recurrent layers."""

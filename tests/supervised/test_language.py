@@ -160,6 +160,7 @@ def test_what_is_written_depends_on_the_seed_and_the_coldest_is_the_likeliest():
     own = learner()
     one, again, other = (generate(own, [1, 2], 30, 1.0, seed) for seed in (0, 0, 1))
     assert one == again != other and len(one) == 30
+    assert generate(learner(range(2)), [1, 2], 30, 1.0, 0) == one
     greedy = generate(own, [1, 2], 5, 0.0, 0)
     logits, _ = own(torch.tensor([1, 2, *greedy[:-1]]).view(1, 1, -1), torch.zeros(1, 1, 24))
     assert greedy == logits[0, 0, 1:].argmax(dim=-1).tolist()
@@ -240,6 +241,8 @@ def test_near_words_have_vectors_of_small_angles():
     angles = torch.arange(7) * 0.3
     vectors[4:] = torch.stack([angles.cos(), angles.sin()], dim=1) * torch.arange(1, 8).unsqueeze(1)
     assert multi30k_words.nearest(vectors, vocabulary, ["a"]) == {"a": ["b", "c", "d", "e", "f"]}
+    few = Vocabulary([["a", "b", "c"]] * 2)
+    assert multi30k_words.nearest(vectors[:7], few, ["a"]) == {"a": ["b", "c"]}
 
 
 @pytest.mark.parametrize(

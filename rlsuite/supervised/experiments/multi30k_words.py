@@ -153,12 +153,13 @@ def embedding(learner: Learner[Any]) -> Tensor:
 def nearest(vectors: Tensor, vocabulary: Vocabulary, words: list[str]) -> dict[str, list[str]]:
     """The words of the smallest angle to each of some, without the special ones."""
     unit = F.normalize(vectors, dim=1)
+    count = min(_NEIGHBOURS, len(vectors) - END - 2)
     found = {}
     for word in words:
         number = vocabulary.numbers[word]
         likeness = unit @ unit[number]
         likeness[: END + 1] = likeness[number] = -torch.inf
-        found[word] = [vocabulary.words[place] for place in likeness.topk(_NEIGHBOURS).indices.tolist()]
+        found[word] = [vocabulary.words[place] for place in likeness.topk(count).indices.tolist()]
     return found
 
 
