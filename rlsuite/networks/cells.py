@@ -13,13 +13,14 @@ its cells.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 Kind = Literal["rnn", "gru", "lstm", "orthogonal"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Tensors = tuple[Tensor, ...]
 # With biases, one layer, no dropout, training, one direction, the batch not first: arguments of torch's operations.
 _ONE_LAYER = (True, 1, 0.0, True, False, False)

@@ -79,6 +79,7 @@ class Experiment(Generic[C, D]):
         evaluate: per-seed numbers ``[S]`` on a split, the target's metric among them. The test split is used once.
         look: called after each evaluation on the validation set, with the number of updates; may write into the folder.
         report: draws figures into the run's folder, and returns facts for ``evaluation.json``.
+        levels: horizontal lines to compare the learning curve with, by name.
         headlines: further metrics for the terminal, with what they are called.
         commands: what can be done with a trained run, by name.
     """
@@ -95,5 +96,6 @@ class Experiment(Generic[C, D]):
     evaluate: Callable[[Learner[Any], Setting[C, D], Split], dict[str, np.ndarray]]
     look: Callable[[Trained[C, D], int], None] | None = None
     report: Callable[[Trained[C, D]], Facts] = lambda trained: {}
+    levels: Callable[[Setting[C, D]], Mapping[str, float]] = lambda setting: {}
     headlines: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, Command[C, D]] = field(default_factory=dict)

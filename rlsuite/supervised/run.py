@@ -219,6 +219,7 @@ def _draw_curve(folder: Path, work: _Work) -> None:
                 y_label=f"validation {_words(metric)}",
                 x_label="updates",
                 title=work.chosen.task,
+                levels=work.chosen.levels(work.setting),
             )
 
 

@@ -3,7 +3,7 @@
 import io
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,7 @@ def learning_curve(
     y_label: str = "return",
     x_label: str = "env steps",
     title: str = "",
+    levels: Mapping[str, float] | None = None,
 ) -> None:
     """Draw the IQM over seeds of every curve, with a 95 % bootstrap band.
 
@@ -49,6 +50,7 @@ def learning_curve(
         curves: at least one.
         y_label, x_label: names of the axes, with their units.
         title: printed above.
+        levels: horizontal lines, by name.
 
     Raises:
         ValueError: the suffix is not known, or there is nothing to draw.
@@ -68,6 +70,8 @@ def learning_curve(
     for index, curve in enumerate(curves):
         dashes = _DASHES[index // len(_COLORS) % len(_DASHES)]
         _draw(axes, curve, color=_COLORS[index % len(_COLORS)], dashes=dashes)
+    for name, level in (levels or {}).items():
+        axes.axhline(level, label=_short(name), color="0.5", linestyle="--", linewidth=1.0)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.set_title(_short(title), fontsize="medium", loc="left")
