@@ -107,6 +107,12 @@ class Cell(ABC):
         shapes = {"weight_ih": (numbers, inputs), "weight_hh": (numbers, hidden)}
         return _uniform(hidden, shapes | dict.fromkeys(("bias_ih", "bias_hh"), (numbers,)))
 
+    def remember(self, parameters: dict[str, Tensor], steps: int) -> None:  # noqa: B027: nothing without gates
+        """Let gates begin so that memories last from one to so many steps (Tallec and Ollivier, 2018).
+
+        Else gates begin half open: half of a memory is gone after a step, and so is half of a gradient.
+        """
+
     def recurrent(self, named: dict[str, Tensor]) -> Tensors:
         """What a step takes of these parameters, now ``[S, ...]``: the weights as ``[S, H, G]``, then others."""
         return named["weight_hh"].mT, named["bias_hh"]
@@ -221,6 +227,12 @@ class LSTM(Cell):
     def parameters(self, inputs: int, hidden: int) -> dict[str, Tensor]:
         return super().parameters(inputs, hidden) | _uniform(hidden, {"peephole": (hidden,)} if self.peephole else {})
 
+    def remember(self, parameters: dict[str, Tensor], steps: int) -> None:
+        write, forget, _, _ = parameters["bias_ih"].chunk(4)
+        forget.copy_(_log_durations(len(forget), steps))
+        write.copy_(-forget)
+        parameters["bias_hh"][: 2 * len(forget)] = 0.0
+
     def recurrent(self, named: dict[str, Tensor]) -> Tensors:
         peephole = (named["peephole"],) if self.peephole else ()
         return named["weight_hh"].mT, named["bias_hh"], *peephole
@@ -289,6 +301,11 @@ class GRU(Cell):
 
     def whole(self, x: Tensor, start: Tensors, weights: Tensors) -> Tensors:
         return torch.gru(x, start[0].unsqueeze(0), weights, *_ONE_LAYER)[:1]
+
+    def remember(self, parameters: dict[str, Tensor], steps: int) -> None:
+        _, update, _ = parameters["bias_ih"].chunk(3)
+        update.copy_(_log_durations(len(update), steps))
+        parameters["bias_hh"][len(update) : 2 * len(update)] = 0.0
 
     def step(self, into: Tensor, state: Tensors, recurrent: Tensors) -> Tensors:
         (hidden,), (weight, bias) = state, recurrent
@@ -492,3 +509,8 @@ def _uniform(hidden: int, shapes: dict[str, tuple[int, ...]]) -> dict[str, Tenso
     """Numbers as torch draws them for recurrent layers."""
     bound = hidden**-0.5
     return {name: torch.empty(shape).uniform_(-bound, bound) for name, shape in shapes.items()}
+
+
+def _log_durations(count: int, steps: int) -> Tensor:
+    """Logarithms of numbers between 1 and ``steps - 1``."""
+    return torch.empty(count).uniform_(1.0, max(steps - 1.0, 1.0)).log()

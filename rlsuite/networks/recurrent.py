@@ -31,6 +31,7 @@ class RecurrentBackbone(nn.Module):
         layers: each on the outputs of the one before.
         reset_after: a GRU's reset gate is applied after the product with the state, as in torch, not before.
         peephole: an LSTM's output gate sees the new cells.
+        memory_steps: gates begin so that memories last up to so many steps, for dependencies that are known to be long.
         bidirectional: a second network reads from the end, and outputs stand side by side; for whole sequences only.
 
     Raises:
@@ -46,6 +47,7 @@ class RecurrentBackbone(nn.Module):
         *,
         reset_after: bool = True,
         peephole: bool = False,
+        memory_steps: int | None = None,
         bidirectional: bool = False,
     ) -> None:
         super().__init__()
@@ -56,6 +58,8 @@ class RecurrentBackbone(nn.Module):
         for layer in range(layers):
             for direction in self.directions:
                 own = self.cell.parameters(inputs if layer == 0 else hidden * len(self.directions), hidden)
+                if memory_steps is not None:
+                    self.cell.remember(own, memory_steps)
                 self._names = tuple(own)
                 for name, parameter in own.items():
                     self.register_parameter(f"{name}_l{layer}{direction}", nn.Parameter(parameter))

@@ -44,6 +44,8 @@ class MemoryConfig(SupervisedConfig, group="memory"):
     """Outputs of the recurrent cells."""
     steps: Count = 200
     """Steps of a sequence; of copying those in between."""
+    long_memory: bool = True
+    """Gates begin so that memories last as long as a sequence, not a step or two."""
 
 
 class Sequences(NamedTuple):
@@ -187,7 +189,8 @@ COPYING = Task(
 
 
 def network_of(task: Task, config: MemoryConfig, cell: Kind) -> WithMemory:
-    backbone = RecurrentBackbone(task.inputs, config.hidden, cell)
+    memory_steps = config.steps if config.long_memory else None
+    backbone = RecurrentBackbone(task.inputs, config.hidden, cell, memory_steps=memory_steps)
     return WithMemory(nn.Identity(), backbone, nn.Linear(config.hidden, task.outputs))
 
 
