@@ -107,7 +107,7 @@ class Cell(ABC):
         shapes = {"weight_ih": (numbers, inputs), "weight_hh": (numbers, hidden)}
         return _uniform(hidden, shapes | dict.fromkeys(("bias_ih", "bias_hh"), (numbers,)))
 
-    def remember(self, parameters: dict[str, Tensor], steps: int) -> None:  # noqa: B027: nothing without gates
+    def remember(self, parameters: dict[str, Tensor], steps: int) -> None:  # noqa: B027
         """Let gates begin so that memories last from one to so many steps (Tallec and Ollivier, 2018).
 
         Else gates begin half open: half of a memory is gone after a step, and so is half of a gradient.

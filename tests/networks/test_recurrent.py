@@ -154,6 +154,19 @@ def test_the_orthogonal_cell_keeps_the_size_of_gradients():
     assert sizes["orthogonal"] == pytest.approx(1.0, abs=0.05) and sizes["rnn"] < 1e-6
 
 
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_gates_can_begin_with_a_long_memory(cell):
+    sizes = []
+    for memory_steps in (None, 200):
+        torch.manual_seed(0)
+        network = RecurrentBackbone(1, 32, cell, memory_steps=memory_steps)
+        state = torch.zeros(1, network.state_size, requires_grad=True)
+        outputs, _ = network(torch.randn(1, 100, 1), state)
+        (size,) = torch.autograd.grad(outputs[0, -1].sum(), state)
+        sizes.append(float(size.norm()))
+    assert sizes[0] < 1e-9 and sizes[1] > 0.1
+
+
 def test_truncated_backpropagation_in_one_window_is_that_through_everything():
     network, x = make("lstm"), random(2, 8, 5)
 

@@ -92,7 +92,7 @@ class Foreseeing(nn.Module):
     def stacked(self, child: Callable[..., Any], named: dict[str, Tensor], seen: Tensor) -> Tensor:
         """The same for S networks, with frames ``[S, B, T, F, F]``."""
         outputs, state = child("network", self._enter(seen))
-        foreseen = []
+        foreseen: list[Tensor] = []
         for time in range(seen.shape[2]):
             if time:
                 outputs, state = child("network", self._enter(foreseen[-1].sigmoid()), state)
@@ -178,7 +178,7 @@ def same_for_all(setting: MovingSetting) -> Tensor:
 def report(trained: Trained[MovingConfig, Films]) -> Facts:
     """Draw films with what was foreseen, and how much worse it gets with time."""
     setting, steps = trained.setting, trained.setting.config.steps
-    by_frame = []
+    by_frame: list[Tensor] = []
     for logits, wanted in foreseen(trained.learner, setting.data.test):
         if not by_frame:
             drawn = min(3, logits.shape[1])
