@@ -274,7 +274,7 @@ def translation(name: str, task: str, score: Score | None, target: float) -> Exp
         task=task,
         data="Multi30k, de-en",
         target=Target("perplexity", target, higher_is_better=False),
-        minutes=8,
+        minutes=10,
         config=TranslationConfig(epochs=3, batch_size=64, learning_rate=2e-3, decay="linear", max_gradient_norm=1.0),
         load=load,
         make_source=make_source,
