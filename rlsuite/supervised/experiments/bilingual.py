@@ -38,7 +38,7 @@ class BilingualConfig(SupervisedConfig, group="languages"):
     dropout: Fraction = 0.1
     """Share of the numbers of words that is left out in training."""
     margin: NotNegative = 1.0
-    """How much nearer its translation must be to a sentence than others are; with 0 all sentences shrink towards one point."""
+    """How much nearer than others a sentence's translation must be; with 0 all sentences shrink towards one point."""
     negatives: Literal["all", "hardest"] = "all"
     """Sentences of a batch that are pushed away: all that are too near, or the nearest only."""
 
