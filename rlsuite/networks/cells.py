@@ -414,7 +414,7 @@ def sequence(
         rows = zip(
             x.unbind(), zip(*(part.unbind() for part in start), strict=True), zip(*own, strict=True), strict=True
         )
-        return tuple(map(torch.stack, zip(*(cell.whole(*row) for row in rows), strict=True)))
+        return tuple(map(_stack, zip(*(cell.whole(*row) for row in rows), strict=True)))
     run = _steps if compiling else _Sequence.apply
     return run(cell, x, kept, ends, weights["weight_ih"], weights["bias_ih"], *start, *cell.recurrent(weights))
 
@@ -478,6 +478,11 @@ def at_ends(states: Tensor, ends: Tensor | None) -> Tensor:
     if ends is None:
         return states[:, -1].clone()
     return states.gather(1, ends.unsqueeze(1).expand(-1, 1, -1, states.shape[-1])).squeeze(1)
+
+
+def _stack(rows: Tensors) -> Tensor:
+    """``[S, ...]`` from a tensor for each network, without a copy where there is but one."""
+    return torch.stack(rows) if len(rows) > 1 else rows[0].unsqueeze(0)
 
 
 def _take(tensors: Sequence[Tensor], *counts: int) -> Iterator[Tensors]:
