@@ -300,8 +300,8 @@ EXPERIMENTS = [
         COUNTING,
         "Count the positive numbers of a sequence",
         Target("accuracy", 0.95),
-        minutes=1,
-        config=MemoryConfig(cell="lstm", steps=30, decay="linear"),
+        minutes=3,
+        config=MemoryConfig(cell="lstm", steps=30, epochs=30, decay="linear"),
     ),
     experiment(
         "parity",
