@@ -16,7 +16,7 @@ from rlsuite.deqn.single_agent import SingleAgent
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_BOX_STATES = 1_000  # drawn to find the limits of a picture
+_CLOUD_STATES = 1_000  # drawn to show where the economy usually is
 
 
 class Economy:
@@ -77,7 +77,7 @@ class Economy:
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
     def _draw(self, axes: "Axes", columns: Tensor) -> None:
-        cloud = self.model.box_state(random.key(torch.tensor(0)), _BOX_STATES)
+        cloud = self.model.initial_state(random.key(torch.tensor(0)), _CLOUD_STATES)
         x_name, y_name = (name.replace("_", " ") for name in self.model.state_names)
         axes.scatter(cloud[:, 0], cloud[:, 1], s=2, color="0.85")
         axes.scatter(columns[0], columns[1], s=60, color="#d55e00")

@@ -14,7 +14,7 @@ from typing import Literal
 import tyro
 
 from agents.cli import command
-from rlsuite.deqn.config import SolverConfig, preset
+from rlsuite.deqn.config import SolverConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,6 +23,8 @@ class Options:
 
     calibration: str | None = None
     """Name of a calibration; by default the model's first."""
+    set: str = ""
+    """Other values of its parameters, as risk_aversion=4,sigma=.02; several of one as (.25,1)."""
     seeds: int = 1
     """Number of seeds to solve as one program."""
     seed: int = 0
@@ -71,15 +73,21 @@ def go_on(what: str, arguments: list[str]) -> int:
 
 
 def solve(model: str, arguments: list[str]) -> int:
-    tuned = Options(solver=preset(model, _calibration(arguments)))
+    from rlsuite.deqn import registry
+    from rlsuite.deqn.calibration import parse
+
+    known = _value("--calibration", arguments), parse(_value("--set", arguments) or "")
+    tuned = Options(solver=registry.tuned(model, *known))
     options = command.parse(Options, arguments, model, tuned, __doc__)
 
     from rlsuite.deqn.run import solve
 
     chosen = {
-        field.name: getattr(options, field.name) for field in dataclasses.fields(options) if field.name != "solver"
+        field.name: getattr(options, field.name)
+        for field in dataclasses.fields(options)
+        if field.name not in ("solver", "set")
     }
-    return solve(model, **chosen, config=options.solver)
+    return solve(model, **chosen, config=options.solver, parameters=parse(options.set))
 
 
 def compare(arguments: list[str]) -> int:
@@ -101,10 +109,10 @@ def compare(arguments: list[str]) -> int:
     return compare(options.model, options.seed, options.runs, options.wandb)
 
 
-def _calibration(arguments: list[str]) -> str | None:
-    """The value of --calibration, which chooses the defaults of the solver."""
+def _value(option: str, arguments: list[str]) -> str | None:
+    """The value of an option that chooses the defaults of the solver, and so is read before the others."""
     for place, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
-        if name == "--calibration" and (equals or place + 1 < len(arguments)):
+        if name == option and (equals or place + 1 < len(arguments)):
             return value if equals else arguments[place + 1]
     return None

@@ -17,8 +17,7 @@ from agents.runs.registry import config_class
 from agents.runs.run import load_agent, open_run
 from agents.runs.training import train
 from rlsuite.deqn import registry, value_iteration
-from rlsuite.deqn.certificate import certify
-from rlsuite.deqn.config import preset as solver_preset
+from rlsuite.deqn.certificate import certify, reference_of
 from rlsuite.deqn.model import Policy, PolicyFunction
 from rlsuite.deqn.run import solve
 from rlsuite.deqn.single_agent import SingleAgent
@@ -63,7 +62,7 @@ def compare(model_name: str, seed: int = 0, runs: str = "runs", wandb: Mode = "d
         if not _train(agent, model_name, seed, folder, wandb):
             return _INTERRUPTED
         results.append(_result(agent.upper(), folder / agent, certify(model, _policy(model, folder / agent), seed)))
-    tuned = solver_preset(model_name)
+    tuned = registry.tuned(model_name)
     one_phase = dataclasses.replace(tuned, adam_updates=_ADAM_UPDATES, polish_updates=0)
     for method, config in (("DEQN-Adam", one_phase), ("DEQN-LM", tuned)):
         name = method.lower()
@@ -74,7 +73,9 @@ def compare(model_name: str, seed: int = 0, runs: str = "runs", wandb: Mode = "d
     dynamic_programming = value_iteration.solve(model)
     seconds = time.monotonic() - started
     results.append(_summary("value iteration", certify(model, dynamic_programming.policy, seed), seconds, None))
-    results.append(_summary("reference", certify(model, _reference(model), seed), 0.0, None))
+    reference, _ = reference_of(model)
+    assert reference is not None
+    results.append(_summary("reference", certify(model, reference, seed), 0.0, None))
     (folder / "comparison.json").write_text(json.dumps([dataclasses.asdict(r) for r in results], indent=2) + "\n")
     _print(model_name, seed, results)
     print(f"written to {folder / 'comparison.json'}")
@@ -98,15 +99,6 @@ def _policy(model: SingleAgent, folder: Path) -> PolicyFunction:
         state = agent.initial_state(observation.shape[1])
         share = agent.act(observation, state, began, torch.tensor(0), explore=False).action
         return model.save(share[0, :, 0].double().clamp(*model.saving_bounds), state)
-
-    return decide
-
-
-def _reference(model: SingleAgent) -> PolicyFunction:
-    def decide(state: Tensor) -> Policy:
-        found = model.reference_policy(state)
-        assert found is not None
-        return found
 
     return decide
 

@@ -12,7 +12,7 @@ _MOST_ROWS = 6  # equations; of more, the worst are shown
 
 
 def print_certificate(certificate: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print Euler errors as log10, then everything else a line each, then what fails."""
+    """Print the errors of the equations as log10, then everything else a line each, then what fails."""
     output = console or Console(highlight=False)
     seeds = certificate["per_seed"]
     output.print()
@@ -34,15 +34,13 @@ def print_certificate(certificate: Mapping[str, Any], console: Console | None = 
 
 def _error_table(certificate: Mapping[str, Any]) -> Table:
     whose = f", worst seed ({certificate['seed']})" if len(certificate["per_seed"]) > 1 else ""
-    table = Table(
-        title=f"{certificate['model']} ({certificate['calibration']}): log10 Euler errors{whose}", title_justify="left"
-    )
+    table = Table(title=f"{certificate['title']}: log10 of the errors{whose}", title_justify="left")
     table.add_column("states")
     for statistic in _STATISTICS:
         table.add_column(statistic, justify="right")
     errors = certificate["euler_log10"]
     _add(table, "ergodic", errors)
-    each = sorted(errors["per_equation"].items(), key=lambda item: -item[1]["mean"])
+    each = sorted((errors["per_component"] or errors["per_equation"]).items(), key=lambda item: -item[1]["mean"])
     if len(each) > 1:
         for name, values in each[:_MOST_ROWS]:
             _add(table, f"  {name.replace('[', '_').rstrip(']')}", values)
@@ -56,7 +54,7 @@ def _add(table: Table, name: str, values: Mapping[str, float]) -> None:
 
 def _seed_table(seeds: list[dict[str, Any]]) -> Table:
     table = Table(title="over seeds", title_justify="left")
-    table.add_column("log10 Euler error")
+    table.add_column("log10 of the errors")
     measured = [row["euler_log10"] for row in seeds if row["euler_log10"]]
     for statistic in _STATISTICS:
         table.add_column(statistic, justify="right")
@@ -82,17 +80,28 @@ def _facts(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append((f"constraint {name}", text))
     if certificate.get("clearing_max") is not None:
         facts.append(("market clearing", f"within {certificate['clearing_max']:.1e} of output"))
+    if certificate.get("reference"):
+        facts.append(("reference", _quality(certificate["reference"])))
     for name, error in (certificate.get("policy_error") or {}).items():
         facts.append((f"{name} error", f"mean {error['mean']:.1e}, max {error['max']:.1e} (reference solution)"))
     if certificate.get("consumption_loss") is not None:
         loss, error = certificate["consumption_loss"], certificate["consumption_loss_standard_error"]
         facts.append(("welfare loss", f"{loss:.1e} of consumption (standard error {error:.0e})"))
-    if certificate.get("den_haan_marcet") is not None:
+    if "den_haan_marcet" in certificate:
         test = certificate["den_haan_marcet"]
-        facts.append(
-            (
-                "den Haan-Marcet",
-                f"{test['below_5_percent']:.1%} below, {test['above_95_percent']:.1%} above (5 % each if exact)",
-            )
+        text = (
+            f"does not apply: {test['reason']}"
+            if test["reason"]
+            else f"{test['below_5_percent']:.1%} below, {test['above_95_percent']:.1%} above (5 % each if exact)"
         )
+        facts.append(("den Haan-Marcet", text))
     return facts
+
+
+def _quality(reference: Mapping[str, Any]) -> str:
+    if "fault" in reference:
+        return f"none: {reference['fault']}"
+    text = f"covers {reference['coverage']:.1%} of the states"
+    if own := reference["errors_log10"]:
+        text += f", own errors 10^{own['mean']:.1f}, at most 10^{own['max']:.1f}"
+    return text

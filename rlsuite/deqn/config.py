@@ -1,6 +1,6 @@
-"""Options of solving an economy, and values tuned for each model. Imports no torch, so that ``--help`` is quick."""
+"""Options of solving an economy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rlsuite.configuration import Count, Fraction, Natural, NotNegative, Positive, Seed, Widths, check
@@ -51,36 +51,8 @@ class EquilibriumConfig:
     device: str = "cpu"
     wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
     solver: SolverConfig
+    parameters: dict[str, Any] = field(default_factory=dict)
+    """All values of the calibration, which count; its name says where they started from."""
 
     def __post_init__(self) -> None:
         check(self)
-
-
-_GROWTH = {"adam_updates": 500, "polish_updates": 120, "polish_states": 1024, "polish_box_share": 0.15}
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "brock-mirman": _GROWTH,
-    "growth": _GROWTH,
-    "irreversible-investment": _GROWTH,
-    "consumption-saving": _GROWTH | {"adam_updates": 1000},
-    "olg-6": {"adam_updates": 500, "polish_updates": 60, "polish_states": 400},
-    # Every state gives an equation a country, so that the more countries there are, the fewer states it takes.
-    "irbc": {
-        "hidden": (16, 16),
-        "adam_updates": 200,
-        "polish_updates": 80,
-        "polish_states": 600,
-        "polish_box_share": 0.15,
-        "polish_refresh_updates": 20,
-    },
-    "irbc/countries-4": {"polish_states": 400},
-    "irbc/countries-10": {"polish_updates": 120, "polish_states": 200},
-    "irbc/countries-50": {"tracks": 64, "polish_updates": 30, "polish_states": 40},
-    "olg-benchmark": {"hidden": (32, 32), "adam_updates": 6000, "polish_updates": 15, "polish_states": 500},
-    "olg-benchmark/ages-56": {"hidden": (128, 128), "tracks": 128, "adam_updates": 7000, "polish_updates": 0},
-}
-
-
-def preset(model: str, calibration: str | None = None) -> SolverConfig:
-    """The tuned settings of a model and, where it needs its own, of its calibration; else the defaults."""
-    return SolverConfig(**(PRESETS.get(model, {}) | PRESETS.get(f"{model}/{calibration}", {})))

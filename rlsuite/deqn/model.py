@@ -22,10 +22,16 @@ Expect = Callable[[Callable[[Tensor, Policy], Tensor]], Tensor]
 
 @dataclass(frozen=True)
 class Targets:
-    """The largest errors that pass a certificate, as log10: Euler errors on the ergodic set, and others."""
+    """The largest errors that pass a certificate, as log10.
+
+    Every equation is held to the same five bounds by itself, on the ergodic set and in the box around it.
+    """
 
     mean: float = -4.0
-    p99: float | None = None
+    p99: float = -3.0
+    max: float = -2.0
+    box_p99: float = -3.0
+    box_max: float = -2.0
     policy_max: float | None = None  # against the reference policy
     complementarity: float = -6.0  # Fischer-Burmeister of slack and multiplier, both free of units
     clearing: float = -7.0  # relative to output
@@ -38,9 +44,12 @@ class Model(ABC):
         calibrations: by name, the default first. Frozen dataclasses that refuse impossible values.
 
     Attributes:
+        calibration: the one that it was built with.
         state_names: one a column of the state.
         equation_names: of the residuals, in their order.
-        euler_curvature: of those residuals that are Euler errors ``(E ratio)^(-1/curvature) - 1``: their curvature.
+        euler_curvature: of those residuals that are Euler errors ``(E ratio)^(-1/curvature) - 1``: their curvature, a
+            number or one a component.
+        exogenous: those columns of the state that no policy moves: shocks, regimes, parameters.
         num_features, num_outputs: of the network between ``features`` and ``head``.
         shocks: what moves the economy, and the rules to integrate over it.
         discount: of one period, in (0, 1).
@@ -48,9 +57,11 @@ class Model(ABC):
     """
 
     calibrations: ClassVar[Mapping[str, Any]]
+    calibration: Any
     state_names: tuple[str, ...]
     equation_names: tuple[str, ...]
-    euler_curvature: Mapping[str, float]
+    euler_curvature: Mapping[str, float | Tensor]
+    exogenous: tuple[str, ...] = ()
     num_features: int
     num_outputs: int
     shocks: Shocks
@@ -60,13 +71,14 @@ class Model(ABC):
     @abstractmethod
     def __init__(self, calibration: Any) -> None: ...
 
+    @classmethod
+    def tuned(cls, calibration: Any) -> dict[str, Any]:
+        """Settings of the solver that suit it with a calibration, where not the defaults of ``SolverConfig``."""
+        return {}
+
     @abstractmethod
     def initial_state(self, key: Tensor, count: int) -> Tensor:
         """States ``[*key.shape, count, D]`` to start paths from, near the steady state; float64."""
-
-    @abstractmethod
-    def box_state(self, key: Tensor, count: int) -> Tensor:
-        """States ``[*key.shape, count, D]`` spread evenly over a box that holds nearly all of the ergodic set."""
 
     @abstractmethod
     def features(self, state: Tensor) -> Tensor:
@@ -96,12 +108,40 @@ class Model(ABC):
     def feasible(self, state: Tensor, policy: Policy) -> Tensor:
         """Return a mask ``[..., B]`` of states that can exist and in which all consumption is positive."""
 
+    def coordinates(self, state: Tensor) -> Tensor:
+        """Numbers ``[..., B, C]`` in which the box around what paths visit is a box; by default the state's columns."""
+        return state
+
+    def moved(self, state: Tensor, coordinates: Tensor) -> Tensor:
+        """The states ``[..., B, D]`` moved to other coordinates: feasible, whatever these are."""
+        return coordinates
+
     def reference_policy(self, state: Tensor) -> Policy | None:
         """The true policy from a closed form or an independent method, or what ``step`` and ``reward`` need of it.
 
         Not differentiable.
+
+        Raises:
+            RuntimeError: the method finds no solution.
         """
         return None
+
+    def reference_covers(self, state: Tensor) -> Tensor:
+        """Return a mask ``[..., B]`` of the states that the reference policy is a solution for."""
+        return torch.ones_like(state[..., 0], dtype=torch.bool)
+
+    def reference_residuals(self, state: Tensor) -> dict[str, Tensor] | None:
+        """The reference's own errors, as ``residuals``; None where it leaves out decisions that equations need."""
+
+        def reference(state: Tensor) -> Policy:
+            found = self.reference_policy(state)
+            assert found is not None
+            return found
+
+        try:
+            return residuals(self, reference, state, fine=True)
+        except KeyError:
+            return None
 
     def reference_spectral_radius(self) -> float | None:
         """Return the spectral radius at the steady state by an independent method, or None without one."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rlsuite import random
+from rlsuite.deqn.box import Box
 from rlsuite.deqn.config import SolverConfig
 from rlsuite.deqn.model import Model, PolicyFunction
 from rlsuite.deqn.simulation import advance, describe
@@ -35,9 +36,10 @@ class PathBatch:
 class EconomyPath:
     """``tracks`` paths a seed under the policy that is being trained; a ``Source`` of the trainer.
 
-    In the first phase a batch is where the paths stand, partly replaced by states of the box. In the second it is a
-    cloud of states from several periods and the box, kept for some updates and then drawn afresh. Paths are never
-    reset, but one that leaves the feasible set is named, counted and started anew.
+    In the first phase a batch is where the paths stand, partly moved over the box around where paths start. In the
+    second it is a cloud of states from several periods, partly moved over the box around them, kept for some updates
+    and then drawn afresh. Paths are never reset, but one that leaves the feasible set is named, counted and started
+    anew.
 
     Args:
         policy: gives the current policy function of states ``[S, B, D]``.
@@ -54,6 +56,7 @@ class EconomyPath:
         self.model, self.policy, self.config = model, policy, config
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
         self.state = model.initial_state(random.key(self.seeds, _START), config.tracks)
+        self._start = Box.around(model, self.state)
         self.periods = 0  # simulated, of each track
         self.env_steps = 0  # the same, of all tracks of a seed
         self.collected = 0  # batches
@@ -83,7 +86,7 @@ class EconomyPath:
             return PathBatch(self._cloud, self._held_out)
         done = (self.collected - 1) / max(self.config.adam_updates, 1)
         box_share = self.config.box_share * max(0.0, 1 - 2 * done)
-        return PathBatch(self._mixed(self.state, box_share))
+        return PathBatch(self._mixed(self.state, self._start, box_share))
 
     @torch.no_grad()
     def _advance(self, periods: int) -> None:
@@ -111,15 +114,16 @@ class EconomyPath:
         while len(pieces) * self.config.tracks < self.config.polish_states:
             self._advance(_SPACING_PERIODS)
             pieces.append(self.state)
-        return self._mixed(torch.cat(pieces, dim=1)[:, : self.config.polish_states], self.config.polish_box_share)
+        cloud = torch.cat(pieces, dim=1)[:, : self.config.polish_states]
+        return self._mixed(cloud, Box.around(self.model, cloud), self.config.polish_box_share)
 
-    def _mixed(self, state: Tensor, box_share: float) -> Tensor:
+    def _mixed(self, state: Tensor, box: Box, box_share: float) -> Tensor:
         count = round(box_share * state.shape[1])
         if count == 0:
             return state
-        # The counter of batches keeps the boxes apart; the two clouds of one batch differ by their periods.
-        box = self.model.box_state(random.key(self.seeds, _BOX, self.collected, self.periods), count)
-        return torch.cat([box, state[:, count:]], dim=1)
+        # The counter of batches keeps the draws apart; the two clouds of one batch differ by their periods.
+        key = random.key(self.seeds, _BOX, self.collected, self.periods)
+        return torch.cat([box.spread(self.model, state[:, :count], key), state[:, count:]], dim=1)
 
     def statistics(self) -> dict[str, np.ndarray | float]:
         """Paths lost so far ``[S]``."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rlsuite import random
+from rlsuite.deqn.certificate import reference_of
 from rlsuite.deqn.model import Model, PolicyFunction, residuals
 from rlsuite.deqn.simulation import simulate
 from rlsuite.tracking.jsonl import Series, read_metrics
@@ -82,7 +83,8 @@ def _training(metrics: Mapping[str, Series]) -> "Figure":
 
 def _policy(model: Model, policy: PolicyFunction, state: Tensor) -> "Figure":
     """Each decision against the reference where there is one, else the first aggregate; coloured by the second."""
-    decision, reference = policy(state), model.reference_policy(state)
+    decision, (true, _) = policy(state), reference_of(model)
+    reference = None if true is None else true(state)
     (x_name, x), (color_name, color) = model.aggregates(state).items()
     shown = reference if reference is not None else decision
     series = [(name, values if values.ndim > 1 else values.unsqueeze(-1)) for name, values in shown.items()]

@@ -13,7 +13,7 @@ def utility(consumption: Tensor, risk_aversion: float) -> Tensor:
     return consumption ** (1 - risk_aversion) / (1 - risk_aversion)
 
 
-def consumption_error(ratio: Tensor, curvature: float) -> Tensor:
+def consumption_error(ratio: Tensor, curvature: float | Tensor) -> Tensor:
     """The Euler error in units of consumption, ``ratio^(-1 / curvature) - 1`` (Judd, 1992).
 
     ``ratio`` is discounted marginal value tomorrow over marginal utility today, multipliers included: 1 in equilibrium.

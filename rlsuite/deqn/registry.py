@@ -5,14 +5,19 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from rlsuite import random
 from rlsuite.deqn import models
+from rlsuite.deqn.box import Box
+from rlsuite.deqn.calibration import changed
+from rlsuite.deqn.config import SolverConfig
 from rlsuite.deqn.model import Model, Policy, residuals
 from rlsuite.faults import told
 
@@ -35,19 +40,34 @@ def find(name: str) -> type[Model]:
     return _only_model(importlib.import_module(f"{models.__name__}.{name.replace('-', '_')}"), name)
 
 
-def build(name: str, calibration: str | None = None) -> Model:
-    """A checked model with one of its calibrations, by default its first.
+def build(name: str, calibration: str | None = None, parameters: Mapping[str, Any] | None = None) -> Model:
+    """A checked model with one of its calibrations, by default its first, in which some parameters may be others.
 
     Raises:
-        ValueError: unknown names, or a model that breaks the contract of ``check``.
+        ValueError: unknown names, impossible values, or a model that breaks the contract of ``check``.
     """
+    model_class, chosen = choose(name, calibration, parameters)
+    model = model_class(chosen)
+    model.calibration = chosen
+    check(model, name)
+    return model
+
+
+def tuned(name: str, calibration: str | None = None, parameters: Mapping[str, Any] | None = None) -> SolverConfig:
+    """The solver's settings that a model comes with; raises as ``build``."""
+    model_class, chosen = choose(name, calibration, parameters)
+    return SolverConfig(**model_class.tuned(chosen))
+
+
+def choose(
+    name: str, calibration: str | None = None, parameters: Mapping[str, Any] | None = None
+) -> tuple[type[Model], Any]:
+    """The model of that name and its calibration with some parameters changed; raises as ``build``."""
     model_class = find(name)
     known = list(model_class.calibrations)
     if calibration is not None and calibration not in known:
         raise ValueError(_unknown(f"calibration of {name}", calibration, known))
-    model = model_class(model_class.calibrations[calibration or known[0]])
-    check(model, name)
-    return model
+    return model_class, changed(model_class.calibrations[calibration or known[0]], parameters or {})
 
 
 def check(model: Model, name: str) -> None:
@@ -68,6 +88,13 @@ def check(model: Model, name: str) -> None:
 
     if not model.feasible(state, untrained(state)).all():
         raise ValueError(f"{name}: initial_state starts outside the feasible set: change the calibration or the start")
+    box = Box.around(model, state).spread(model, state, random.key(torch.tensor(0)))
+    _require(name, "moved", tuple(box.shape), tuple(state.shape))
+    if not model.feasible(box, untrained(box)).all():
+        raise ValueError(
+            f"{name}: a box around initial_state leads outside the feasible set: "
+            "define coordinates() and moved(), in which every state of a box can exist"
+        )
     found = residuals(model, untrained, state)
     if tuple(found) != model.equation_names:
         missing = [equation for equation in model.equation_names if equation not in found]
@@ -83,6 +110,9 @@ def check(model: Model, name: str) -> None:
             )
         if not residual.isfinite().all():
             raise ValueError(f"{name}: equation {equation!r} is not finite at the starting states")
+    strangers = set(model.exogenous) - set(model.state_names)
+    if strangers:
+        raise ValueError(f"{name}: exogenous must name some of {list(model.state_names)}, not {list(model.exogenous)}")
     strangers = set(model.euler_curvature) - set(model.equation_names)
     if strangers or not model.euler_curvature:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from rlsuite.configuration import check_seeds, from_json
 from rlsuite.deqn import registry
 from rlsuite.deqn.certificate import Report, certify
 from rlsuite.deqn.certificate_table import print_certificate
-from rlsuite.deqn.config import EquilibriumConfig, SolverConfig, preset
+from rlsuite.deqn.config import EquilibriumConfig, SolverConfig
 from rlsuite.deqn.model import Model
 from rlsuite.deqn.path import EconomyPath, PathBatch
 from rlsuite.deqn.plots import draw_all
@@ -44,12 +45,14 @@ def solve(
     runs: str = "runs",
     wandb: Mode = "auto",
     config: SolverConfig | None = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> int:
     """Solve an economy in ``runs/NAME``, print its certificate and draw its plots.
 
     Args:
         model: a registered name, or a Python file that defines a model.
         config: of the solver, by default what is tuned for the model.
+        parameters: of the calibration, where other than its own.
 
     Returns:
         The exit status: 0 where every seed passes its certificate, 3 where one does not, 130 when interrupted.
@@ -59,10 +62,9 @@ def solve(
     """
     if seeds < 1:
         raise ValueError(f"--seeds must be positive, not {seeds}")
-    economy = registry.build(
-        model, calibration
-    )  # before anything is written, so that a misspelling leaves nothing behind
-    config = config or preset(model, calibration)
+    # Before anything is written, so that a misspelling leaves nothing behind.
+    economy = registry.build(model, calibration, parameters)
+    config = config or registry.tuned(model, calibration, parameters)
     check_seeds(seed, seeds)
     chosen = EquilibriumConfig(
         model=model,
@@ -71,6 +73,7 @@ def solve(
         device=device,
         wandb=wandb,
         solver=config,
+        parameters=dataclasses.asdict(economy.calibration),
     )
     run_folder.require_free(Path(runs), name)
     document = dataclasses.asdict(chosen)
@@ -88,7 +91,7 @@ def resume(folder: Path, checkpoint: Name = "last") -> int:
         CheckpointError: its checkpoint cannot be used.
     """
     document = _read(folder)
-    economy = registry.build(document["model"], document["calibration"])
+    economy = registry.build(document["model"], document["calibration"], document["parameters"])
     with run_folder.locked(folder):
         return _train(folder, document, economy, _build(document, economy), checkpoint)
 
@@ -101,7 +104,7 @@ def certify_run(folder: Path, checkpoint: Name = "last") -> int:
         CheckpointError: its checkpoint cannot be used.
     """
     document = _read(folder) | {"device": "cpu"}
-    economy = registry.build(document["model"], document["calibration"])
+    economy = registry.build(document["model"], document["calibration"], document["parameters"])
     learner, _ = _build(document, economy)
     state = Checkpoints(folder / "checkpoint").load(checkpoint)
     with fitting(f"the checkpoint of {folder}"):
@@ -140,7 +143,7 @@ def _train(
         (folder / "metrics.jsonl").unlink(missing_ok=True)
     resume_at = None if state is None else clock(state)
     headlines = {f"loss/{name}": f"loss {name}" for name in economy.equation_names} | {"loss/held_out": "held out"}
-    title = f"{document['model']} ({document['calibration']})"
+    title = _title(document, economy)
     reports = session(
         folder,
         title,
@@ -175,18 +178,27 @@ def _examine(folder: Path, document: dict[str, Any], economy: Model, learner: Eq
     policies = [learner.network.policy_of_one(row) for row in learner.solution.cpu()]
     reports = [certify(economy, policy, seed) for policy, seed in zip(policies, document["seeds"], strict=True)]
     certificate = combine(reports, document["seeds"])
-    certificate |= {"model": document["model"], "calibration": document["calibration"]}
+    certificate |= {"title": _title(document, economy)}
+    certificate |= {name: document[name] for name in ("model", "calibration", "parameters")}
     (folder / "certificate.json").write_text(json.dumps(certificate, indent=2) + "\n")
     print_certificate(certificate)
     worst = certificate["seed"]
-    title = f"{document['model']} ({document['calibration']}), seed {worst}"
+    title = f"{certificate['title']}, seed {worst}"
     with without("figures"):
         draw_all(folder, economy, policies[document["seeds"].index(worst)], worst, title)
     return 0 if certificate["passed"] else 3
 
 
+def _title(document: dict[str, Any], economy: Model) -> str:
+    """Return the model, the name of its calibration, and the parameters that are others."""
+    named = dataclasses.asdict(economy.calibrations[document["calibration"]])
+    own = dataclasses.asdict(economy.calibration)
+    changes = [f"{name}={value}" for name, value in own.items() if value != named[name]]
+    return f"{document['model']} ({', '.join([document['calibration'], *changes])})"
+
+
 def _worst(reports: list[Report]) -> int:
-    """The seed with the largest mean Euler error; one that could not be measured comes first."""
+    """The seed with the largest mean error; one that could not be measured comes first."""
     return max(range(len(reports)), key=lambda k: reports[k].get("euler_log10", {}).get("mean", float("inf")))
 
 
@@ -207,7 +219,7 @@ def _short(report: Report) -> Report:
     errors = report.get("euler_log10", {})
     return {
         "failures": report["failures"],
-        "euler_log10": {statistic: value for statistic, value in errors.items() if statistic != "per_equation"},
+        "euler_log10": {statistic: value for statistic, value in errors.items() if not statistic.startswith("per_")},
         "policy_error": report.get("policy_error"),
         "consumption_loss": report.get("consumption_loss"),
         "spectral_radius": report["stability"]["spectral_radius"],

@@ -16,6 +16,7 @@ from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 from rlsuite import random
+from rlsuite.deqn.box import Box
 from rlsuite.deqn.model import Policy
 from rlsuite.deqn.simulation import simulate
 from rlsuite.deqn.single_agent import SingleAgent
@@ -97,7 +98,8 @@ def solve(
     if len(model.state_names) != 2:
         raise ValueError(f"value iteration is for two state columns, not {', '.join(model.state_names)}")
     key = random.key(torch.tensor(0), 1)
-    cloud = torch.cat([draw(key, _RANGE_STATES) for draw in (model.initial_state, model.box_state)])
+    start = model.initial_state(key, _RANGE_STATES)
+    cloud = torch.cat([start, Box.around(model, start).spread(model, start, key)])
     solution = _solve_on(model, _axes(cloud, grid), tolerance, max_sweeps, howard)
     for _ in range(_REFINEMENTS):
         # Again over all that paths visit: beyond its grid a solution is only roughly right.

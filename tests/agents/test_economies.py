@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from agents.runs import economies
-from rlsuite.deqn import certificate, dynamics, run, value_iteration
+from rlsuite.deqn import certificate, dynamics, registry, run, value_iteration
 from rlsuite.deqn.config import SolverConfig
+from rlsuite.deqn.dynamics import ForecastTest
 
 _SHORT: dict[str, dict[str, Any]] = {
     "reinforce": {"num_envs": 4, "rollout_env_steps": 200, "total_env_steps": 600},
@@ -35,16 +36,17 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
         "log_every_env_steps": 100,
     }
     monkeypatch.setattr(economies, "preset", lambda agent, env: common | _SHORT[agent])
-    monkeypatch.setattr(economies, "solver_preset", lambda model: _TINY)
+    monkeypatch.setattr(registry, "tuned", lambda model: _TINY)
     monkeypatch.setattr(economies, "_ADAM_UPDATES", 20)
     monkeypatch.setattr(certificate, "_TRACKS", 8)
+    monkeypatch.setattr(certificate, "_REACH_STATES", 1000)
     monkeypatch.setattr(certificate, "_KEPT_PERIODS", 2)
     monkeypatch.setattr(certificate, "_BURN_IN_PERIODS", 20)
     monkeypatch.setattr(certificate, "stability", functools.partial(dynamics.stability, periods=60))
     monkeypatch.setattr(run, "draw_all", lambda *given: None)
     monkeypatch.setattr(value_iteration, "_REFINEMENTS", 0)
     monkeypatch.setattr(certificate, "_CUT", 0.5)
-    monkeypatch.setattr(certificate, "den_haan_marcet", lambda *given: None)
+    monkeypatch.setattr(certificate, "den_haan_marcet", lambda *given: ForecastTest(reason="not asked"))
 
 
 def test_every_method_is_judged_alike(short: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

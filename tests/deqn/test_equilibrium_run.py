@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from rlsuite.deqn import certificate, dynamics, plots, run
+from rlsuite.deqn import certificate, dynamics, plots, registry, run
+from rlsuite.deqn.calibration import parse
 from rlsuite.deqn.config import SolverConfig
 from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.training.checkpoint import CheckpointError
@@ -29,6 +30,7 @@ def quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(certificate, "_KEPT_PERIODS", 2)
         patch.setattr(certificate, "_TRACKS", 32)
+        patch.setattr(certificate, "_REACH_STATES", 1000)
         patch.setattr(certificate, "_BURN_IN_PERIODS", 50)
         patch.setattr(plots, "_BURN_IN_PERIODS", 50)
         patch.setattr(certificate, "den_haan_marcet", forecast)
@@ -62,7 +64,7 @@ def test_a_run_leaves_its_certificate_metrics_and_plots(solved: Path, capsys: py
     assert report["model"] == "olg-6"
     assert report["calibration"] == "krueger-kubler"
     assert {"mean", "median", "p90", "p99", "p999", "max"} <= set(report["euler_log10"])
-    assert set(report["euler_log10"]["per_equation"]) == {f"euler[{h}]" for h in range(1, 6)}
+    assert set(report["euler_log10"]["per_component"]) == {f"euler[{h}]" for h in range(1, 6)}
     assert [row["seed"] for row in report["per_seed"]] == [3, 4]
     metrics = read_metrics(solved / "metrics.jsonl")
     assert metrics["loss/euler"].updates.tolist() == [10, 20, 30]
@@ -105,6 +107,33 @@ def test_an_interrupted_run_resumes_to_the_same_solution(solved: Path, monkeypat
     assert read_metrics(solved / "metrics.jsonl")["loss/euler"].updates.tolist() == [10, 20, 30]
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_parameters_are_kept_by_value_and_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = parse("beta=.6, productivity=(.9,1.1,.9,1.1)")
+    assert given == {"discount": 0.6, "productivity": (0.9, 1.1, 0.9, 1.1)}
+    run.solve("olg-6", name="mine", runs=str(tmp_path), wandb="disabled", config=TINY, parameters=given)
+    config = json.loads((tmp_path / "mine" / "config.json").read_text())
+    report = json.loads((tmp_path / "mine" / "certificate.json").read_text())
+    assert config["parameters"] == report["parameters"]
+    assert config["parameters"]["discount"] == 0.6
+    assert config["parameters"]["capital_share"] == 0.3
+    assert report["title"] == "olg-6 (krueger-kubler, discount=0.6, productivity=(0.9, 1.1, 0.9, 1.1))"
+    seen = []
+    monkeypatch.setattr(run, "_examine", lambda folder, document, economy, learner: seen.append(economy) or 3)
+    run.certify_run(tmp_path / "mine")
+    run.resume(tmp_path / "mine")
+    for economy in seen:
+        assert economy.discount == 0.6
+        assert economy.calibration.productivity == (0.9, 1.1, 0.9, 1.1)
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("text", ["risk_aversion", "risk_aversion=high", "=3"])
+def test_changes_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="--set takes name=value|there is no parameter"):
+        registry.build("growth", None, parse(text))
+
+
 def test_bad_requests_leave_nothing_behind(tmp_path: Path) -> None:
     cases = [
         ({"model": "olg-5"}, "did you mean 'olg-6'"),
@@ -113,6 +142,9 @@ def test_bad_requests_leave_nothing_behind(tmp_path: Path) -> None:
         ({"model": "growth", "device": "cuda:77"}, "device 'cuda:77' is not usable here"),
         ({"model": "growth", "seed": 2**63}, "--seed 9223372036854775808 is too large"),
         ({"model": "growth", "name": "a\0b"}, "null"),
+        ({"model": "growth", "parameters": {"patience": 1.0}}, "there is no parameter 'patience': known are"),
+        ({"model": "growth", "parameters": {"discount": 2.0}}, "discount must lie strictly between 0 and 1, not 2"),
+        ({"model": "irbc", "parameters": {"substitution": 0.5}}, "substitution must be several numbers"),
     ]
     for given, message in cases:
         with pytest.raises(ValueError, match=message):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from rlsuite import random
 from rlsuite.deqn import registry
+from rlsuite.deqn.box import Box
 from rlsuite.deqn.model import Model, Policy, expectation, residuals, stack_residuals
 from rlsuite.deqn.models import brock_mirman, growth, irbc, irreversible_investment, olg_6, olg_benchmark
 from rlsuite.deqn.simulation import simulate
@@ -19,6 +21,12 @@ SMALL = [pair for pair in ALL if pair not in (("irbc", "countries-50"), ("olg-be
 
 def key(*seeds: int) -> torch.Tensor:
     return random.key(torch.tensor(seeds), 5)
+
+
+def box_state(model: Model, key: torch.Tensor, count: int) -> torch.Tensor:
+    """States of the box around those that paths start from."""
+    start = model.initial_state(key, count)
+    return Box.around(model, start).spread(model, start, key)
 
 
 def random_policy(model: Model, size: float = 0.3):
@@ -38,7 +46,7 @@ def any_model(request: pytest.FixtureRequest) -> Model:
 
 def test_contract(any_model: Model) -> None:
     model, policy = any_model, random_policy(any_model)
-    for draw in (model.initial_state, model.box_state):
+    for draw in (model.initial_state, partial(box_state, model)):
         state = draw(key(0, 1), 16)
         assert state.shape == (2, 16, len(model.state_names))
         assert state.dtype == torch.float64
@@ -126,7 +134,7 @@ def test_nodes_meet_their_own_states_and_weights() -> None:
 
 def test_brock_mirman_closed_form() -> None:
     model = registry.build("brock-mirman")
-    state = model.box_state(key(0), 500)
+    state = box_state(model, key(0), 500)
     assert model.calibration.savings_rate == pytest.approx(0.3564)
     assert model.calibration.capital == pytest.approx(0.199482, abs=1e-6)
     assert residuals(model, model.reference_policy, state, fine=True)["euler"].abs().max() < 1e-12
@@ -136,14 +144,14 @@ def test_brock_mirman_closed_form() -> None:
 def test_constant_savings_rate_has_a_known_error_everywhere(factor: float) -> None:
     model = registry.build("brock-mirman")
     rate = factor * model.calibration.savings_rate
-    state = model.box_state(key(0), 100)
+    state = box_state(model, key(0), 100)
     error = residuals(model, lambda s: {"savings_rate": torch.full_like(s[..., 0], rate)}, state)["euler"]
     torch.testing.assert_close(error, torch.full_like(error, factor - 1), rtol=0, atol=1e-12)
 
 
 def test_brock_mirman_value_solves_its_bellman_equation() -> None:
     model = registry.build("brock-mirman")
-    state = model.box_state(key(0), 100)
+    state = box_state(model, key(0), 100)
     decision = model.reference_policy(state)
     tomorrow = expectation(model, model.reference_policy, state, decision, fine=True)(
         lambda s, p: model.reference_value(s)

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import logging
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from rlsuite import random
 from rlsuite.deqn import registry
-from rlsuite.deqn.config import SolverConfig, preset
+from rlsuite.deqn.box import Box
+from rlsuite.deqn.config import SolverConfig
 from rlsuite.deqn.levenberg_marquardt import LevenbergMarquardt
 from rlsuite.deqn.path import EconomyPath, PathBatch
 from rlsuite.deqn.solver import EquilibriumNet
@@ -40,11 +42,13 @@ def test_both_phases_lower_the_loss_of_every_model(name: str) -> None:
     config = dataclasses.replace(TINY, adam_updates=30, polish_states=192, adam_learning_rate=5e-3)
     learner, source = build(name, [0], config)
     key = random.key(torch.tensor([1]), 0)
-    state = torch.cat([learner.model.initial_state(key, 200), learner.model.box_state(key, 100)], dim=1)
+    start = learner.model.initial_state(key, 300)
+    box = Box.around(learner.model, start).spread(learner.model, start[:, :100], key)
+    state = torch.cat([start[:, 100:], box], dim=1)
     losses = [learner.marquardt.loss(learner.parameters, state).item()]
     train(learner, source, 30)
     losses.append(learner.marquardt.loss(learner.parameters, state).item())
-    history = train(learner, source, 6)
+    history = train(learner, source, 10)
     losses.append(learner.marquardt.loss(learner.solution, state).item())
     assert losses[1] < 0.9 * losses[0]
     assert losses[2] < 0.7 * losses[1]
@@ -188,7 +192,11 @@ def test_impossible_settings_are_refused(change: dict, message: str) -> None:
         SolverConfig(**change)
 
 
-def test_presets_name_real_models_and_settings() -> None:
+def test_tuned_settings_belong_to_the_model_and_are_inherited(tmp_path: Path) -> None:
     for name in registry.names():
         for calibration in registry.find(name).calibrations:
-            preset(name, calibration)
+            registry.tuned(name, calibration)
+    path = tmp_path / "mine.py"
+    path.write_text("from rlsuite.deqn.models.growth import Growth\n\n\nclass Mine(Growth):\n    pass\n")
+    assert registry.tuned(str(path)) == registry.tuned("growth") != SolverConfig()
+    assert registry.tuned("irbc", parameters={"substitution": (0.5,) * 10}) == registry.tuned("irbc", "countries-10")

@@ -50,7 +50,7 @@ def _agent(start: str) -> Plan:
 def _examine_briefly() -> None:
     """Certificates of a few states instead of many: they follow from the checkpoint, whatever their length."""
     certificate._BURN_IN_PERIODS = certificate._KEPT_PERIODS = plots._BURN_IN_PERIODS = 2
-    certificate._CUT = 0.9
+    certificate._CUT, certificate._REACH_STATES = 0.9, 1000
     certificate.den_haan_marcet = partial(dynamics.den_haan_marcet, periods=20, burn_in=2)
     certificate.stability = partial(dynamics.stability, periods=20)
 

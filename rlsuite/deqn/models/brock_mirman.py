@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -47,11 +47,16 @@ class BrockMirman(SingleAgent):
 
     calibrations: ClassVar = {"lecture": Calibration(), "quarterly": Calibration(persistence=0.95, volatility=0.01)}
     state_names = ("ln_capital", "productivity")
+    exogenous = ("productivity",)
     equation_names = ("euler",)
     num_features, num_outputs = 2, 1
     risk_aversion = 1.0
     saving_bounds = (0.001, 0.999)  # without savings or consumption, utility is infinitely bad
-    targets = Targets(mean=-5.5, policy_max=-4.0)
+    targets = Targets(mean=-5.5, p99=-5.0, max=-4.0, box_p99=-4.0, box_max=-3.0, policy_max=-4.0)
+
+    @classmethod
+    def tuned(cls, calibration: Any) -> dict[str, Any]:
+        return {"adam_updates": 500, "polish_updates": 120, "polish_states": 1024, "polish_box_share": 0.15}
 
     def __init__(self, calibration: Calibration) -> None:
         self.calibration = calibration
@@ -67,10 +72,6 @@ class BrockMirman(SingleAgent):
     def initial_state(self, key: Tensor, count: int) -> Tensor:
         draws = random.normal(key, 2, count).double()
         return columns(self._ln_capital + 0.3 * draws[..., 0, :], self._productivity_sd * draws[..., 1, :])
-
-    def box_state(self, key: Tensor, count: int) -> Tensor:
-        draws = 2 * random.uniform(key, 2, count).double() - 1
-        return columns(self._ln_capital + 0.5 * draws[..., 0, :], 4 * self._productivity_sd * draws[..., 1, :])
 
     def features(self, state: Tensor) -> Tensor:
         ln_capital, productivity = state.unbind(-1)

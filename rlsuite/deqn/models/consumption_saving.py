@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from rlsuite import random
 from rlsuite.deqn import heads
 from rlsuite.deqn.calibration import check, require
-from rlsuite.deqn.model import Expect, Policy, Targets, columns
+from rlsuite.deqn.model import Expect, Policy, Targets, columns, residuals
 from rlsuite.deqn.preferences import consumption_error, utility
 from rlsuite.deqn.quadrature import Gaussian, gauss_hermite
 from rlsuite.deqn.references import consumption_saving as reference
@@ -53,10 +53,15 @@ class ConsumptionSaving(SingleAgent):
 
     calibrations: ClassVar = {"buffer-stock": Calibration()}
     state_names = ("wealth", "ln_income")
+    exogenous = ("ln_income",)
     equation_names = ("euler",)
     num_features, num_outputs = 2, 1
-    targets = Targets(mean=-4.0)
+    targets = Targets(mean=-4.0, p99=-3.5, max=-1.5, box_p99=-2.5, box_max=-1.5)
     usual_consumption = 1.0  # mean income is about 1
+
+    @classmethod
+    def tuned(cls, calibration: Any) -> dict[str, Any]:
+        return {"adam_updates": 1000, "polish_updates": 120, "polish_states": 1024, "polish_box_share": 0.15}
 
     def __init__(self, calibration: Calibration) -> None:
         self.calibration = calibration
@@ -70,10 +75,12 @@ class ConsumptionSaving(SingleAgent):
         ln_income = self._income_sd * draws[..., 0, :]
         return columns(torch.exp(ln_income) + 0.1 * draws[..., 1, :].abs(), ln_income)
 
-    def box_state(self, key: Tensor, count: int) -> Tensor:
-        draws = random.uniform(key, 2, count).double()
-        ln_income = self._income_sd * (6 * draws[..., 0, :] - 3)
-        return columns(torch.exp(ln_income) + 1.5 * draws[..., 1, :], ln_income)
+    def coordinates(self, state: Tensor) -> Tensor:
+        return columns(torch.log(state[..., 0]) - state[..., 1], state[..., 1])
+
+    def moved(self, state: Tensor, coordinates: Tensor) -> Tensor:
+        # Without debt wealth is never less than income: what a box holds below that is folded upwards.
+        return columns(torch.exp(coordinates[..., 0].abs() + coordinates[..., 1]), coordinates[..., 1])
 
     def features(self, state: Tensor) -> Tensor:
         wealth, ln_income = state.unbind(-1)
@@ -118,6 +125,17 @@ class ConsumptionSaving(SingleAgent):
         wealth, ln_income = (column.numpy(force=True) for column in state.unbind(-1))
         consumption = torch.from_numpy(self._reference(wealth, ln_income)).to(state)
         return {"consumption": consumption, "savings": state[..., 0] - consumption}
+
+    def reference_covers(self, state: Tensor) -> Tensor:
+        return torch.from_numpy(self._reference.covers(*(column.numpy(force=True) for column in state.unbind(-1))))
+
+    def reference_residuals(self, state: Tensor) -> dict[str, Tensor]:
+        def with_multiplier(state: Tensor) -> Policy:
+            wealth, ln_income = (column.numpy(force=True) for column in state.unbind(-1))
+            multiplier = torch.from_numpy(self._reference.multiplier(wealth, ln_income)).to(state)
+            return self.reference_policy(state) | {"multiplier": multiplier}
+
+        return residuals(self, with_multiplier, state, fine=True)
 
     @cached_property
     def _reference(self) -> reference.Solution:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -59,9 +59,14 @@ class Growth(SingleAgent):
         "quarterly": Calibration(depreciation=0.02, persistence=0.95, volatility=0.01),
     }
     state_names = ("ln_capital", "productivity")
+    exogenous = ("productivity",)
     equation_names: tuple[str, ...] = ("euler",)
     num_features, num_outputs = 2, 1
-    targets = Targets(mean=-6.0, p99=-5.0, policy_max=-3.0)
+    targets = Targets(mean=-6.0, p99=-5.0, max=-3.0, box_p99=-3.5, box_max=-2.5, policy_max=-3.0)
+
+    @classmethod
+    def tuned(cls, calibration: Any) -> dict[str, Any]:
+        return {"adam_updates": 500, "polish_updates": 120, "polish_states": 1024, "polish_box_share": 0.15}
 
     def __init__(self, calibration: Calibration) -> None:
         self.calibration = calibration
@@ -78,12 +83,6 @@ class Growth(SingleAgent):
         draws = random.normal(key, 2, count).double()
         return columns(
             self._ln_capital + self._ln_capital_sd * draws[..., 0, :], self._productivity_sd * draws[..., 1, :]
-        )
-
-    def box_state(self, key: Tensor, count: int) -> Tensor:
-        draws = 2 * random.uniform(key, 2, count).double() - 1
-        return columns(
-            self._ln_capital + 3 * self._ln_capital_sd * draws[..., 0, :], 4 * self._productivity_sd * draws[..., 1, :]
         )
 
     def features(self, state: Tensor) -> Tensor:
@@ -125,6 +124,9 @@ class Growth(SingleAgent):
         found, _ = self._reference(state[..., 0].numpy(force=True), state[..., 1].numpy(force=True))
         consumption = torch.from_numpy(found).to(state)
         return {"consumption": consumption, "next_capital": self.resources(state) - consumption}
+
+    def reference_covers(self, state: Tensor) -> Tensor:
+        return torch.from_numpy(self._reference.covers(*(column.numpy(force=True) for column in state.unbind(-1))))
 
     @cached_property
     def _reference(self) -> Solution:

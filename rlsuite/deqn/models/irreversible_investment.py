@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rlsuite.deqn import heads
 from rlsuite.deqn.calibration import require
-from rlsuite.deqn.model import Expect, Policy, Targets
+from rlsuite.deqn.model import Expect, Policy, Targets, residuals
 from rlsuite.deqn.models import growth
 from rlsuite.deqn.preferences import consumption_error
 from rlsuite.deqn.quadrature import Gaussian, gauss_hermite
@@ -61,7 +61,7 @@ class IrreversibleInvestment(growth.Growth):
     """
 
     calibrations: ClassVar = {"often-binding": Calibration(), "rarely-binding": _RARE}
-    targets = Targets(mean=-5.5, p99=-4.5, policy_max=-3.0)
+    targets = Targets(mean=-5.5, p99=-4.5, max=-3.0, box_p99=-3.5, box_max=-2.5, policy_max=-3.0)
 
     calibration: Calibration
 
@@ -104,6 +104,13 @@ class IrreversibleInvestment(growth.Growth):
 
     def complementarity(self, state: Tensor, policy: Policy) -> dict[str, tuple[Tensor, Tensor]]:
         return {"investment": (policy["slack"] / self.calibration.investment, policy["multiplier"])}
+
+    def reference_residuals(self, state: Tensor) -> dict[str, Tensor]:
+        def with_multiplier(state: Tensor) -> Policy:
+            _, multiplier = self._reference(state[..., 0].numpy(force=True), state[..., 1].numpy(force=True))
+            return self.reference_policy(state) | {"multiplier": torch.from_numpy(multiplier).to(state)}
+
+        return residuals(self, with_multiplier, state, fine=True)
 
     @cached_property
     def _reference(self) -> Solution:

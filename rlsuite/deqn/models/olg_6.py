@@ -1,7 +1,7 @@
 """Overlapping generations with a closed form (Krueger and Kubler, 2004): log utility, and only the youngest work."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -52,7 +52,11 @@ class AnalyticOLG(Model):
 
     calibrations: ClassVar = {"krueger-kubler": Calibration()}
     equation_names = ("euler",)
-    targets = Targets(mean=-6.0, policy_max=-5.0)
+    targets = Targets(mean=-6.0, p99=-5.5, max=-5.0, box_p99=-3.5, box_max=-2.5, policy_max=-5.0)
+
+    @classmethod
+    def tuned(cls, calibration: Any) -> dict[str, Any]:
+        return {"adam_updates": 500, "polish_updates": 60, "polish_states": 400}
 
     def __init__(self, calibration: Calibration) -> None:
         self.calibration = calibration
@@ -64,6 +68,7 @@ class AnalyticOLG(Model):
         self.state_names = tuple(f"regime_{i + 1}" for i in range(regimes)) + tuple(
             f"capital_{h + 2}" for h in range(savers)
         )
+        self.exogenous = self.state_names[:regimes]
         self.num_features, self.num_outputs = 2 + savers, savers
         self._productivity = torch.tensor(calibration.productivity, dtype=torch.float64)
         self._depreciation = torch.tensor(calibration.depreciations, dtype=torch.float64)
@@ -80,9 +85,11 @@ class AnalyticOLG(Model):
         draws = random.normal(random.key(key, 1), count, self.calibration.ages - 1).double()
         return self._state(key, count, torch.exp(0.3 * draws))
 
-    def box_state(self, key: Tensor, count: int) -> Tensor:
-        draws = random.uniform(random.key(key, 1), count, self.calibration.ages - 1).double()
-        return self._state(key, count, torch.exp(draws - 0.5))
+    def coordinates(self, state: Tensor) -> Tensor:
+        return torch.log(self._split(state)[1])
+
+    def moved(self, state: Tensor, coordinates: Tensor) -> Tensor:
+        return blocks(self._split(state)[0], torch.exp(coordinates))
 
     def _state(self, key: Tensor, count: int, relative_capital: Tensor) -> Tensor:
         regime = random.integers(random.key(key, 2), self.regimes, count)

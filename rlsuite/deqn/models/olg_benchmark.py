@@ -5,7 +5,7 @@ The benchmark economy of Azinovic, Gaegauf and Scheidegger (2022), and the same 
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from rlsuite import random
 from rlsuite.deqn import heads
 from rlsuite.deqn.calibration import check, require
-from rlsuite.deqn.model import Expect, Model, Policy, Targets, blocks
+from rlsuite.deqn.model import Expect, Model, Policy, Targets, blocks, columns
 from rlsuite.deqn.preferences import consumption_error
 from rlsuite.deqn.quadrature import Chain
 from rlsuite.deqn.references.steady_state_olg import SteadyState, solve
@@ -104,7 +104,13 @@ class BenchmarkOLG(Model):
 
     calibrations: ClassVar = {"ages-12": Calibration(ages=12, discount=0.95 ** (56 / 12)), "ages-56": Calibration()}
     equation_names = ("euler_capital", "euler_bond")
-    targets = Targets(mean=-4.0, p99=None)
+    targets = Targets(mean=-4.0, p99=-3.0, max=-2.0, box_p99=-2.0, box_max=-1.0)
+
+    @classmethod
+    def tuned(cls, calibration: Any) -> dict[str, Any]:
+        if calibration.ages > 20:  # too many weights for the second phase
+            return {"hidden": (128, 128), "tracks": 128, "adam_updates": 7000, "polish_updates": 0}
+        return {"hidden": (32, 32), "adam_updates": 6000, "polish_updates": 15, "polish_states": 500}
 
     def __init__(self, calibration: Calibration) -> None:
         self.calibration = calibration
@@ -118,6 +124,7 @@ class BenchmarkOLG(Model):
             *(f"capital_{age}" for age in ages),
             *(f"bond_{age}" for age in ages),
         )
+        self.exogenous = self.state_names[:4]
         self.num_features = 3 + 2 * self.savers
         self.num_outputs = 2 * self.savers + 1
         self.steady_state: SteadyState = solve(calibration)
@@ -138,10 +145,31 @@ class BenchmarkOLG(Model):
         apart = random.normal(random.key(key, 3), count, self.savers).double()
         return self._state(key, torch.exp(0.04 * together + 0.02 * apart))
 
-    def box_state(self, key: Tensor, count: int) -> Tensor:
-        together = random.uniform(random.key(key, 1), count, 1).double() - 0.5
-        apart = random.uniform(random.key(key, 3), count, self.savers).double() - 0.5
-        return self._state(key, torch.exp(0.25 * together + 0.1 * apart))
+    def coordinates(self, state: Tensor) -> Tensor:
+        """The log of aggregate capital, and how far the ages' holdings are from their usual shares: ``[..., B, 2]``."""
+        aggregate, apart = self._aggregate_and_distances(state)
+        return columns(torch.log(aggregate), self._dispersion(apart))
+
+    def moved(self, state: Tensor, coordinates: Tensor) -> Tensor:
+        _, apart = self._aggregate_and_distances(state)
+        factor = coordinates[..., 1].abs() / self._dispersion(apart).clamp(min=1e-12)
+        apart = factor.unsqueeze(-1) * apart
+        level = torch.exp(coordinates[..., :1])
+        capital, bond = (level * shares for shares in (apart + self._usual_shares(state)).split(self.savers, dim=-1))
+        return blocks(self._split(state)[0], capital.clamp(min=0.0), bond)
+
+    def _aggregate_and_distances(self, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Aggregate capital ``[...]``; capital and bonds relative to it, less the same at rest ``[..., 2 (A - 1)]``."""
+        _, capital, bond = self._split(state)
+        aggregate = capital.sum(dim=-1)
+        return aggregate, torch.cat([capital, bond], dim=-1) / aggregate.unsqueeze(-1) - self._usual_shares(state)
+
+    def _usual_shares(self, state: Tensor) -> Tensor:
+        return (torch.cat([self._capital, self._bond]) / self._capital.sum()).to(state)
+
+    @staticmethod
+    def _dispersion(apart: Tensor) -> Tensor:
+        return apart.square().sum(dim=-1).sqrt()
 
     def _state(self, key: Tensor, relative_wealth: Tensor) -> Tensor:
         # By the inverse of the stationary distribution, so that rare regimes are as rare as on paths.
