@@ -47,6 +47,18 @@ def draw_all(folder: Path, model: Model, policy: PolicyFunction, seed: int, titl
     _save(_errors(errors), folder / "errors.png", title)
 
 
+def draw_responses(responses: Mapping[str, Tensor], path: Path, names: Sequence[str] | None = None) -> None:
+    """Write a figure of impulse responses ``[periods]``, of some series or the first few, to a file."""
+    shown = list(names or list(responses)[:_MOST_PANELS])
+    figure, panels = _figure(len(shown))
+    for axes, name in zip(panels, shown, strict=True):
+        axes.axhline(0, color="0.7", linewidth=0.8)
+        axes.plot(responses[name].numpy(force=True), color=_COLORS[0])
+        axes.set_xlabel("periods after the shock")
+        axes.set_ylabel(name.replace("_", " "))
+    _save(figure, path, "responses to a shock")
+
+
 def _figure(panels: int) -> tuple["Figure", Sequence["Axes"]]:
     quiet_matplotlib()
     from matplotlib.figure import Figure  # takes half a second to import

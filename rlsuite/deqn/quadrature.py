@@ -74,6 +74,10 @@ class Shocks(Protocol):
         """The shock ``[K]`` of an economy to which nothing happens."""
         ...
 
+    def struck(self, drawn: Tensor, which: int, size: float) -> Tensor:
+        """Shocks ``[..., K]`` as drawn, but for the one whose effects are asked for."""
+        ...
+
 
 class Gaussian:
     """Independent standard normals, with the rules to integrate them in training and in certificates."""
@@ -91,6 +95,10 @@ class Gaussian:
 
     def silent(self, state: Tensor) -> Tensor:
         return state.new_zeros(self.count)
+
+    def struck(self, drawn: Tensor, which: int, size: float) -> Tensor:
+        """The shock ``which`` larger by ``size`` standard deviations."""
+        return drawn + size * torch.eye(self.count).to(drawn)[which]
 
 
 class Chain:
@@ -125,6 +133,10 @@ class Chain:
 
     def silent(self, state: Tensor) -> Tensor:
         return self.stationary().to(state)
+
+    def struck(self, drawn: Tensor, which: int, size: float) -> Tensor:
+        """Tomorrow's regime is ``which``."""
+        return torch.eye(self.regimes).to(drawn)[which].expand_as(drawn)
 
     def stationary(self) -> Tensor:
         """The long-run distribution ``[Z]``."""

@@ -13,7 +13,7 @@ from rlsuite.deqn import registry
 from rlsuite.deqn.certificate import Report, certify
 from rlsuite.deqn.certificate_table import print_certificate
 from rlsuite.deqn.config import EquilibriumConfig, SolverConfig
-from rlsuite.deqn.model import Model
+from rlsuite.deqn.model import Model, PolicyFunction
 from rlsuite.deqn.path import EconomyPath, PathBatch
 from rlsuite.deqn.plots import draw_all
 from rlsuite.deqn.solver import EquilibriumNet
@@ -103,13 +103,29 @@ def certify_run(folder: Path, checkpoint: Name = "last") -> int:
         ValueError: the folder holds no equilibrium run.
         CheckpointError: its checkpoint cannot be used.
     """
+    document, economy, learner = _solution(folder, checkpoint)
+    return _examine(folder, document, economy, learner)
+
+
+def load_policies(folder: Path, checkpoint: Name = "last") -> tuple[Model, dict[int, PolicyFunction]]:
+    """The economy of a run and the policy functions of states ``[B, D]`` by seed; raises as ``certify_run``."""
+    document, economy, learner = _solution(folder, checkpoint)
+    return economy, dict(zip(document["seeds"], _policies(learner), strict=True))
+
+
+def _solution(folder: Path, checkpoint: Name) -> tuple[dict[str, Any], Model, EquilibriumNet]:
     document = _read(folder) | {"device": "cpu"}
     economy = registry.build(document["model"], document["calibration"], document["parameters"])
     learner, _ = _build(document, economy)
     state = Checkpoints(folder / "checkpoint").load(checkpoint)
     with fitting(f"the checkpoint of {folder}"):
         learner.load_state_dict(state["learner"])
-    return _examine(folder, document, economy, learner)
+    return document, economy, learner
+
+
+def _policies(learner: EquilibriumNet) -> list[PolicyFunction]:
+    """Return the policy function of each seed's solution, on the CPU wherever it was trained."""
+    return [learner.network.policy_of_one(row) for row in learner.solution.cpu()]
 
 
 def _read(folder: Path) -> dict[str, Any]:
@@ -174,8 +190,7 @@ def _train(
 
 
 def _examine(folder: Path, document: dict[str, Any], economy: Model, learner: EquilibriumNet) -> int:
-    # On the CPU wherever it was trained: certificates should not depend on the machine.
-    policies = [learner.network.policy_of_one(row) for row in learner.solution.cpu()]
+    policies = _policies(learner)
     reports = [certify(economy, policy, seed) for policy, seed in zip(policies, document["seeds"], strict=True)]
     certificate = combine(reports, document["seeds"])
     certificate |= {"title": _title(document, economy)}
