@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +22,7 @@ from rlsuite.deqn.certificate import certify, reference_of
 from rlsuite.deqn.model import Policy, PolicyFunction
 from rlsuite.deqn.run import solve
 from rlsuite.deqn.single_agent import SingleAgent
+from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.tracking.wandb_writer import Mode
 
 # Economies whose policy is the share saved alone: an agent does not choose the multiplier of a constraint.
@@ -37,7 +39,7 @@ class Result:
     euler_log10: dict[str, float] | None  # mean, p99 and max; None of a policy that is nowhere feasible
     welfare_loss: float | None  # share of consumption
     seconds: float  # of training or solving, on this machine's wall clock
-    env_steps: int | None  # None of methods that step no environment
+    transitions: int  # env steps, and the nodes of tomorrow that expectations summed over
 
 
 def compare(model_name: str, seed: int = 0, runs: str = "runs", wandb: Mode = "disabled") -> int:
@@ -70,12 +72,12 @@ def compare(model_name: str, seed: int = 0, runs: str = "runs", wandb: Mode = "d
             return _INTERRUPTED
         results.append(_result(method, folder / name, json.loads((folder / name / "certificate.json").read_text())))
     started = time.monotonic()
-    dynamic_programming = value_iteration.solve(model)
+    grid = value_iteration.solve(model)
     seconds = time.monotonic() - started
-    results.append(_summary("value iteration", certify(model, dynamic_programming.policy, seed), seconds, None))
+    results.append(_summary("value iteration", certify(model, grid.policy, seed), seconds, grid.transitions))
     reference, _ = reference_of(model)
     assert reference is not None
-    results.append(_summary("reference", certify(model, reference, seed), 0.0, None))
+    results.append(_summary("reference", certify(model, reference, seed), 0.0, 0))
     (folder / "comparison.json").write_text(json.dumps([dataclasses.asdict(r) for r in results], indent=2) + "\n")
     _print(model_name, seed, results)
     print(f"written to {folder / 'comparison.json'}")
@@ -105,18 +107,22 @@ def _policy(model: SingleAgent, folder: Path) -> PolicyFunction:
 
 def _result(method: str, folder: Path, report: dict[str, Any]) -> Result:
     last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
-    return _summary(method, report, last["wall_seconds"], last["env_steps"])
+    integrated = read_metrics(folder / "metrics.jsonl").get("solver/transitions")
+    transitions = 0
+    if integrated is not None:  # means over the updates since the line before
+        transitions = round(float(integrated.values[0] @ np.diff(integrated.updates, prepend=0)))
+    return _summary(method, report, last["wall_seconds"], last["env_steps"] + transitions)
 
 
-def _summary(method: str, report: dict[str, Any], seconds: float, env_steps: int | None) -> Result:
+def _summary(method: str, report: dict[str, Any], seconds: float, transitions: int) -> Result:
     errors = report.get("euler_log10")
     shown = None if errors is None else {name: errors[name] for name in ("mean", "p99", "max")}
-    return Result(method, shown, report.get("consumption_loss"), seconds, env_steps)
+    return Result(method, shown, report.get("consumption_loss"), seconds, transitions)
 
 
 def _print(model_name: str, seed: int, results: list[Result]) -> None:
     table = Table(title=f"{model_name}, seed {seed}: Euler errors as log10", title_justify="left")
-    for column in ("method", "mean", "p99", "max", "welfare loss", "seconds", "env steps"):
+    for column in ("method", "mean", "p99", "max", "welfare", "seconds", "transitions"):
         table.add_column(column, justify="left" if column == "method" else "right", no_wrap=True)
     for result in results:
         errors = result.euler_log10 or {}
@@ -125,6 +131,6 @@ def _print(model_name: str, seed: int, results: list[Result]) -> None:
             *(f"{errors[name]:.2f}" if name in errors else "-" for name in ("mean", "p99", "max")),
             "-" if result.welfare_loss is None else f"{result.welfare_loss + 0.0:.1e}",
             f"{result.seconds:.1f}",
-            "-" if result.env_steps is None else f"{result.env_steps:,}",
+            f"{result.transitions:,}",
         )
     Console(highlight=False).print(table)

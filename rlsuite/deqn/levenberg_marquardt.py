@@ -35,11 +35,13 @@ class LevenbergMarquardt:
 
         self._jacobian = vmap(vmap(jacrev(with_value, has_aux=True), in_dims=(None, 0)))
         self._residuals = residuals
+        self.evaluated = 0  # states of each seed at which residuals were computed
         self.damping = torch.full((seeds,), damping, dtype=torch.float64, device=device)
 
     @torch.no_grad()
     def loss(self, parameters: Tensor, states: Tensor) -> Tensor:
         """Mean squared residual ``[S]``."""
+        self.evaluated += states.shape[1]
         return self._residuals(parameters, states).square().flatten(1).mean(dim=1)
 
     @torch.no_grad()
@@ -48,6 +50,7 @@ class LevenbergMarquardt:
 
         A seed whose residuals are not finite, or whom no damping helps, stays where it is.
         """
+        self.evaluated += states.shape[1]
         jacobian, value = self._jacobian(parameters, states)
         jacobian, value = jacobian.flatten(1, 2), value.flatten(1)  # [S, B * E, P], [S, B * E]
         normal = jacobian.mT @ jacobian

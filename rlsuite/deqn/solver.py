@@ -47,6 +47,7 @@ class EquilibriumNet:
         self.adam = Adam(self.parameters, torch.full((len(seeds),), config.adam_learning_rate))
         self.marquardt = LevenbergMarquardt(self._residual_of_one, self._residuals, len(seeds), config.damping, device)
         self.updates = 0
+        self._nodes = len(model.shocks.quadrature(model.initial_state(torch.tensor(0), 1), fine=False).nodes)
 
     def policy(self) -> PolicyFunction:
         """The policy function in training, of states ``[S, B, D]``."""
@@ -60,11 +61,19 @@ class EquilibriumNet:
         return stack_residuals(one, leading_axes=1).squeeze(0)
 
     def update(self, batch: PathBatch) -> dict[str, Tensor]:
-        """One step of the phase that the batch belongs to; metrics are ``[S]``."""
+        """One step of the phase that the batch belongs to; metrics are ``[S]``.
+
+        ``solver/transitions`` counts the nodes of tomorrow that expectations of each seed summed over: what equations
+        tell of the economy, where a step of an environment would.
+        """
         self.updates += 1
+        before = self.marquardt.evaluated
         if batch.held_out is None:
-            return self._descend(batch.state)
-        return self._polish(batch.state, batch.held_out)
+            metrics, states = self._descend(batch.state), batch.state.shape[1]
+        else:
+            metrics = self._polish(batch.state, batch.held_out)
+            states = self.marquardt.evaluated - before
+        return metrics | {"solver/transitions": torch.full_like(self.failures, states * self._nodes).double()}
 
     def _descend(self, state: Tensor) -> dict[str, Tensor]:
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

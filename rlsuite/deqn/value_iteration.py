@@ -5,6 +5,7 @@ straight lines beyond them, and the maximum by golden section. Of the model it u
 ``reward`` and ``save``; no Euler equation.
 """
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable
@@ -50,6 +51,7 @@ class Solution:
     Attributes:
         share: what to save.
         changes: the largest change of a value, sweep by sweep.
+        transitions: from a state to a node of tomorrow that it took, those of simulations and coarser grids included.
     """
 
     model: SingleAgent
@@ -57,6 +59,7 @@ class Solution:
     value: Tensor
     share: Tensor
     changes: tuple[float, ...]
+    transitions: int = 0
 
     def policy(self, state: Tensor) -> Policy:
         """The policy function of states ``[..., B, 2]``; without multipliers, as ``SingleAgent.save``."""
@@ -104,7 +107,9 @@ def solve(
     for _ in range(_REFINEMENTS):
         # Again over all that paths visit: beyond its grid a solution is only roughly right.
         path = simulate(model, solution.policy, cloud[:_PATHS], random.key(key, 2), _PERIODS).flatten(0, 1)
+        before = solution.transitions + len(path)
         solution = _solve_on(model, _axes(torch.cat([cloud, path]), grid), tolerance, max_sweeps, howard)
+        solution = dataclasses.replace(solution, transitions=before + solution.transitions)
     return solution
 
 
@@ -140,7 +145,8 @@ def _solve_on(
         changes.append((new - value).abs().max().item())
         value = new
         if changes[-1] < tolerance:
-            return Solution(model, axes, value.view(shape), share.view(shape), tuple(changes))
+            each = len(state) * len(nodes) * (_SECTION_STEPS + 3)  # two more to begin with, one to value what was found
+            return Solution(model, axes, value.view(shape), share.view(shape), tuple(changes), each * len(changes))
     raise RuntimeError(f"value iteration did not converge: still {changes[-1]:.1e} apart after {max_sweeps} sweeps")
 
 
