@@ -121,7 +121,8 @@ def _summary(method: str, report: dict[str, Any], seconds: float, transitions: i
 
 
 def _print(model_name: str, seed: int, results: list[Result]) -> None:
-    table = Table(title=f"{model_name}, seed {seed}: Euler errors as log10", title_justify="left")
+    title = f"{model_name}, seed {seed}: Euler errors as log10"
+    table = Table(title=title, title_justify="left", show_edge=False)  # without edges, to fit 80 columns
     for column in ("method", "mean", "p99", "max", "welfare", "seconds", "transitions"):
         table.add_column(column, justify="left" if column == "method" else "right", no_wrap=True)
     for result in results:

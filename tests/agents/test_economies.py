@@ -56,18 +56,21 @@ def test_every_method_is_judged_alike(short: None, tmp_path: Path, capsys: pytes
     assert list(rows) == ["REINFORCE", "DDPG", "DEQN-Adam", "DEQN-LM", "value iteration", "reference"]
     assert {field.name for field in dataclasses.fields(economies.Result)} == set(rows["DDPG"])
     mean = {method: row["euler_log10"]["mean"] for method, row in rows.items()}
-    assert mean["reference"] < -15 < mean["value iteration"] < -6 < mean["DEQN-LM"] < mean["DEQN-Adam"]
+    assert mean["reference"] < -15 < mean["value iteration"] < -6
+    assert mean["DEQN-LM"] < -5 < mean["DEQN-Adam"]
     assert rows["REINFORCE"]["transitions"] == 600
     assert rows["DDPG"]["transitions"] == 200
     # 20 updates of 32 states with 5 nodes each, and a step of every path before each.
     assert rows["DEQN-Adam"]["transitions"] == 20 * 32 * (5 + 1)
     assert rows["DEQN-LM"]["transitions"] > rows["DEQN-Adam"]["transitions"] + 8 * 96 * 5 * 3
-    assert rows["value iteration"]["transitions"] > 1e6
+    assert rows["value iteration"]["transitions"] > 1e5
     assert rows["DDPG"]["welfare_loss"] > 10 * abs(rows["DEQN-LM"]["welfare_loss"])
     assert rows["reference"]["welfare_loss"] == 0
     printed = capsys.readouterr().out
     assert "transitions" in printed
-    assert max(map(len, printed.split("Euler errors as log10")[1].splitlines()[1:-1])) <= 80
+    table = printed.rpartition("Euler errors as log10")[2].partition("written to")[0]
+    assert "…" not in table
+    assert max(map(len, table.splitlines()[1:])) <= 80
     assert "comparison.json" in printed
 
 
