@@ -45,7 +45,7 @@ def test_both_phases_lower_the_loss_of_every_model(name: str) -> None:
     untrained = learner.parameters.clone()
     train(learner, source, 30)
     descended = learner.parameters.clone()
-    history = train(learner, source, 6)
+    history = train(learner, source, 12)
     unseen = source.sample().held_out
     assert unseen is not None
     loss = learner.marquardt.loss

@@ -119,18 +119,16 @@ class InternationalBusinessCycle(Model):
         return self._around(random.normal(key, 4, count, self.countries).double())
 
     def coordinates(self, state: Tensor) -> Tensor:
-        """The countries' means of ln k and z, and how far countries are apart: ``[..., B, 4]``.
+        """The countries' means of ln k and z: ``[..., B, 2]``; how far countries are apart stays as visited.
 
-        Not the columns, whose box holds mostly countries further apart than paths of any length ever see.
+        A box in the columns holds mostly countries further apart than paths of any length ever see, and those are
+        brought together by investment at its bound.
         """
-        mean, apart = self._mean_and_distances(state)
-        return torch.cat([mean, apart.square().mean(dim=-1).sqrt()], dim=-1)
+        return self._mean_and_distances(state)[0]
 
     def moved(self, state: Tensor, coordinates: Tensor) -> Tensor:
-        mean, dispersion = coordinates.split(2, dim=-1)
         _, apart = self._mean_and_distances(state)
-        factor = dispersion / apart.square().mean(dim=-1).sqrt().clamp(min=1e-12)
-        return (mean.unsqueeze(-1) + factor.unsqueeze(-1) * apart).flatten(-2)
+        return (coordinates.unsqueeze(-1) + apart).flatten(-2)
 
     def _mean_and_distances(self, state: Tensor) -> tuple[Tensor, Tensor]:
         """Means over countries of ln k and z ``[..., 2]``, and the distances from them ``[..., 2, N]``."""
