@@ -20,9 +20,8 @@ from rlsuite.configuration import (
     check,
     check_seeds,
 )
+from rlsuite.networks.names import Encoder
 from rlsuite.option_groups import Options
-
-Encoder = Literal["auto", "mlp", "nature", "impala", "small"]
 
 
 def _parse_per_seed(words: list[str]) -> tuple[float, ...]:
@@ -204,7 +203,8 @@ class NetworkOptions(Options, group="network"):
     """The network from observations to features."""
 
     encoder: Encoder = "auto"
-    """Network from observation to features: auto takes mlp for vectors, nature or small for images."""
+    """Network from observation to features: auto takes mlp for vectors, nature or small for images; LeNet, VGG,
+    Inception and ResNet are those of the papers, with group norm."""
     hidden: Widths = (256, 256)
     """Widths of the mlp."""
     encoder_precision: Literal["float32", "bfloat16"] = "float32"

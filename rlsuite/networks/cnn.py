@@ -1,4 +1,4 @@
-"""Convolutional networks: pixel encoders of agents and backbones of supervised vision.
+"""Convolutional networks made for agents: see ``vision`` for those made for classification.
 
 Inputs are ``[B, C, H, W]`` floats; ``Scaled``, the first layer of the encoders, makes them of uint8 pixels.
 """
@@ -94,24 +94,3 @@ def small(shape: Sequence[int], features: int = 128, channels: int = 16) -> nn.S
     """One 3 x 3 convolution and one layer: the encoder of MinAtar's own agents (Young and Tian, 2019)."""
     convolutions = nn.Sequential(nn.Conv2d(shape[0], channels, kernel_size=3), nn.ReLU(), nn.Flatten())
     return _he(nn.Sequential(*convolutions, nn.Linear(_flat_features(convolutions, shape), features), nn.ReLU()))
-
-
-def lenet(shape: Sequence[int], classes: int) -> nn.Sequential:
-    """LeNet-5 after LeCun et al. (1998), with ReLU and max-pooling; 61,706 parameters on 28 x 28 pixels.
-
-    Smaller images, down to 8 x 8, are padded before the second convolution too.
-    """
-    padding = 0 if min(shape[1:]) >= 28 else 2
-    convolutions = nn.Sequential(
-        nn.Conv2d(shape[0], 6, kernel_size=5, padding=2),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(6, 16, kernel_size=5, padding=padding),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-    )
-    flat = _flat_features(convolutions, shape)
-    return nn.Sequential(
-        *convolutions, nn.Linear(flat, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, classes)
-    )

@@ -2,21 +2,21 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 import torch
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
-from rlsuite.networks import cnn
+from rlsuite.networks import cnn, vision
 from rlsuite.networks.mlp import ACTIVATIONS, mlp
+from rlsuite.networks.names import Encoder
 from rlsuite.networks.precision import Bfloat16, Precision
 from rlsuite.spaces import Parts
 
-Encoder = Literal["auto", "mlp", "nature", "impala", "small"]
-
 _SMALLEST = {"nature": 36, "impala": 1, "small": 3}  # smallest height and width that their convolutions accept
+_SMALLEST |= {name: architecture.smallest for name, architecture in vision.TABLE.items()}
+_DENSE = (512,)  # of LeNet and VGG as encoders; the 4096 and 4096 that VGG classifies with are most of its parameters
 
 
 def is_pixels(space: Space) -> bool:
@@ -62,8 +62,9 @@ def encoder(
 
     Bytes, and pictures of floats with finite bounds, are first scaled to [0, 1]. ``auto`` takes ``nature`` for pictures
     of at least 36 x 36, ``small`` for smaller ones and ``mlp`` for vectors; ``hidden`` are the widths of the ``mlp``.
-    Where only some ``Parts`` are pictures, each of them is encoded, and an ``mlp`` reads all parts together.
-    ``precision`` is that of convolutions and products.
+    LeNet, VGG, Inception and ResNet have group norm instead of batch norm, since a decision must not depend on the rest
+    of a batch, and one dense layer of 512 where they have any. Where only some ``Parts`` are pictures, each of them is
+    encoded, and an ``mlp`` reads all parts together. ``precision`` is that of convolutions and products.
 
     Raises:
         ValueError: the encoder does not take such observations.
@@ -98,6 +99,10 @@ def _encoder(space: Box, name: Encoder, hidden: Sequence[int], activation: str) 
     if smallest < _SMALLEST[name]:
         least = f"{_SMALLEST[name]} x {_SMALLEST[name]}"
         raise ValueError(f"encoder {name!r} needs pictures of at least {least}, not {space.shape[1:]}; use 'auto'")
+    if name in vision.TABLE:
+        norm: vision.Norm = "none" if vision.TABLE[name].norm == "none" else "group"
+        body, width = vision.backbone(name, space.shape, norm, _DENSE)
+        return nn.Sequential(*_scaling(space), *body), width
     build = {"nature": cnn.nature, "impala": cnn.impala, "small": cnn.small}[name]
     width = {"nature": 512, "impala": 256, "small": 128}[name]
     return nn.Sequential(*_scaling(space), *build(space.shape, width)), width

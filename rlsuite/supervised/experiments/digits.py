@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from rlsuite.networks.cnn import lenet
 from rlsuite.networks.recurrent import reader
+from rlsuite.networks.vision import classifier as vision_classifier
 from rlsuite.supervised.classification import Examples, Labelled, accuracy, cross_entropy, report_classes
 from rlsuite.supervised.config import SupervisedConfig
 from rlsuite.supervised.data.images import digits
@@ -72,7 +72,7 @@ EXPERIMENTS = [
     classifier(
         "digits-lenet",
         "LeNet on 8 x 8 digits",
-        lambda: lenet((1, 8, 8), 10),
+        lambda: vision_classifier("lenet-5", (1, 8, 8), 10),
         digits,
         target=0.96,
         config=SupervisedConfig(epochs=30, batch_size=32),

@@ -1,0 +1,3 @@
+"""placeholder"""
+
+from rlsuite.supervised.classification import report_classes as report_pictures
