@@ -12,6 +12,7 @@ Weights of two axes are stored as the products of updates take and give them: in
 where outputs are few, since products with a thin right side take up to twelve times as long.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -67,6 +68,13 @@ class Population:
             name: _turned_back(piece, shape)
             for name, piece, shape in zip(self._names, pieces, self._shapes, strict=True)
         }
+
+    def single(self, row: int) -> nn.Module:
+        """The network of one seed as a plain module, a copy to look into."""
+        network = copy.deepcopy(self.module)
+        tensors = {name: tensor[row].detach() for name, tensor in (self.named(self.parameters) | self.buffers).items()}
+        network.load_state_dict(tensors, strict=False, assign=True)
+        return network.eval().requires_grad_(False)
 
     def __call__(self, *inputs: Tensor, parameters: Tensor | None = None, part: str | None = None) -> Any:
         """Each seed's network on its own inputs ``[S, B, ...]``; with other ``parameters`` ``[S, P]`` if given.

@@ -35,6 +35,7 @@ CASES = {
         Discrete(3),
     ),
     "dqn pixels": (DQN, DQNConfig(env="-"), PIXELS, Discrete(3)),
+    "dqn pixels lenet": (DQN, DQNConfig(env="-", encoder="lenet-5"), PIXELS, Discrete(3)),
     "ddpg": (DDPG, DDPGConfig(env="-", hidden=HIDDEN), VECTORS, ARM),
     "ddpg delayed": (DDPG, DDPGConfig(env="-", hidden=HIDDEN, policy_delay_updates=2), VECTORS, ARM),
     "ddpg pixels": (DDPG, DDPGConfig(env="-", hidden=HIDDEN), PIXELS, ARM),
@@ -135,6 +136,16 @@ def test_seed_k_of_s_learns_to_the_last_bit_what_it_learns_alone(name):
         alone.update(row(batch, 1))
     for key, tensor in flat(together.state_dict()).items():
         assert torch.equal(tensor[1], flat(alone.state_dict())[key][0]), key
+
+
+def test_a_resnet_learns_and_acts_without_regard_to_its_batch():
+    agent = DQN(DQNConfig(env="-", encoder="resnet-18"), PIXELS, Discrete(3), [0])
+    (batch,) = batches("dqn pixels", 1, 1, size=4)
+    before = agent.network.parameters.clone()
+    metrics = agent.update(batch)
+    assert metrics["loss/td"].isfinite().all() and not torch.equal(agent.network.parameters, before)
+    values = agent.network(batch.observation)
+    torch.testing.assert_close(agent.network(batch.observation[:, :1]), values[:, :1], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("num_envs", [1, 4])
