@@ -1,6 +1,6 @@
 """Measure speed and memory, side by side with peers in one run.
 
-    python scripts/benchmark.py replay|atari|ddpg|envs|population|recurrent|convolutions|gpu [--json FILE] [--table FILE]
+    python scripts/benchmark.py replay|atari|ddpg|envs|population|recurrent|convolutions|gpu [--json FILE]
 
 Peers are compared with where they are installed: pip install -c constraints.txt -e ".[peers]"
 """

@@ -143,11 +143,11 @@ def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Tensor) -> An
 def _needs_rows(module: nn.Module, device: torch.device) -> bool:
     """Whether S copies of a leaf module run one after the other, since ``vmap`` has no good rule for it.
 
-    It has none for recurrent layers, nor for batch norm, which changes its buffers; of convolutions it makes grouped
-    ones, which are slow on CPUs.
+    It has none for recurrent layers, nor for batch norm, which changes its buffers, nor for group norm of some memory
+    orders; of convolutions it makes grouped ones, which are slow on CPUs.
     """
     slow = (nn.RNNBase, nn.Conv2d, nn.Conv1d) if device.type == "cpu" else ()
-    return any(isinstance(part, (nn.modules.batchnorm._BatchNorm, *slow)) for part in module.modules())
+    return any(isinstance(part, (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, *slow)) for part in module.modules())
 
 
 def _child(module: nn.Module, name: str, named: dict[str, Tensor], *inputs: Tensor) -> Any:

@@ -70,7 +70,9 @@ def preferred(
         pictures = pictures.detach().requires_grad_()
         seen = jitter(Examples(pictures.unsqueeze(0), labels), random.fold(key, step)).inputs.squeeze(0)
         logits = network(seen)
-        (gradient,) = torch.autograd.grad(logits.log_softmax(dim=1).diagonal().sum() + logits.diagonal().sum(), pictures)
+        (gradient,) = torch.autograd.grad(
+            logits.log_softmax(dim=1).diagonal().sum() + logits.diagonal().sum(), pictures
+        )
         with torch.no_grad():
             scale = gradient.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12)
             pictures = (pictures + _STEP_SIZE * gradient / scale).clamp(0.0, 1.0)
