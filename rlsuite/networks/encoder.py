@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from rlsuite.networks import cnn, vision
 from rlsuite.networks.mlp import ACTIVATIONS, mlp
-from rlsuite.networks.names import Encoder
+from rlsuite.networks.names import Encoder, VisionName
 from rlsuite.networks.precision import Bfloat16, Precision
 from rlsuite.spaces import Parts
 
@@ -100,8 +101,9 @@ def _encoder(space: Box, name: Encoder, hidden: Sequence[int], activation: str) 
         least = f"{_SMALLEST[name]} x {_SMALLEST[name]}"
         raise ValueError(f"encoder {name!r} needs pictures of at least {least}, not {space.shape[1:]}; use 'auto'")
     if name in vision.TABLE:
-        norm: vision.Norm = "none" if vision.TABLE[name].norm == "none" else "group"
-        body, width = vision.backbone(name, space.shape, norm, _DENSE)
+        known = cast(VisionName, name)
+        norm: vision.Norm = "none" if vision.TABLE[known].norm == "none" else "group"
+        body, width = vision.backbone(known, space.shape, norm, _DENSE)
         return nn.Sequential(*_scaling(space), *body), width
     build = {"nature": cnn.nature, "impala": cnn.impala, "small": cnn.small}[name]
     width = {"nature": 512, "impala": 256, "small": 128}[name]

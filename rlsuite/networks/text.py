@@ -79,6 +79,7 @@ class DynamicConvolutions(nn.Module):
             x = convolution(x)
             lengths = lengths + width - 1
             if self.is_folded:
+                assert isinstance(convolution, nn.Conv1d)
                 maps = convolution.out_channels // convolution.groups
                 x = x.unflatten(1, (-1, 2, maps)).sum(dim=2).flatten(1, 2)
             left = layers - layer

@@ -54,8 +54,8 @@ def questions(train: Sequence[str], test: Sequence[str], config: SupervisedConfi
     frequent = (word for word, count in counts.items() if count >= _RARE)
     numbers = {word: number for number, word in enumerate(frequent, start=_UNKNOWN + 1)}
     longest = max(len(words) for lines in read for _, words in lines)
-    parts = [_examples(lines, numbers, longest) for lines in read]
-    return Questions(split(*parts, config, KINDS), _UNKNOWN + 1 + len(numbers))
+    own, others = (_examples(lines, numbers, longest) for lines in read)
+    return Questions(split(own, others, config, KINDS), _UNKNOWN + 1 + len(numbers))
 
 
 def _line(line: str) -> tuple[int, list[str]]:
