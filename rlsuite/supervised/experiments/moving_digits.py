@@ -223,7 +223,7 @@ def experiment(name: str, task: str, target: float, config: MovingConfig) -> Exp
 
 
 EXPERIMENTS = [
-    # A convolutional LSTM knows no places: until it has learned to see, a mean picture is better.
+    # A convolutional LSTM knows no places: until it has learned to see it is worse than a mean picture.
     experiment(
         "moving-digits", "Foresee moving digits with a convolutional LSTM", 105.0, MovingConfig(learning_rate=1e-2)
     ),
