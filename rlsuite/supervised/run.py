@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from rlsuite.configuration import from_json
 from rlsuite.option_groups import nested
@@ -31,15 +29,10 @@ _CHANGEABLE = ("device", "wandb", "epochs", "minutes", "patience_epochs")
 
 
 def list_experiments() -> None:
-    """Print a table of the experiments."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("name", "task", "data", "target on the test set", "minutes"):
-        table.add_column(heading, justify="right" if heading == "minutes" else "left", no_wrap=heading == "name")
+    """Print name, minutes on 2 cores, target on the test set, task and data of each experiment: two lines each."""
     for experiment in all_experiments().values():
-        table.add_row(
-            experiment.name, experiment.task, experiment.data, str(experiment.target), f"{experiment.minutes:g}"
-        )
-    Console().print(table)
+        print(f"{experiment.name:22s} {experiment.minutes:>5g} min   {experiment.target}")
+        print(f"    {experiment.task} ({experiment.data})")
 
 
 def train(experiment: str, config: SupervisedConfig) -> int:

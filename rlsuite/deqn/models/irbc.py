@@ -74,7 +74,7 @@ class InternationalBusinessCycle(Model):
         "countries-2-binding": Calibration.of(2, volatility=0.02),
     }
     equation_names = ("euler",)
-    targets = Targets(mean=-4.5, p99=-4.0, max=-1.5, box_p99=-2.5, box_max=-1.0)
+    targets = Targets(mean=-4.5, p99=-4.0, max=-1.5, box_p99=-2.0, box_max=-1.0)
 
     @classmethod
     def tuned(cls, calibration: Any) -> dict[str, Any]:
