@@ -88,7 +88,7 @@ def test_time_iteration_says_when_it_does_not_converge() -> None:
 
 
 def test_consumption_saving() -> None:
-    solution = consumption_saving.solve(SavingCalibration(), grid=(31, 250), tolerance=1e-6)
+    solution = consumption_saving.solve(SavingCalibration(), grid=(45, 250), tolerance=1e-6)
     wealth = np.array([1, 1.1, 1.2, 1.5, 2, 3, 5])
     np.testing.assert_allclose(
         solution(wealth, 0 * wealth), [1, 1.05863, 1.09051, 1.15966, 1.24643, 1.38444, 1.60965], atol=1.5e-4
