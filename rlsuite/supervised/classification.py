@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rlsuite.supervised.config import SupervisedConfig
+from rlsuite.supervised.config import ExamplesConfig
 from rlsuite.supervised.experiment import Facts, Trained
 from rlsuite.supervised.figures import heat_map
 from rlsuite.supervised.learner import Forward, Learner, State
@@ -31,7 +31,7 @@ class Labelled(NamedTuple):
     classes: Sequence[str]
 
 
-def split(train: Examples, test: Examples, config: SupervisedConfig, classes: Sequence[str]) -> Labelled:
+def split(train: Examples, test: Examples, config: ExamplesConfig, classes: Sequence[str]) -> Labelled:
     """Keep every k-th training example for validation; where the fraction is zero, validate on the training set.
 
     Of the rest the first ``config.examples`` are trained on.

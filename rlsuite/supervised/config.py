@@ -24,29 +24,15 @@ class TrackingOptions(Options, group="tracking"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SupervisedConfig(SystemOptions, TrackingOptions, group="training"):
-    """How an experiment is trained. An experiment with options of its own derives its class from this."""
+class RunConfig(SystemOptions, TrackingOptions, group="training"):
+    """How long an experiment runs. An experiment with a learner of its own derives its class from this or the next."""
 
     epochs: Count
     """Times through the data; data that are made up as they are needed are evaluated once an epoch too."""
-    batch_size: Count
-    """Examples an update, per seed."""
-    learning_rate: Positive = 1e-3
-    """Learning rate of Adam at the start."""
-    decay: Literal["constant", "linear", "cosine"] = "constant"
-    """How the learning rate falls to zero over all epochs; a constant one does not."""
-    weight_decay: NotNegative = 0.0
-    """Share of the parameters that an update takes away, times the learning rate."""
-    max_gradient_norm: Positive | None = None
-    """Gradients are scaled to at most this norm, seed by seed."""
     patience_epochs: Count | None = None
     """Stop once no seed has been better on the validation set than its best for so many epochs."""
     minutes: Positive | None = None
     """Stop after this much training, and test what there is."""
-    validation_fraction: Fraction = 0.1
-    """Share of the training examples that choose the best checkpoint, and are not trained on."""
-    examples: Count | None = None
-    """Examples an epoch: of a data set only the first so many, of data that are made up so many new ones."""
     seeds: Count = 1
     """Number of seeds to train as one program."""
     seed: Seed = 0
@@ -55,3 +41,29 @@ class SupervisedConfig(SystemOptions, TrackingOptions, group="training"):
     def __post_init__(self) -> None:
         check(self)
         check_seeds(self.seed, self.seeds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExamplesConfig(RunConfig, group="training"):
+    """Which examples an experiment is trained on, and how many at a time."""
+
+    batch_size: Count
+    """Examples an update, per seed."""
+    validation_fraction: Fraction = 0.1
+    """Share of the training examples that choose the best checkpoint, and are not trained on."""
+    examples: Count | None = None
+    """Examples an epoch: of a data set only the first so many, of data that are made up so many new ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisedConfig(ExamplesConfig, group="training"):
+    """How networks are trained by Adam. An experiment with options of its own derives its class from this."""
+
+    learning_rate: Positive = 1e-3
+    """Learning rate of Adam at the start."""
+    decay: Literal["constant", "linear", "cosine"] = "constant"
+    """How the learning rate falls to zero over all epochs; a constant one does not."""
+    weight_decay: NotNegative = 0.0
+    """Share of the parameters that an update takes away, times the learning rate."""
+    max_gradient_norm: Positive | None = None
+    """Gradients are scaled to at most this norm, seed by seed."""

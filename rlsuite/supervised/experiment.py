@@ -8,11 +8,11 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 import torch
 
-from rlsuite.supervised.config import SupervisedConfig
-from rlsuite.supervised.learner import Learner
+from rlsuite.supervised.config import RunConfig
 from rlsuite.supervised.source import Batches
+from rlsuite.training.worker import Learner
 
-C = TypeVar("C", bound=SupervisedConfig)
+C = TypeVar("C", bound=RunConfig)
 D = TypeVar("D")
 Split = Literal["validation", "test"]
 Facts = dict[str, Any]  # for evaluation.json
@@ -50,7 +50,7 @@ class Trained(Generic[C, D]):
     """A trained experiment: of each seed the networks that were best on the validation set."""
 
     setting: Setting[C, D]
-    learner: Learner[Any]
+    learner: Any  # of the kind that the experiment makes
     folder: Path  # of the run, for figures
 
 
@@ -75,7 +75,7 @@ class Experiment(Generic[C, D]):
         config: the options with their defaults; its class may add options.
         load: the data, on the CPU. Raises ``ValueError`` where they are missing or damaged.
         make_source: where batches come from.
-        make_learner: given also the number of updates in all.
+        make_learner: given also the number of updates in all; often ``rlsuite.supervised.learner.Learner``.
         evaluate: per-seed numbers ``[S]`` on a split, the target's metric among them. The test split is used once.
         look: called after each evaluation on the validation set, with the number of updates; may write into the folder.
         report: draws figures into the run's folder, and returns facts for ``evaluation.json``.
@@ -93,7 +93,7 @@ class Experiment(Generic[C, D]):
     load: Callable[[C], D]
     make_source: Callable[[Setting[C, D]], Batches[Any]]
     make_learner: Callable[[Setting[C, D], int], Learner[Any]]
-    evaluate: Callable[[Learner[Any], Setting[C, D], Split], dict[str, np.ndarray]]
+    evaluate: Callable[[Any, Setting[C, D], Split], dict[str, np.ndarray]]
     look: Callable[[Trained[C, D], int], None] | None = None
     report: Callable[[Trained[C, D]], Facts] = lambda trained: {}
     levels: Callable[[Setting[C, D]], Mapping[str, float]] = lambda setting: {}

@@ -9,7 +9,7 @@ import numpy as np
 
 from rlsuite.configuration import from_json
 from rlsuite.option_groups import nested
-from rlsuite.supervised.config import SupervisedConfig
+from rlsuite.supervised.config import RunConfig
 from rlsuite.supervised.experiment import Experiment, Setting, Split, Trained
 from rlsuite.supervised.registry import all_experiments, find
 from rlsuite.tracking import run_folder
@@ -35,7 +35,7 @@ def list_experiments() -> None:
         print(f"    {experiment.task} ({experiment.data})")
 
 
-def train(experiment: str, config: SupervisedConfig) -> int:
+def train(experiment: str, config: RunConfig) -> int:
     """Train, and test once at the end, in a new run ``runs/NAME``; returns the exit status.
 
     Raises:
@@ -75,7 +75,7 @@ def resume(folder: Path, checkpoint: Name = "last", **changed: Any) -> int:
         return _train(folder, work, checkpoint)
 
 
-def read(folder: Path) -> tuple[Experiment[Any, Any], SupervisedConfig]:
+def read(folder: Path) -> tuple[Experiment[Any, Any], RunConfig]:
     """The experiment of a run, and its options.
 
     Raises:
@@ -107,7 +107,7 @@ def load(folder: Path, checkpoint: Name = "best", device: str = "cpu") -> Traine
 class _Work:
     """Everything that trains and tests, made from a configuration."""
 
-    def __init__(self, chosen: Experiment[Any, Any], config: SupervisedConfig) -> None:
+    def __init__(self, chosen: Experiment[Any, Any], config: RunConfig) -> None:
         self.chosen, self.config = chosen, config
         device = usable_device(config.device)
         data = chosen.load(config)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rlsuite.supervised.classification import Examples, Labelled, split
-from rlsuite.supervised.config import SupervisedConfig
+from rlsuite.supervised.config import ExamplesConfig
 from rlsuite.supervised.data.files import DataFile, find
 
 _MNIST_MIRRORS = (
@@ -28,7 +28,7 @@ MNIST = [
 _DIGITS = tuple("0123456789")
 
 
-def digits(config: SupervisedConfig) -> Labelled:
+def digits(config: ExamplesConfig) -> Labelled:
     """The 1,797 digits of 8 x 8 pixels that come with scikit-learn; every fifth one is kept for testing.
 
     Raises:
@@ -46,7 +46,7 @@ def digits(config: SupervisedConfig) -> Labelled:
     return split(train, Examples(images[test], labels[test]), config, _DIGITS)
 
 
-def mnist(config: SupervisedConfig) -> Labelled:
+def mnist(config: ExamplesConfig) -> Labelled:
     """MNIST (LeCun et al., 1998): 60,000 and 10,000 digits of 28 x 28 pixels in [0, 1], ``[N, 1, 28, 28]``.
 
     Raises:

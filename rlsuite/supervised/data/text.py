@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from rlsuite.supervised.config import SupervisedConfig
+from rlsuite.supervised.config import ExamplesConfig
 from rlsuite.supervised.data.files import DataFile, find
 
 SHAKESPEARE = DataFile(
@@ -58,7 +58,7 @@ class Characters:
         return "".join(self.characters[number] for number in numbers)
 
 
-def parts(train: Tensor, test: Tensor, config: SupervisedConfig) -> Text:
+def parts(train: Tensor, test: Tensor, config: ExamplesConfig) -> Text:
     """Keep the end of the training text for validation; where the fraction is zero, validate on the training text.
 
     Of the rest the first ``config.examples`` are trained on.
@@ -73,7 +73,7 @@ def parts(train: Tensor, test: Tensor, config: SupervisedConfig) -> Text:
     return Text(rest, train[len(train) - kept :] if kept else rest, test)
 
 
-def shakespeare(config: SupervisedConfig) -> tuple[Text, Characters]:
+def shakespeare(config: ExamplesConfig) -> tuple[Text, Characters]:
     """A million characters of Shakespeare's plays (Karpathy, 2015); of them the last tenth is for testing.
 
     Raises:

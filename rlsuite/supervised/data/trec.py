@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rlsuite.networks.text import NO_WORD
 from rlsuite.supervised.classification import Examples, Labelled, split
-from rlsuite.supervised.config import SupervisedConfig
+from rlsuite.supervised.config import ExamplesConfig
 from rlsuite.supervised.data.files import DataFile, find
 
 _SOURCE = "https://raw.githubusercontent.com/AcademiaSinicaNLPLab/sentiment_dataset/master/data/"
@@ -33,7 +33,7 @@ class Questions:
     words: int
 
 
-def trec(config: SupervisedConfig) -> Questions:
+def trec(config: ExamplesConfig) -> Questions:
     """5,452 questions to train on and 500 to test.
 
     Raises:
@@ -43,7 +43,7 @@ def trec(config: SupervisedConfig) -> Questions:
     return questions(train, test, config)
 
 
-def questions(train: Sequence[str], test: Sequence[str], config: SupervisedConfig) -> Questions:
+def questions(train: Sequence[str], test: Sequence[str], config: ExamplesConfig) -> Questions:
     """Questions of lines such as ``5 How far is it from Denver to Aspen ?``, a class and words.
 
     Raises:
