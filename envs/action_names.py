@@ -10,10 +10,12 @@ from envs.on_device import OnDevice
 from envs.rendered import mujoco_model
 
 _PUSHES = ("push left", "coast", "push right")
+_SEEN = ("PositionOnly", "VelocityOnly", "NoisyPositionOnly")
+_GAMES = ("Breakout", "Freeway", "Asterix", "SpaceInvaders", "Seaquest")
 _MINATAR = ("nothing", "left", "up", "right", "down", "fire")
 # By environment name without namespace and version; all from the environments' documentation.
 _DISCRETE: dict[str, tuple[str, ...]] = {
-    "CartPole": ("push left", "push right"),
+    **dict.fromkeys(("CartPole", *(f"{seen}CartPole" for seen in _SEEN)), ("push left", "push right")),
     "MountainCar": _PUSHES,
     "Acrobot": ("torque -1", "no torque", "torque +1"),
     "LunarLander": ("nothing", "left engine", "main engine", "right engine"),
@@ -22,15 +24,14 @@ _DISCRETE: dict[str, tuple[str, ...]] = {
     "FrozenLake8x8": ("left", "down", "right", "up"),
     "CliffWalking": ("up", "right", "down", "left"),
     "Taxi": ("south", "north", "east", "west", "pick up", "drop off"),
-    "MinAtar-Breakout": _MINATAR,
-    "MinAtar-Freeway": _MINATAR,
-    "MinAtar-Asterix": _MINATAR,
-    "MinAtar-SpaceInvaders": _MINATAR,
-    "MinAtar-Seaquest": _MINATAR,
+    **dict.fromkeys((f"MinAtar-{mask}{game}" for mask in ("", "Masked") for game in _GAMES), _MINATAR),
+    **dict.fromkeys(("RepeatPrevious", "RepeatFirst"), ("suit 1", "suit 2", "suit 3", "suit 4")),
+    "TMaze": ("north", "ahead", "south", "back"),
 }
 _CONTINUOUS: dict[str, tuple[str, ...]] = {
     "MountainCarContinuous": ("force",),
     "Pendulum": ("torque",),
+    "PositionOnlyPendulum": ("torque",),
     "LunarLander": ("main engine", "side engines"),
     "LunarLanderContinuous": ("main engine", "side engines"),
     "BipedalWalker": ("hip 1", "knee 1", "hip 2", "knee 2"),

@@ -27,6 +27,7 @@ _DECIDED_HERE = {
     "num_envs",
     "device",
     "dynamics",
+    "whole",
     "autoreset_mode",
     "render_mode",
     "wrappers",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from envs.numpy_env import NumpyEnv
 
 # name: (class of the dynamics, steps after which an episode is truncated, reward at which the task counts as solved)
-_ENVIRONMENTS: dict[str, tuple[str, int, float | None]] = {
+_WHOLE: dict[str, tuple[str, int, float | None]] = {
     "CartPole-v1": ("envs.cartpole:CartPole", 500, 475.0),
     "MountainCar-v0": ("envs.mountain_car:MountainCar", 200, -110.0),
     "MountainCarContinuous-v0": ("envs.mountain_car:MountainCarContinuous", 999, 90.0),
@@ -27,20 +27,44 @@ _ENVIRONMENTS: dict[str, tuple[str, int, float | None]] = {
     "StochasticGrowth-v0": ("envs.economy:StochasticGrowth", 200, None),
     "IrreversibleInvestment-v0": ("envs.economy:IrreversibleInvestment", 200, None),
     "ConsumptionSaving-v0": ("envs.economy:ConsumptionSaving", 200, None),
+    "RepeatPrevious-v0": ("envs.repeat:RepeatPrevious", 1_000, 0.95),
+    "RepeatFirst-v0": ("envs.repeat:RepeatFirst", 1_000, 0.95),
+    "TMaze-v0": ("envs.tmaze:TMaze", 500, 3.9),
+}
+# name: (the environment of which a part is seen, that part's columns or channels, options)
+_PARTLY_OBSERVED: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
+    "PositionOnlyCartPole-v1": ("CartPole-v1", (0, 2), {}),
+    "VelocityOnlyCartPole-v1": ("CartPole-v1", (1, 3), {}),
+    "NoisyPositionOnlyCartPole-v1": ("CartPole-v1", (0, 2), {"noise": 0.1}),
+    "PositionOnlyPendulum-v1": ("Pendulum-v1", (0, 1), {}),
+    # The games without what shows where things move to.
+    "MinAtar-MaskedBreakout-v0": ("MinAtar-Breakout-v0", (0, 1, 3), {}),
+    "MinAtar-MaskedFreeway-v0": ("MinAtar-Freeway-v0", (0, 1), {}),
+    "MinAtar-MaskedAsterix-v0": ("MinAtar-Asterix-v0", (0, 1, 3), {}),
+    "MinAtar-MaskedSpaceInvaders-v0": ("MinAtar-SpaceInvaders-v0", (0, 1, 4, 5), {}),
+    "MinAtar-MaskedSeaquest-v0": ("MinAtar-Seaquest-v0", (0, 1, 2, 4, 5, 6, 7, 8, 9), {}),
 }
 
 
 def register() -> None:
     """Make ``gymnasium.make`` and ``gymnasium.make_vec`` find ``rlsuite/*``."""
-    for name, (dynamics, max_episode_steps, reward_threshold) in _ENVIRONMENTS.items():
-        gymnasium.register(
-            id=f"rlsuite/{name}",
-            entry_point="envs.registration:make_single",
-            vector_entry_point="envs.registration:make_vector",
-            max_episode_steps=max_episode_steps,
-            reward_threshold=reward_threshold,
-            kwargs={"dynamics": dynamics},
-        )
+    for name, (dynamics, max_episode_steps, reward_threshold) in _WHOLE.items():
+        _register(name, max_episode_steps, reward_threshold, {"dynamics": dynamics})
+    for name, (whole, seen, options) in _PARTLY_OBSERVED.items():
+        dynamics, max_episode_steps, reward_threshold = _WHOLE[whole]
+        kwargs = {"dynamics": "envs.partly_observed:PartlyObserved", "whole": dynamics, "seen": seen, **options}
+        _register(name, max_episode_steps, reward_threshold, kwargs)
+
+
+def _register(name: str, max_episode_steps: int, reward_threshold: float | None, kwargs: dict[str, Any]) -> None:
+    gymnasium.register(
+        id=f"rlsuite/{name}",
+        entry_point="envs.registration:make_single",
+        vector_entry_point="envs.registration:make_vector",
+        max_episode_steps=max_episode_steps,
+        reward_threshold=reward_threshold,
+        kwargs=kwargs,
+    )
 
 
 def make_vector(dynamics: str, num_envs: int, **options: Any) -> "TorchVectorEnv":
@@ -52,21 +76,26 @@ def make_vector(dynamics: str, num_envs: int, **options: Any) -> "TorchVectorEnv
 
     own = ("max_episode_steps", "device", "autoreset_mode", "render_mode", "compile")
     vector_options = {name: options.pop(name) for name in own if name in options}
-    return TorchVectorEnv(_make_dynamics(dynamics, options), num_envs, **vector_options)
+    return TorchVectorEnv(make_dynamics(dynamics, options), num_envs, **vector_options)
 
 
 def make_single(dynamics: str, render_mode: str | None = None, **options: Any) -> "NumpyEnv":
     """One environment of the dynamics ``module:Class`` with NumPy arrays in and out."""
     from envs.numpy_env import NumpyEnv
 
-    return NumpyEnv(_make_dynamics(dynamics, options), render_mode=render_mode)
+    return NumpyEnv(make_dynamics(dynamics, options), render_mode=render_mode)
 
 
 # ``gymnasium.make`` reads this to add its wrappers for "human" and "rgb_array_list".
 make_single.metadata = {"render_modes": ["rgb_array"]}  # type: ignore[attr-defined]
 
 
-def _make_dynamics(dynamics: str, options: dict[str, Any]) -> Any:
+def make_dynamics(dynamics: str, options: dict[str, Any]) -> Any:
+    """Dynamics ``module:Class`` with options of their own.
+
+    Raises:
+        ValueError: they have no such options.
+    """
     module, _, name = dynamics.partition(":")
     kind = getattr(importlib.import_module(module), name)
     try:
