@@ -47,7 +47,7 @@ class Setting(Generic[C, D]):
 
 @dataclass(frozen=True)
 class Trained(Generic[C, D]):
-    """A trained experiment: of each seed the networks that were best on the validation set."""
+    """A trained experiment: of each seed what was best on the validation set, or what there was at the end."""
 
     setting: Setting[C, D]
     learner: Any  # of the kind that the experiment makes
@@ -79,6 +79,7 @@ class Experiment(Generic[C, D]):
         evaluate: per-seed numbers ``[S]`` on a split, the target's metric among them. The test split is used once.
         look: called after each evaluation on the validation set, with the number of updates; may write into the folder.
         report: draws figures into the run's folder, and returns facts for ``evaluation.json``.
+        tested: of each seed what was best on the validation set, or the last.
         levels: horizontal lines to compare the learning curve with, by name.
         headlines: further metrics for the terminal, with what they are called.
         commands: what can be done with a trained run, by name.
@@ -96,6 +97,7 @@ class Experiment(Generic[C, D]):
     evaluate: Callable[[Any, Setting[C, D], Split], dict[str, np.ndarray]]
     look: Callable[[Trained[C, D], int], None] | None = None
     report: Callable[[Trained[C, D]], Facts] = lambda trained: {}
+    tested: Literal["best", "last"] = "best"
     levels: Callable[[Setting[C, D]], Mapping[str, float]] = lambda setting: {}
     headlines: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, Command[C, D]] = field(default_factory=dict)

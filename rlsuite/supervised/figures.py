@@ -1,6 +1,6 @@
 """Figures of supervised experiments: pictures in a grid, heat maps, curves, scatter plots."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -152,3 +152,35 @@ def scatter(path: Path, points: np.ndarray, labels: np.ndarray, names: Sequence[
         axis.set_yticks([])
         axis.set_title(title, fontsize="medium", loc="left")
         axis.legend(frameon=False, fontsize="small", markerscale=3, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def regions(
+    path: Path,
+    points: np.ndarray,
+    labels: np.ndarray,
+    names: Sequence[str],
+    classify: Callable[[np.ndarray], np.ndarray],
+    title: str = "",
+    axes_labels: tuple[str, str] = ("", ""),
+) -> None:
+    """Draw points ``[N, 2]`` of classes ``[N]``, and the parts of the plane that are taken for each class.
+
+    Args:
+        classify: the classes ``[M]`` of points ``[M, 2]``.
+    """
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = 0.15 * (high - low)
+    x, y = (np.linspace(low[axis] - margin[axis], high[axis] + margin[axis], 300) for axis in range(2))
+    grid = np.stack(np.meshgrid(x, y), axis=-1)
+    found = classify(grid.reshape(-1, 2)).reshape(grid.shape[:2])
+    with figure(path, 5.2, 4.2) as (_, axes):
+        axis = axes[0, 0]
+        edges = np.arange(len(names) + 1) - 0.5
+        axis.contourf(x, y, found, levels=edges, colors=COLOURS[: len(names)], alpha=0.2)
+        for number, name in enumerate(names):
+            own = points[labels == number]
+            axis.scatter(own[:, 0], own[:, 1], s=18, label=name, color=COLOURS[number], linewidths=0)
+        axis.set_xlabel(axes_labels[0])
+        axis.set_ylabel(axes_labels[1])
+        axis.set_title(title, fontsize="medium", loc="left")
+        axis.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))

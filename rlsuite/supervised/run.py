@@ -89,8 +89,8 @@ def read(folder: Path) -> tuple[Experiment[Any, Any], RunConfig]:
     return chosen, from_json(type(chosen.config), document.get("config"), path)
 
 
-def load(folder: Path, checkpoint: Name = "best", device: str = "cpu") -> Trained[Any, Any]:
-    """A trained experiment from its folder.
+def load(folder: Path, device: str = "cpu") -> Trained[Any, Any]:
+    """A trained experiment from its folder, as it was tested.
 
     Raises:
         ValueError: the folder holds no supervised run, or its data are missing.
@@ -98,7 +98,8 @@ def load(folder: Path, checkpoint: Name = "best", device: str = "cpu") -> Traine
     """
     chosen, config = read(folder)
     work = _Work(chosen, dataclasses.replace(config, device=device))
-    state = Checkpoints(folder / "checkpoint").load(checkpoint)
+    checkpoints = Checkpoints(folder / "checkpoint")
+    state = checkpoints.load(_tested(chosen, checkpoints))
     with fitting(f"the checkpoint of {folder}"):
         work.learner.load_state_dict(state["learner"])
     return Trained(work.setting, work.learner, folder)
@@ -176,9 +177,9 @@ def _train(folder: Path, work: _Work, checkpoint: Name | None) -> int:
 
 
 def _finish(folder: Path, work: _Work, checkpoints: Checkpoints) -> dict[str, Any]:
-    """Test the best networks, once, and write the report and the figures."""
+    """Test the best networks (or the last), once, and write the report and the figures."""
     chosen, target = work.chosen, work.chosen.target
-    name: Name = "best" if checkpoints.exists("best") else "last"
+    name = _tested(chosen, checkpoints)
     work.learner.load_state_dict(checkpoints.load(name)["learner"])
     values = chosen.evaluate(work.learner, work.setting, "test")
     tested = values[target.metric]
@@ -199,6 +200,11 @@ def _finish(folder: Path, work: _Work, checkpoints: Checkpoints) -> dict[str, An
     (folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
     _print(report, chosen)
     return {name: report[name] for name in ("mean", "median", "per_seed_mean", "target", "reached")}
+
+
+def _tested(chosen: Experiment[Any, Any], checkpoints: Checkpoints) -> Name:
+    """The checkpoint to test; the last where there has been no evaluation yet."""
+    return chosen.tested if checkpoints.exists(chosen.tested) else "last"
 
 
 def _draw_curve(folder: Path, work: _Work) -> None:

@@ -108,6 +108,20 @@ def minibatches(
     return Batches(batch, an_epoch)
 
 
+def passes(examples: B, seeds: Sequence[int]) -> Batches[B]:
+    """A batch is all examples of a seed, every time in another order, for learners that take one after the other.
+
+    Args:
+        examples: a named tuple of tensors ``[S, N, ...]``.
+        seeds: one integer a seed.
+    """
+    tensors: tuple[Tensor, ...] = tuple(examples)  # type: ignore[arg-type]
+    kind: Any = type(examples)
+    order = Order(tensors[0].shape[1], seeds, tensors[0].device)
+    rows = torch.arange(len(seeds)).unsqueeze(1)
+    return Batches(lambda number: kind(*(tensor[rows, order(number)] for tensor in tensors)), an_epoch=1)
+
+
 def made_up(
     make: Callable[[Tensor], B], seeds: Sequence[int], an_epoch: int, device: torch.device | str = "cpu"
 ) -> Batches[B]:

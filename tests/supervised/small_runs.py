@@ -16,14 +16,15 @@ import pytest
 import torch
 
 from rlsuite.supervised import run
-from rlsuite.supervised.config import SupervisedConfig
+from rlsuite.supervised.config import RunConfig
+from rlsuite.supervised.experiment import Setting
 from rlsuite.supervised.registry import find
 from rlsuite.supervised.source import Batches
 from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.training.checkpoint import load
 
 
-def small(name: str, folder: Path, run_name: str, **options: Any) -> SupervisedConfig:
+def small(name: str, folder: Path, run_name: str, **options: Any) -> RunConfig:
     """The options of an experiment, shortened."""
     own = {"name": run_name, "runs": str(folder), "wandb": "disabled", **options}
     return dataclasses.replace(find(name).config, **own)
@@ -59,6 +60,19 @@ def check_small_run(name: str, folder: Path, epochs: int = 2, **options: Any) ->
     report = json.loads((folder / "whole" / "evaluation.json").read_text())
     assert np.isfinite(report["per_seed_mean"]).all()
     return folder / "whole"
+
+
+def learned(name: str, updates: int, **options: Any) -> dict[str, np.ndarray]:
+    """What an experiment measures on its test set after some updates, without a run."""
+    chosen = find(name)
+    config = dataclasses.replace(chosen.config, **options)
+    setting: Setting[Any, Any] = Setting(
+        config, chosen.load(config), range(config.seed, config.seed + config.seeds), torch.device("cpu")
+    )
+    source, learner = chosen.make_source(setting), chosen.make_learner(setting, updates)
+    for _ in range(updates):
+        learner.update(source.sample())
+    return chosen.evaluate(learner, setting, "test")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from rlsuite.networks.mlp import mlp
 from rlsuite.networks.recurrent import reader
 from rlsuite.networks.vision import classifier as vision_classifier
 from rlsuite.supervised.classification import Examples, Labelled, accuracy, cross_entropy, report_classes
@@ -69,6 +70,14 @@ def classifier(
 
 
 EXPERIMENTS = [
+    classifier(
+        "digits-mlp",
+        "Two layers of 64 rectified units on 8 x 8 digits",
+        lambda: nn.Sequential(nn.Flatten(), *mlp((64, 64, 64, 10))),
+        digits,
+        target=0.96,
+        config=SupervisedConfig(epochs=30, batch_size=32, learning_rate=0.01, decay="linear"),
+    ),
     classifier(
         "digits-lenet",
         "LeNet on 8 x 8 digits",
