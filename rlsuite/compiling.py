@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+# Before, compiled code could not view numbers as those of another type (or not where functions are mapped over seeds).
+_CAN_VIEW_AS_TYPE = torch.__version__ >= "2.13"
+
 
 def materialised(numbers: Tensor) -> Tensor:
     """``numbers`` as they are, in memory.
@@ -31,7 +34,7 @@ def as_flags(numbers: Tensor) -> Tensor:
 
 def output_flags(flags: Tensor) -> Tensor:
     """``flags`` (bool) as a region should return them: see ``as_bytes``. Nothing else in the region may use these."""
-    return as_bytes(flags).view(torch.bool)
+    return as_bytes(flags).view(torch.bool) if _CAN_VIEW_AS_TYPE and flags.device.type == "cpu" else flags
 
 
 def pixels_last(images: Tensor) -> Tensor:
@@ -41,7 +44,8 @@ def pixels_last(images: Tensor) -> Tensor:
     together here, as the bytes of one integer.
     """
     is_packed = images.dtype == torch.uint8 and images.shape[1] == 4
-    if not torch.compiler.is_compiling() or images.device.type != "cpu" or not is_packed:
+    is_hint = torch.compiler.is_compiling() and _CAN_VIEW_AS_TYPE and images.device.type == "cpu"
+    if not is_hint or not is_packed:
         return images
     first, second, third, fourth = images.to(torch.int32).unbind(1)
     pixels = first | second << 8 | third << 16 | fourth << 24  # the first byte in memory is an integer's lowest

@@ -146,8 +146,9 @@ def _needs_rows(module: nn.Module, device: torch.device) -> bool:
     It has none for recurrent layers, nor for batch norm, which changes its buffers, nor for group norm of some memory
     orders; of convolutions it makes grouped ones, which are slow on CPUs.
     """
-    slow = (nn.RNNBase, nn.Conv2d, nn.Conv1d) if device.type == "cpu" else ()
-    return any(isinstance(part, (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, *slow)) for part in module.modules())
+    slow = (nn.Conv2d, nn.Conv1d) if device.type == "cpu" else ()
+    kinds = (nn.RNNBase, nn.modules.batchnorm._BatchNorm, nn.GroupNorm, *slow)
+    return any(isinstance(part, kinds) for part in module.modules())
 
 
 def _child(module: nn.Module, name: str, named: dict[str, Tensor], *inputs: Tensor) -> Any:

@@ -103,10 +103,19 @@ class _Fallback:
         self._calls += 1
         if self._calls == 1:
             return self._first(*arguments)
-        if self._calls > _WARM_UP_CALLS and not arguments and self._is_compiled:
-            is_captured = self._capture and torch.cuda.is_available()
-            self._chosen = _captured(self._chosen) if is_captured else DirectCall(self._chosen)
+        if self._calls > _WARM_UP_CALLS and not arguments:
+            self._chosen = self._without_python()
         return self._chosen(*arguments)
+
+    def _without_python(self) -> Callable[[], Any]:
+        """What was chosen, called in the quickest way: what could not be compiled is captured as it is."""
+        if self._capture and torch.cuda.is_available():
+            try:
+                return _captured(self._chosen)
+            except RuntimeError as error:
+                log.warning("no CUDA graph could be captured (%s); going on without", str(error).splitlines()[0])
+                return self._chosen
+        return DirectCall(self._chosen) if self._is_compiled else self._chosen
 
     def _first(self, *arguments: Any) -> Any:
         try:

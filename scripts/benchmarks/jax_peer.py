@@ -4,7 +4,10 @@ gymnax asks for another Gymnasium than ours, so they have an environment of thei
 python3 -m venv .venv-jax && .venv-jax/bin/pip install gymnax optax six
 """
 
+import importlib.util
+import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,8 @@ _PYTHON = Path(__file__).parents[2] / ".venv-jax" / "bin" / "python"
 
 
 def has_jax() -> bool:
-    """Whether the environment is there."""
-    return _PYTHON.exists()
+    """Whether the environment is there, or this one has what it takes."""
+    return _PYTHON.exists() or importlib.util.find_spec("gymnax") is not None
 
 
 class JaxPeer:
@@ -26,8 +29,12 @@ class JaxPeer:
     """
 
     def __init__(self, script: str, arguments: Sequence[Sequence[object]]) -> None:
-        command = [str(_PYTHON), str(Path(__file__).with_name(script))]
+        python = str(_PYTHON) if _PYTHON.exists() else sys.executable
+        command = [python, str(Path(__file__).with_name(script))]
+        # Of a GPU's memory only what is needed: others measure there too.
+        environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+        pipes["env"] = environment
         self._processes = [subprocess.Popen([*command, *map(str, own)], **pipes) for own in arguments]
         for process in self._processes:
             process.stdout.readline()

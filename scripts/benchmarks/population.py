@@ -41,7 +41,7 @@ def rows() -> list[dict[str, Any]]:
     found = []
     for seeds in _SEEDS:
         started = time.perf_counter()
-        with learning_workers("dqn", _config(seeds), updates=100) as workers:
+        with learning_workers("dqn", DQNConfig(**options(seeds)), updates=100) as workers:
             seconds_to_start = time.perf_counter() - started
             ours = training_speed(workers, seeds, "env_steps")
             name, unit = f"DQN on CartPole, {seeds} seed(s)", "env steps/s over all seeds"
@@ -56,24 +56,25 @@ def rows() -> list[dict[str, Any]]:
     return found
 
 
-def _config(seeds: int) -> DQNConfig:
-    return DQNConfig(
-        env="rlsuite/CartPole-v1",
-        seeds=seeds,
-        num_envs=_ENV_STEPS_AN_UPDATE,
-        total_env_steps=500_000,
-        hidden=_WIDTHS[1:-1],
-        batch_size=_BATCH,
-        learning_rate=(2.5e-4,),
-        replay_capacity=10_000,
-        learning_starts_env_steps=_LEARNING_STARTS,
-        train_every_env_steps=_ENV_STEPS_AN_UPDATE,
-        target_period_updates=50,
-        epsilon_decay_env_steps=250_000,
-        max_gradient_norm=None,
-        double=False,
-        loss="mse",
-    )
+def options(seeds: int) -> dict[str, Any]:
+    """The options of the training, which ``jax_dqn.py`` has too."""
+    return {
+        "env": "rlsuite/CartPole-v1",
+        "seeds": seeds,
+        "num_envs": _ENV_STEPS_AN_UPDATE,
+        "total_env_steps": 500_000,
+        "hidden": _WIDTHS[1:-1],
+        "batch_size": _BATCH,
+        "learning_rate": (2.5e-4,),
+        "replay_capacity": 10_000,
+        "learning_starts_env_steps": _LEARNING_STARTS,
+        "train_every_env_steps": _ENV_STEPS_AN_UPDATE,
+        "target_period_updates": 50,
+        "epsilon_decay_env_steps": 250_000,
+        "max_gradient_norm": None,
+        "double": False,
+        "loss": "mse",
+    }
 
 
 def _jax(seeds: int) -> dict[str, list[tuple[int, float, str]]]:
