@@ -221,13 +221,16 @@ class ActivationOptions(Options, group="network"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecurrentOptions(Options, group="network"):
-    """The network from features to a memory of them."""
+class MemoryOptions(Options, group="network"):
+    """The recurrent network between features and outputs, whose state is carried from env step to env step."""
 
-    cell: Literal["gru", "lstm"] = "gru"
-    """Kind of the recurrent network."""
-    memory: Count = 64
+    memory: Literal["none", "gru", "lstm"] = "none"
+    """Kind of the memory: a recurrent network after the encoder; with none, an agent acts on what it sees now."""
+    memory_units: Count = 64
     """Outputs of the recurrent network."""
+    memory_env_steps: Count | None = None
+    """Gates begin so that what is remembered lasts up to this many env steps; by default half of it is gone after
+    one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,6 +294,33 @@ class RolloutConfig(AgentConfig, group="rollout"):
     """Environments of each seed."""
     rollout_env_steps: Count = 2_048
     """Env steps, over all environments of a seed, between two updates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryRolloutConfig(MemoryOptions, RolloutConfig, group="rollout"):
+    """Options common to on-policy agents that may have a memory."""
+
+    bptt_env_steps: Count | None = None
+    """Env steps of an environment through which a memory's gradients go back (truncated backpropagation through
+    time); by default all that a rollout takes of it."""
+
+    @property
+    def window_env_steps(self) -> int:
+        """Steps of an environment that are learned from together: with a memory a window of the rollout, else one.
+
+        Raises:
+            ValueError: a rollout is no whole number of windows.
+        """
+        if self.memory == "none":
+            return 1
+        steps = max(1, self.rollout_env_steps // self.num_envs)
+        window = self.bptt_env_steps or steps
+        if steps % window:
+            raise ValueError(
+                f"--bptt-env-steps {window} does not divide the {steps} env steps that a rollout takes of an "
+                "environment (--rollout-env-steps by --num-envs)"
+            )
+        return window
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,10 @@
 """Proximal policy optimisation (Schulman et al., 2017) with the clipped objective and generalised advantages.
 
-Shapes: S seeds, N = T x E steps of a rollout (T vector steps of E environments), M steps of a minibatch.
+Shapes: S seeds; T vector steps of E environments in a rollout, which is N windows of L steps of an environment (a step
+each without memory); M windows of a minibatch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +13,15 @@ import torch.nn.functional as F
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
-from agents.options import ActivationOptions, RatePerSeed, RolloutConfig
+from agents.options import ActivationOptions, MemoryRolloutConfig, RatePerSeed
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
 from rlsuite.configuration import Count, Fraction, NotNegative, Positive, Widths
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.policy import Categorical, policy_for
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
-from rlsuite.replay.rollout import RolloutBatch, advantages, weighted_mean
+from rlsuite.networks.recurrent import WithMemory, empty_memory, with_memory
+from rlsuite.replay.rollout import RolloutBatch, advantages, weighted_mean, windows
 from rlsuite.state import restore
 from rlsuite.training.schedules import linear, per_seed
 
@@ -27,7 +29,7 @@ _POLICY_STREAM, _SHUFFLE_STREAM = 21, 22
 
 
 @dataclass(frozen=True, kw_only=True)
-class PPOConfig(ActivationOptions, RolloutConfig):
+class PPOConfig(ActivationOptions, MemoryRolloutConfig):
     """Proximal policy optimisation (Schulman et al., 2017)."""
 
     learning_rate: RatePerSeed = (3e-4,)
@@ -59,18 +61,33 @@ class PPOConfig(ActivationOptions, RolloutConfig):
 
 
 class ActorCritic(nn.Module):
-    """A policy's outputs and a value side by side: observations ``[B, ...]`` to ``[B, O + 1]``."""
+    """A policy's outputs and a value side by side, each with a memory of its own or none.
 
-    def __init__(self, policy: nn.Module, value: nn.Module) -> None:
+    Observations ``[B, L, ...]``, state ``[B, M]`` and reset ``[B, L]`` to ``[B, L, O + 1]`` and the next state.
+    """
+
+    def __init__(self, policy: WithMemory, value: WithMemory) -> None:
         super().__init__()
         self.policy, self.value = policy, value
+        self.state_size = policy.state_size + value.state_size
 
-    def forward(self, observation: Tensor) -> Tensor:
-        return torch.cat([self.policy(observation), self.value(observation)], dim=-1)
+    def forward(self, *inputs: Any) -> tuple[Tensor, Tensor | None]:
+        return self._both(lambda name, *own: self.get_submodule(name)(*own), *inputs)
 
-    def stacked(self, child: Any, named: dict[str, Tensor], observation: Tensor) -> Tensor:
+    def stacked(
+        self, child: Callable[..., Any], named: dict[str, Tensor], *inputs: Any
+    ) -> tuple[Tensor, Tensor | None]:
         """The same for S of them."""
-        return torch.cat([child("policy", observation), child("value", observation)], dim=-1)
+        return self._both(child, *inputs)
+
+    def _both(
+        self, run: Callable[..., Any], observation: Tensor, state: Tensor | None = None, reset: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        of_policy, of_value = (None, None) if state is None else state.chunk(2, dim=-1)
+        outputs, of_policy = run("policy", observation, of_policy, reset)
+        value, of_value = run("value", observation, of_value, reset)
+        state = None if of_policy is None or of_value is None else torch.cat([of_policy, of_value], dim=-1)
+        return torch.cat([outputs, value], dim=-1), state
 
 
 class PPO:
@@ -88,7 +105,6 @@ class PPO:
     """
 
     acts_in = "Discrete, MultiDiscrete, MultiBinary or Box"
-    compilable = ("_improve",)
 
     def __init__(
         self,
@@ -99,69 +115,87 @@ class PPO:
         device: torch.device | str = "cpu",
     ) -> None:
         assert isinstance(observation_space, Box)
-        steps = config.rollout_env_steps // config.num_envs * config.num_envs
-        if steps % config.minibatches:
-            raise ValueError(f"--minibatches {config.minibatches} does not divide the {steps} env steps of a rollout")
+        self.window = config.window_env_steps
+        windows_of_all = config.rollout_env_steps // config.num_envs // self.window * config.num_envs
+        if windows_of_all % config.minibatches:
+            parts = "env steps" if config.memory == "none" else f"windows of {self.window} env steps"
+            raise ValueError(
+                f"--minibatches {config.minibatches} does not divide the {windows_of_all} {parts} of a rollout"
+            )
         self.config = config
+        # Compilers unroll a memory's steps one by one, which takes minutes.
+        self.compilable = ("_improve",) if config.memory == "none" else ()
         self.distribution = policy_for("ppo", action_space, config.initial_log_std, device)
-        self.extras = self.distribution.extras | {"log_prob": TensorSpec(()), "value": TensorSpec(())}
 
         def network() -> nn.Module:
             (policy, features), (value, _) = (
                 encoder(observation_space, config.encoder, config.hidden, config.activation, config.encoder_precision)
                 for _ in range(2)
             )
+            memory = config.memory, config.memory_units, config.memory_env_steps
             return ActorCritic(
-                nn.Sequential(policy, _near_zero(self.distribution.head(features))),
-                nn.Sequential(value, nn.Linear(features, 1)),
+                with_memory(policy, features, lambda inputs: _near_zero(self.distribution.head(inputs)), *memory),
+                with_memory(value, features, lambda inputs: nn.Linear(inputs, 1), *memory),
             )
 
         self.network = Population(network, seeds, device)
+        extras = {"log_prob": TensorSpec(()), "value": TensorSpec(())}
+        extras |= {name: TensorSpec(tuple(memory.shape[2:])) for name, memory in self.initial_state(1).items()}
+        self.extras = self.distribution.extras | extras
         rates = per_seed("learning_rate", config.learning_rate, seeds)
         self.optimiser = Adam(self.network.parameters, rates, eps=config.adam_eps)
         self.discount = per_seed("discount", config.discount, seeds).to(device)
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
 
     def initial_state(self, num_envs: int) -> ActingState:
-        """Nothing: the next action depends on the observation alone."""
-        return {}
+        """The memory ``[S, E, ...]`` of policy and critic, empty; nothing without one."""
+        return empty_memory(self.network, num_envs)
 
     @torch.no_grad()
     def act(self, observation: Tensor, state: ActingState, began: Tensor, env_step: Tensor, *, explore: bool) -> Acted:
         """Actions sampled from the policy; without ``explore`` the likeliest."""
-        outputs, value = self._outputs(observation)
+        outputs, value, memory = self._outputs(observation.unsqueeze(2), began.unsqueeze(2), state.get("memory"))
         if explore:
             sample = self.distribution.sample(outputs, random.key(self.seeds, _POLICY_STREAM, env_step))
         else:
             sample = self.distribution.mode(outputs)
-        extras = {"log_prob": self.distribution.log_prob(outputs, sample), "value": value}
-        return Acted(self.distribution.action(sample), state, extras | self.distribution.stored(sample))
+        # The memory before the action is stored beside it.
+        extras = {"log_prob": self.distribution.log_prob(outputs, sample), "value": value} | state
+        following = {} if memory is None else {"memory": memory}
+        return Acted(self.distribution.action(sample), following, extras | self.distribution.stored(sample))
 
-    def _outputs(self, observation: Tensor, parameters: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        outputs = self.network(observation, parameters=parameters)
-        return outputs[..., :-1], outputs[..., -1]
+    def _outputs(
+        self, observation: Tensor, began: Tensor, memory: Tensor | None, parameters: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Of windows ``[S, N, L, ...]``: outputs ``[S, N L, O]`` and values ``[S, N L]``, and the memory after them."""
+        outputs, memory = self.network(observation, memory, began, parameters=parameters)
+        outputs = outputs.flatten(1, 2)
+        return outputs[..., :-1], outputs[..., -1], memory
 
     @torch.no_grad()
     def diagnose(self, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
-        outputs, value = self._outputs(observation)
+        began = torch.zeros(*observation.shape[:2], 1, dtype=torch.bool, device=observation.device)
+        outputs, value, _ = self._outputs(observation.unsqueeze(2), began, state.get("memory"))
         if not isinstance(self.distribution, Categorical):
             return Diagnostics("critic's V(s)", value)
         return Diagnostics("critic's V(s)", value, "probability", outputs.softmax(-1), scores_are_probabilities=True)
 
     def update(self, batch: RolloutBatch) -> dict[str, Tensor]:
         """``epochs`` times through the rollout in shuffled minibatches; metrics are ``[S]``, of the last of them."""
-        with torch.no_grad():
-            _, next_value = self._outputs(batch.next_observation.flatten(1, 2))
         value = batch.extras["value"]
-        advantage = advantages(batch, value, next_value.view_as(value), self.discount, self.config.trace)
+        advantage = advantages(batch, value, self._next_value(batch), self.discount, self.config.trace)
         steps = {
-            "observation": batch.observation.flatten(1, 2),
-            "sample": self.distribution.restored(batch.action, batch.extras).flatten(1, 2),
-            "log_prob": batch.extras["log_prob"].flatten(1, 2),
-            "advantage": advantage.flatten(1, 2),
-            "returns": (advantage + value).flatten(1, 2),
-            "weight": batch.valid.flatten(1, 2).float(),
+            "observation": batch.observation,
+            "began": batch.began,
+            "sample": self.distribution.restored(batch.action, batch.extras),
+            "log_prob": batch.extras["log_prob"],
+            "advantage": advantage,
+            "returns": advantage + value,
+            "weight": batch.valid.float(),
         }
+        steps = {name: windows(tensor, self.window) for name, tensor in steps.items()}
+        if "memory" in batch.extras:
+            steps["memory"] = windows(batch.extras["memory"], self.window)[:, :, 0]
         metrics: dict[str, Tensor] = {}
         for epoch in range(self.config.epochs):
             key = random.key(self.seeds, _SHUFFLE_STREAM, self.optimiser.updates.long(), epoch)
@@ -170,20 +204,39 @@ class PPO:
                 metrics = self._improve(*(_rows(tensor, chosen) for tensor in steps.values()))
         return metrics
 
+    @torch.no_grad()
+    def _next_value(self, batch: RolloutBatch) -> Tensor:
+        """The critic's values ``[S, T, E]`` of the next observations, which follow those that were acted on."""
+
+        def single(steps: Tensor) -> Tensor:
+            return steps.flatten(1, 2).unsqueeze(2)  # windows of one step
+
+        memory = batch.extras.get("memory")
+        if memory is not None:
+            *_, memory = self._outputs(single(batch.observation), single(batch.began), memory.flatten(1, 2))
+        following = single(batch.next_observation), single(torch.zeros_like(batch.began))
+        return self._outputs(*following, memory)[1].view_as(batch.reward)
+
     def _improve(
         self,
         observation: Tensor,
+        began: Tensor,
         sample: Tensor,
         old_log_prob: Tensor,
         advantage: Tensor,
         returns: Tensor,
         weight: Tensor,
+        memory: Tensor | None = None,
     ) -> dict[str, Tensor]:
+        """One step of gradient descent on windows ``[S, M, L, ...]`` that begin with ``memory``."""
+        sample, old_log_prob, advantage, returns, weight = (
+            steps.flatten(1, 2) for steps in (sample, old_log_prob, advantage, returns, weight)
+        )
         centred = advantage - weighted_mean(advantage, weight).unsqueeze(1)
         advantage = centred / (weighted_mean(centred.square(), weight).sqrt().unsqueeze(1) + 1e-8)
 
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-            outputs, value = self._outputs(observation, parameters)
+            outputs, value, _ = self._outputs(observation, began, memory, parameters)
             ratio = (self.distribution.log_prob(outputs, sample) - old_log_prob).exp()
             near = ratio.clamp(1.0 - self.config.clip, 1.0 + self.config.clip)
             gain = weighted_mean(torch.minimum(ratio * advantage, near * advantage), weight)

@@ -5,20 +5,20 @@ Shapes: S seeds, E environments, B sequences of L = burn-in + T + n rows, A acti
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from gymnasium.spaces import Box, Discrete, Space
 from torch import Tensor, nn
 
-from agents.options import EpsilonGreedyConfig, RatePerSeed, RecurrentOptions, SequenceConfig
+from agents.options import EpsilonGreedyConfig, MemoryOptions, RatePerSeed, SequenceConfig
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
 from rlsuite.configuration import Count, Fraction, Positive
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
-from rlsuite.networks.recurrent import RecurrentBackbone, WithMemory
+from rlsuite.networks.recurrent import empty_memory, memory_size, with_memory
 from rlsuite.replay.sequence_store import SequenceBatch, n_step_targets
 from rlsuite.state import restore
 from rlsuite.training.exploration import epsilon_greedy
@@ -30,9 +30,11 @@ _LARGEST_SHARE = 0.9  # weight of the largest error in a sequence's priority; th
 
 
 @dataclass(frozen=True, kw_only=True)
-class R2D2Config(EpsilonGreedyConfig, RecurrentOptions, SequenceConfig):
+class R2D2Config(EpsilonGreedyConfig, MemoryOptions, SequenceConfig):
     """Recurrent replay distributed DQN (Kapturowski et al., 2019), on one machine."""
 
+    memory: Literal["gru", "lstm"] = "gru"
+    """Kind of the memory: a recurrent network after the encoder."""
     learning_rate: RatePerSeed = (5e-4,)
     """Learning rate of Adam."""
     adam_eps: Positive = 1e-3
@@ -83,27 +85,29 @@ class R2D2:
         self.config = config
         self.actions = int(action_space.n)
 
+        def head(inputs: int) -> nn.Module:
+            return Dueling(inputs, self.actions) if config.dueling else nn.Linear(inputs, self.actions)
+
         def network() -> nn.Module:
             body, features = encoder(
                 observation_space, config.encoder, config.hidden, precision=config.encoder_precision
             )
-            head = Dueling(config.memory, self.actions) if config.dueling else nn.Linear(config.memory, self.actions)
-            return WithMemory(body, RecurrentBackbone(features, config.memory, config.cell), head)
+            memory = config.memory, config.memory_units, config.memory_env_steps
+            return with_memory(body, features, head, *memory)
 
         self.network = Population(network, seeds, device)
         self.online = self.network.parameters  # [S, P]
         self.target = self.online.clone()
         rates = per_seed("learning_rate", config.learning_rate, seeds)
         self.optimiser = Adam(self.online, rates, eps=config.adam_eps)
-        self.memory_size = config.memory * (2 if config.cell == "lstm" else 1)
-        self.extras = {"memory": TensorSpec((self.memory_size,))}  # before the action
+        self.extras = {"memory": TensorSpec((memory_size(self.network),))}  # before the action
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
         self.discount = per_seed("discount", config.discount, seeds).to(device)
         self.epsilon_end = per_seed("epsilon_end", config.epsilon_end, seeds).to(device)
 
     def initial_state(self, num_envs: int) -> ActingState:
         """The memory ``[S, E, M]``, empty."""
-        return {"memory": torch.zeros(len(self.seeds), num_envs, self.memory_size, device=self.seeds.device)}
+        return empty_memory(self.network, num_envs)
 
     @torch.no_grad()
     def act(self, observation: Tensor, state: ActingState, began: Tensor, env_step: Tensor, *, explore: bool) -> Acted:

@@ -1,6 +1,7 @@
 """REINFORCE (Williams, 1992): reward-to-go, with a learned baseline unless it is told otherwise.
 
-Shapes: S seeds, N = T x E steps of a rollout (T vector steps of E environments), A actions or action components.
+Shapes: S seeds; T vector steps of E environments in a rollout, which is N windows of L steps of an environment (a step
+each without memory); A actions or action components.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,14 +13,15 @@ import torch.nn.functional as F
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
-from agents.options import ActivationOptions, RatePerSeed, RolloutConfig
+from agents.options import ActivationOptions, MemoryRolloutConfig, RatePerSeed
 from rlsuite import random
-from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
+from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
 from rlsuite.configuration import Count, Fraction, NotNegative, Widths
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.policy import Categorical, policy_for
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
-from rlsuite.replay.rollout import RolloutBatch, reward_to_go, weighted_mean
+from rlsuite.networks.recurrent import empty_memory, with_memory
+from rlsuite.replay.rollout import RolloutBatch, reward_to_go, weighted_mean, windows
 from rlsuite.state import restore
 from rlsuite.training.schedules import linear, per_seed
 
@@ -27,7 +29,7 @@ _POLICY_STREAM = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReinforceConfig(ActivationOptions, RolloutConfig):
+class ReinforceConfig(ActivationOptions, MemoryRolloutConfig):
     """REINFORCE (Williams, 1992) with reward-to-go, and a learned baseline if wanted."""
 
     learning_rate: RatePerSeed = (1e-3,)
@@ -69,8 +71,6 @@ class Reinforce:
     """
 
     acts_in = "Discrete, MultiDiscrete, MultiBinary or Box"
-    # Not the whole update: the many steps of the baseline would take minutes to compile.
-    compilable = ("_improve_policy", "_improve_baseline")
 
     def __init__(
         self,
@@ -82,14 +82,17 @@ class Reinforce:
     ) -> None:
         assert isinstance(observation_space, Box)
         self.config = config
+        self.window = config.window_env_steps
+        # Not the whole update: the many steps of the baseline would take minutes to compile, and so would a memory,
+        # whose steps compilers unroll one by one.
+        self.compilable = ("_improve_policy", "_improve_baseline") if config.memory == "none" else ()
         self.distribution = policy_for("reinforce", action_space, config.initial_log_std, device)
-        self.extras = self.distribution.extras
 
         def network(head: Callable[[int], nn.Module]) -> nn.Module:
             body, features = encoder(
                 observation_space, config.encoder, config.hidden, config.activation, config.encoder_precision
             )
-            return nn.Sequential(body, head(features))
+            return with_memory(body, features, head, config.memory, config.memory_units, config.memory_env_steps)
 
         def policy() -> nn.Module:
             return network(self.distribution.head)
@@ -103,32 +106,41 @@ class Reinforce:
         self.baseline_optimiser = Adam(self.baseline.parameters, rates)
         self.discount = per_seed("discount", config.discount, seeds).to(device)
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
+        memories = {name: TensorSpec(tuple(memory.shape[2:])) for name, memory in self.initial_state(1).items()}
+        self.extras = self.distribution.extras | memories
 
     def initial_state(self, num_envs: int) -> ActingState:
-        """Nothing: the next action depends on the observation alone."""
-        return {}
+        """The memories ``[S, E, M]`` of policy and baseline, empty; nothing without any."""
+        state = empty_memory(self.policy, num_envs)
+        if state and self.config.baseline == "learned":
+            state |= {"baseline_memory": empty_memory(self.baseline, num_envs)["memory"]}
+        return state
 
     @torch.no_grad()
     def act(self, observation: Tensor, state: ActingState, began: Tensor, env_step: Tensor, *, explore: bool) -> Acted:
         """Actions ``[S, E]`` or ``[S, E, A]``; without ``explore`` the likeliest index, or the mean."""
-        outputs = self.policy(observation)
+        seen, begins = observation.unsqueeze(2), began.unsqueeze(2)
+        outputs, memory = _run(self.policy, seen, begins, state.get("memory"))
+        following = {} if memory is None else {"memory": memory}
+        if "baseline_memory" in state:  # the baseline sees what the policy sees
+            _, following["baseline_memory"] = self.baseline(seen, state["baseline_memory"], begins)
         if explore:
             sample = self.distribution.sample(outputs, random.key(self.seeds, _POLICY_STREAM, env_step))
         else:
             sample = self.distribution.mode(outputs)
-        return Acted(self.distribution.action(sample), state, self.distribution.stored(sample))
-
-    @torch.no_grad()
-    def values(self, observation: Tensor) -> Tensor:
-        """The baseline's values ``[S, N]`` of observations ``[S, N, ...]``."""
-        return self.baseline(observation).squeeze(-1)
+        # The memories before the action are stored beside it.
+        return Acted(self.distribution.action(sample), following, state | self.distribution.stored(sample))
 
     @torch.no_grad()
     def diagnose(self, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
-        value = self.values(observation) if self.config.baseline == "learned" else None
+        seen = observation.unsqueeze(2)
+        began = torch.zeros(seen.shape[:3], dtype=torch.bool, device=seen.device)
+        value = None
+        if self.config.baseline == "learned":
+            value = _run(self.baseline, seen, began, state.get("baseline_memory"))[0].squeeze(-1)
         if not isinstance(self.distribution, Categorical):
             return Diagnostics("baseline's V(s)", value)
-        probabilities = self.policy(observation).softmax(dim=-1)
+        probabilities = _run(self.policy, seen, began, state.get("memory"))[0].softmax(dim=-1)
         return Diagnostics("baseline's V(s)", value, "probability", probabilities, scores_are_probabilities=True)
 
     def update(self, batch: RolloutBatch) -> dict[str, Tensor]:
@@ -137,28 +149,55 @@ class Reinforce:
         With a baseline, episodes that were cut (truncated, or unfinished at the rollout's end) go on with its value
         there. Without one, their steps are kept out: ``weight`` is 0.
         """
-        steps = batch.reward.shape  # [S, T, E]
-        flat = (steps[0], steps[1] * steps[2])
-        observation = batch.observation.flatten(1, 2)
-        sample = self.distribution.restored(batch.action, batch.extras).flatten(1, 2)
+        sample = self.distribution.restored(batch.action, batch.extras)
         learned = self.config.baseline == "learned"
-        next_value = self.values(batch.next_observation.flatten(1, 2)).view(steps) if learned else None
-        returns, weight = (x.view(flat) for x in reward_to_go(batch, self.discount, next_value))
-        advantage = returns - self.values(observation) if learned else returns
+        returns, weight = reward_to_go(batch, self.discount, self._next_value(batch) if learned else None)
+        seen, began, sample, returns, weight = (
+            windows(steps, self.window) for steps in (batch.observation, batch.began, sample, returns, weight)
+        )
+        sample, returns, weight = sample.flatten(1, 2), returns.flatten(1, 2), weight.flatten(1, 2)
+        memory, baseline_memory = (self._at_starts(batch, name) for name in ("memory", "baseline_memory"))
+        advantage = returns
+        if learned:
+            with torch.no_grad():
+                advantage = returns - _run(self.baseline, seen, began, baseline_memory)[0].squeeze(-1)
         if self.config.standardise:
             advantage = _standardise(advantage, weight)
-        metrics = self._improve_policy(observation, sample, advantage, weight)
+        metrics = self._improve_policy(seen, began, sample, advantage, weight, memory)
         if learned:
             for _ in range(self.config.baseline_updates_per_rollout):
-                fit = self._improve_baseline(observation, returns, weight)
+                fit = self._improve_baseline(seen, began, returns, weight, baseline_memory)
             metrics = metrics | fit
         return metrics
 
+    def _at_starts(self, batch: RolloutBatch, name: str) -> Tensor | None:
+        """The memory ``[S, N, M]`` with which each window begins, if there is any."""
+        return windows(batch.extras[name], self.window)[:, :, 0] if name in batch.extras else None
+
+    @torch.no_grad()
+    def _next_value(self, batch: RolloutBatch) -> Tensor:
+        """The baseline's values ``[S, T, E]`` of the next observations, which follow those that were acted on."""
+
+        def single(steps: Tensor) -> Tensor:
+            return steps.flatten(1, 2).unsqueeze(2)  # windows of one step
+
+        memory = batch.extras.get("baseline_memory")
+        if memory is not None:
+            _, memory = _run(self.baseline, single(batch.observation), single(batch.began), memory.flatten(1, 2))
+        following = single(batch.next_observation), single(torch.zeros_like(batch.began))
+        return _run(self.baseline, *following, memory)[0].view_as(batch.reward)
+
     def _improve_policy(
-        self, observation: Tensor, sample: Tensor, advantage: Tensor, weight: Tensor
+        self,
+        observation: Tensor,
+        began: Tensor,
+        sample: Tensor,
+        advantage: Tensor,
+        weight: Tensor,
+        memory: Tensor | None = None,
     ) -> dict[str, Tensor]:
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-            outputs = self.policy(observation, parameters=parameters)
+            outputs, _ = _run(self.policy, observation, began, memory, parameters)
             log_prob = self.distribution.log_prob(outputs, sample)
             gain = weighted_mean(log_prob * advantage, weight)
             entropy = weighted_mean(self.distribution.entropy(outputs), weight)
@@ -173,9 +212,11 @@ class Reinforce:
         self.policy_optimiser.step(self.policy.parameters, gradients, scale)
         return metrics
 
-    def _improve_baseline(self, observation: Tensor, returns: Tensor, weight: Tensor) -> dict[str, Tensor]:
+    def _improve_baseline(
+        self, observation: Tensor, began: Tensor, returns: Tensor, weight: Tensor, memory: Tensor | None = None
+    ) -> dict[str, Tensor]:
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-            values = self.baseline(observation, parameters=parameters).squeeze(-1)
+            values = _run(self.baseline, observation, began, memory, parameters)[0].squeeze(-1)
             losses = weighted_mean(F.mse_loss(values, returns, reduction="none"), weight)
             return losses, {"loss/baseline": losses}
 
@@ -195,6 +236,14 @@ class Reinforce:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         restore(self.state_dict(), state)
+
+
+def _run(
+    network: Population, observation: Tensor, began: Tensor, memory: Tensor | None, parameters: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """A network's outputs ``[S, N L, O]`` along windows ``[S, N, L, ...]``, and its memory after them."""
+    outputs, memory = network(observation, memory, began, parameters=parameters)
+    return outputs.flatten(1, 2), memory
 
 
 def _standardise(values: Tensor, weight: Tensor) -> Tensor:

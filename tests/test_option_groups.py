@@ -42,7 +42,7 @@ def test_a_field_is_in_the_group_of_the_class_that_declared_it_first():
 
 @pytest.mark.parametrize("kind", [PPOConfig, ReinforceConfig, R2D2Config])
 def test_options_of_the_network_are_among_its_group(kind):
-    assert not {"activation", "cell", "memory"} & set(groups(kind)["method"])
+    assert not {"activation", "memory", "memory_units"} & set(groups(kind)["method"])
 
 
 @dataclass(frozen=True)

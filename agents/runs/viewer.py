@@ -140,7 +140,7 @@ class Viewer:
         seeds = len(self.run.seeds)
         seen = observation.expand(seeds, *observation.shape[1:])
         began = torch.full((seeds, 1), episode.env_steps == 0, device=observation.device)
-        before = self._state
+        before = self._state if episode.env_steps else self.agent.initial_state(1)
         acted = self.agent.act(seen, before, began, self._env_steps, explore=False)
         self._state, actions = acted.state, acted.action
         thoughts = diagnostics(self.agent, seen, before, acted)

@@ -76,7 +76,7 @@ class Population:
         network.load_state_dict(tensors, strict=False, assign=True)
         return network.eval().requires_grad_(False)
 
-    def __call__(self, *inputs: Tensor, parameters: Tensor | None = None, part: str | None = None) -> Any:
+    def __call__(self, *inputs: Any, parameters: Tensor | None = None, part: str | None = None) -> Any:
         """Each seed's network on its own inputs ``[S, B, ...]``; with other ``parameters`` ``[S, P]`` if given.
 
         Of a network whose parts are called one by one, ``part`` is the name of the submodule to call.
@@ -102,7 +102,7 @@ def _turned_back(stored: Tensor, shape: Sequence[int]) -> Tensor:
 _ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.SiLU, nn.SELU, nn.Sigmoid, nn.Softplus, nn.Identity)
 
 
-def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Tensor) -> Any:
+def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Any) -> Any:
     """S copies of a module, parameters ``[S, ...]`` by name, on inputs ``[S, B, ...]``, by the quickest way known."""
     if isinstance(module, nn.Sequential):
         (output,) = inputs
@@ -151,7 +151,7 @@ def _needs_rows(module: nn.Module, device: torch.device) -> bool:
     return any(isinstance(part, kinds) for part in module.modules())
 
 
-def _child(module: nn.Module, name: str, named: dict[str, Tensor], *inputs: Tensor) -> Any:
+def _child(module: nn.Module, name: str, named: dict[str, Tensor], *inputs: Any) -> Any:
     return _stacked(module.get_submodule(name), _below(name, named), *inputs)
 
 

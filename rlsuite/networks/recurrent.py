@@ -5,13 +5,14 @@ the window too; the state is zero there.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from rlsuite.networks import cells
 from rlsuite.networks.cells import Kind
+from rlsuite.networks.population import Population
 
 Child = Callable[..., Any]
 
@@ -132,21 +133,28 @@ def _reversed(x: Tensor, ends: Tensor | None) -> Tensor:
 
 
 class WithMemory(nn.Module):
-    """An encoder, a recurrent network that carries its features through time, and a head.
+    """An encoder, a recurrent network that carries its features through time, if any, and a head.
 
-    Observations ``[B, T, ...]``, state ``[B, M]`` and reset ``[B, T]`` to outputs ``[B, T, A]`` and the next state.
+    Observations ``[B, T, ...]``, state ``[B, M]`` and reset ``[B, T]`` to outputs ``[B, T, A]`` and the next state; the
+    state is None where nothing is remembered.
     """
 
-    def __init__(self, encoder: nn.Module, recurrent: RecurrentBackbone, head: nn.Module) -> None:
+    def __init__(self, encoder: nn.Module, recurrent: RecurrentBackbone | None, head: nn.Module) -> None:
         super().__init__()
         self.encoder, self.recurrent, self.head = encoder, recurrent, head
 
+    @property
+    def state_size(self) -> int:
+        """M, 0 without memory."""
+        return self.recurrent.state_size if self.recurrent is not None else 0
+
     def forward(
         self, observation: Tensor, state: Tensor | None = None, reset: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor | None]:
         features = self.encoder(observation.flatten(0, 1)).unflatten(0, observation.shape[:2])
-        outputs, state = self.recurrent(features, state, reset)
-        return self.head(outputs.flatten(0, 1)).unflatten(0, observation.shape[:2]), state
+        if self.recurrent is not None:
+            features, state = self.recurrent(features, state, reset)
+        return self.head(features.flatten(0, 1)).unflatten(0, observation.shape[:2]), state
 
     def stacked(
         self,
@@ -155,12 +163,42 @@ class WithMemory(nn.Module):
         observation: Tensor,
         state: Tensor | None = None,
         reset: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor | None]:
         """The same for S networks, with inputs ``[S, B, ...]``."""
         axes = observation.shape[1:3]
-        features = child("encoder", observation.flatten(1, 2)).unflatten(1, axes)
-        outputs, state = child("recurrent", features, state, reset)
-        return child("head", outputs.flatten(1, 2)).unflatten(1, axes), state
+        features = child("encoder", observation.flatten(1, 2))
+        if self.recurrent is not None:
+            outputs, state = child("recurrent", features.unflatten(1, axes), state, reset)
+            features = outputs.flatten(1, 2)
+        return child("head", features).unflatten(1, axes), state
+
+
+def with_memory(
+    encoder: nn.Module,
+    features: int,
+    head: Callable[[int], nn.Module],
+    kind: Literal["none", "gru", "lstm"],
+    units: int,
+    memory_steps: int | None = None,
+) -> WithMemory:
+    """An encoder with so many features, a memory of a kind and so many units, or none, and a head on that many inputs.
+
+    ``memory_steps`` is as for ``RecurrentBackbone``.
+    """
+    if kind == "none":
+        return WithMemory(encoder, None, head(features))
+    return WithMemory(encoder, RecurrentBackbone(features, units, kind, memory_steps=memory_steps), head(units))
+
+
+def memory_size(network: Population) -> int:
+    """M, the numbers that networks made by ``with_memory`` (or with a ``state_size``) carry; 0 without memory."""
+    return int(network.module.state_size)  # type: ignore[arg-type]
+
+
+def empty_memory(network: Population, num_envs: int) -> dict[str, Tensor]:
+    """The acting state of networks before an episode: ``memory`` ``[S, E, M]``, or nothing where M is 0."""
+    size, parameters = memory_size(network), network.parameters
+    return {"memory": parameters.new_zeros(len(parameters), num_envs, size)} if size else {}
 
 
 class LastOutput(nn.Module):

@@ -132,6 +132,11 @@ class Rollout:
         restore(self.state_dict(), state, "rollout")
 
 
+def windows(values: Tensor, length: int) -> Tensor:
+    """Steps ``[S, T, E, ...]`` as windows ``[S, N, L, ...]`` of L steps of an environment; there are N = E T / L."""
+    return values.unflatten(1, (-1, length)).transpose(2, 3).flatten(1, 2)
+
+
 def reward_to_go(batch: RolloutBatch, discount: Tensor, next_value: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Discounted rewards from each step to the end of its episode, and the weight with which each step counts.
 

@@ -172,7 +172,8 @@ class Collector:
         if _layout(acted) != _layout(self._acted):  # copy_ would broadcast or convert without a word
             self._check(self._acted.state, acted)
         self._acted.action.copy_(acted.action)
-        for kept, new in ((self._acted.state, acted.state), (self._acted.extras, acted.extras)):
+        # Extras first: they may be the state that was acted on, which is overwritten next.
+        for kept, new in ((self._acted.extras, acted.extras), (self._acted.state, acted.state)):
             for name, tensor in kept.items():
                 tensor.copy_(new[name])
 

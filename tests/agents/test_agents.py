@@ -23,6 +23,8 @@ PIXELS = Box(0, 255, (4, 10, 10), np.uint8)
 ARM = Box(np.array([-2.0, -1.0], np.float32), np.array([2.0, 3.0], np.float32))
 HIDDEN = (32, 32)
 SMALL_ROLLOUT = {"num_envs": 2, "rollout_env_steps": 8, "epochs": 2, "minibatches": 2}
+SHORT = {"num_envs": 2, "rollout_env_steps": 8}
+SMALL_MEMORY = {"memory": "gru", "memory_units": 8, "bptt_env_steps": 2}
 SMALL_SEQUENCE = {"burn_in_env_steps": 2, "sequence_env_steps": 3, "n_step": 2, "target_period_updates": 7}
 
 CASES = {
@@ -45,10 +47,24 @@ CASES = {
     "ppo": (PPO, PPOConfig(env="-", hidden=HIDDEN, **SMALL_ROLLOUT), VECTORS, Discrete(3)),
     "ppo gaussian": (PPO, PPOConfig(env="-", hidden=HIDDEN, **SMALL_ROLLOUT), VECTORS, ARM),
     "ppo multi-binary": (PPO, PPOConfig(env="-", hidden=HIDDEN, **SMALL_ROLLOUT), VECTORS, MultiBinary(2)),
-    "r2d2": (R2D2, R2D2Config(env="-", hidden=HIDDEN, memory=8, **SMALL_SEQUENCE), VECTORS, Discrete(3)),
+    "ppo memory": (PPO, PPOConfig(env="-", hidden=HIDDEN, **SMALL_MEMORY, **SMALL_ROLLOUT), VECTORS, Discrete(3)),
+    "ppo memory, whole rollouts": (
+        PPO,
+        PPOConfig(env="-", hidden=HIDDEN, memory="lstm", memory_units=8, **SMALL_ROLLOUT),
+        VECTORS,
+        ARM,
+    ),
+    "reinforce memory": (Reinforce, ReinforceConfig(env="-", hidden=HIDDEN, **SMALL_MEMORY, **SHORT), VECTORS, ARM),
+    "reinforce memory, no baseline": (
+        Reinforce,
+        ReinforceConfig(env="-", hidden=HIDDEN, memory="lstm", memory_units=8, baseline="none", **SHORT),
+        VECTORS,
+        Discrete(3),
+    ),
+    "r2d2": (R2D2, R2D2Config(env="-", hidden=HIDDEN, memory_units=8, **SMALL_SEQUENCE), VECTORS, Discrete(3)),
     "r2d2 lstm": (
         R2D2,
-        R2D2Config(env="-", hidden=HIDDEN, memory=8, cell="lstm", **SMALL_SEQUENCE),
+        R2D2Config(env="-", hidden=HIDDEN, memory_units=8, memory="lstm", **SMALL_SEQUENCE),
         VECTORS,
         Discrete(3),
     ),
@@ -128,7 +144,7 @@ def flat(state):
 @pytest.mark.parametrize("name", CASES)
 def test_seed_k_of_s_learns_to_the_last_bit_what_it_learns_alone(name):
     kind, config, observation_space, action_space = CASES[name]
-    updates = 20 if "pixels" in name else 200 if name in ("dqn", "ddpg") else 30
+    updates = 10 if "memory" in name else 20 if "pixels" in name else 200 if name in ("dqn", "ddpg") else 30
     together = kind(config, observation_space, action_space, [5, 3, 8])
     alone = kind(config, observation_space, action_space, [3])
     for batch in batches(name, 3, updates):

@@ -126,7 +126,7 @@ def test_what_an_agent_and_a_sampler_keep_beside_each_step_counts(
     monkeypatch.setattr(room, "free_bytes", lambda device: 2 << 20)
     shared: dict[str, Any] = {"env": "CartPole-v1", "hidden": (8,), "total_env_steps": 10**8}
     small, large = (
-        gibibytes("r2d2", R2D2Config(**shared, replay_capacity=10**7, memory=memory)) for memory in (2, 256)
+        gibibytes("r2d2", R2D2Config(**shared, replay_capacity=10**7, memory_units=units)) for units in (2, 256)
     )
     assert large - small > 0.7  # a memory of 256 numbers every 12 steps
     plain, prioritised = (

@@ -279,7 +279,8 @@ def draw_gradients(trained: Trained[MemoryConfig, Held], task: Task) -> None:
 
 def gradient_norms(network: WithMemory, batch: Sequences, task: Task) -> np.ndarray:
     """The norm of the gradient of the last step's loss with respect to the state after each step, the last one 1."""
-    state, states = torch.zeros(len(batch.inputs), network.recurrent.state_size, requires_grad=True), []
+    assert network.recurrent is not None
+    state, states = torch.zeros(len(batch.inputs), network.state_size, requires_grad=True), []
     for step in batch.inputs.split(1, dim=1):
         outputs, state = network(step, state)
         states.append(state)
