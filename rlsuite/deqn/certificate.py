@@ -29,6 +29,7 @@ _LEAST, _MOST = 1e-17, 1e17  # errors below have no meaning in float64, and what
 _REACH_STATES = 10**6  # of the paths that must stay inside the box
 _PART_STATES = 2**20  # of tomorrow that are evaluated at a time
 _STATISTICS = {"p99": "99 %", "max": "largest"}  # in words, where they differ from their names
+_LEAST_WEIGHT = 1e-3  # of what the largest error is taken over, relative to the mean weight
 
 Report = dict[str, Any]
 
@@ -51,7 +52,8 @@ def certify(model: Model, policy: PolicyFunction, seed: int = 0) -> Report:
         }
         state = state[feasible]
         if len(state):
-            bounds = reach(model, policy, state, random.key(key, 6), _REACH_STATES)
+            states = _REACH_STATES * min(_TRACKS, model.certificate_paths) // _TRACKS
+            bounds = reach(model, policy, state, random.key(key, 6), states)
             box = bounds.spread(model, state, random.key(key, 2))
             feasible = model.feasible(box, policy(box))
             report |= {
@@ -63,6 +65,7 @@ def certify(model: Model, policy: PolicyFunction, seed: int = 0) -> Report:
             report |= _markets(model, policy, state)
             report |= _reference(model, policy, state, random.key(key, 3))
             report["den_haan_marcet"] = vars(den_haan_marcet(model, policy, random.key(key, 4)))
+            report["distances"] = {name: distance._asdict() for name, distance in model.distances(policy).items()}
     stable = stability(model, policy, random.key(key, 5))
     report["stability"] = vars(stable) | {"reference_spectral_radius": model.reference_spectral_radius()}
     failures = _failures(model, report)
@@ -71,18 +74,24 @@ def certify(model: Model, policy: PolicyFunction, seed: int = 0) -> Report:
 
 def _ergodic_sample(model: Model, policy: PolicyFunction, key: Tensor) -> Tensor:
     """States ``[tracks * kept, D]`` from fresh paths after their burn-in."""
-    start = model.initial_state(random.key(key, 1), _TRACKS)
+    start = model.initial_state(random.key(key, 1), min(_TRACKS, model.certificate_paths))
     path = simulate(model, policy, start, random.key(key, 2), _BURN_IN_PERIODS + _SPACING_PERIODS * _KEPT_PERIODS)
     return path[_BURN_IN_PERIODS::_SPACING_PERIODS].flatten(0, 1)
 
 
-def _summary(errors: np.ndarray) -> dict[str, float]:
-    """Statistics of absolute errors, as log10; ``mean_of_log10`` averages the logarithms instead."""
+def _summary(errors: np.ndarray, weights: np.ndarray | None = None) -> dict[str, float]:
+    """Statistics of absolute errors, as log10; ``mean_of_log10`` averages the logarithms instead.
+
+    An error counts as often as its weight says; the largest is that of all with a thousandth of the mean weight.
+    """
     errors = np.clip(np.nan_to_num(np.abs(errors), nan=_MOST), _LEAST, _MOST)
-    median, p90, p99, p999 = np.quantile(errors, [0.5, 0.9, 0.99, 0.999])
-    values = {"mean": errors.mean(), "median": median, "p90": p90, "p99": p99, "p999": p999, "max": errors.max()}
+    method: Any = "linear" if weights is None else "inverted_cdf"
+    median, p90, p99, p999 = np.quantile(errors, [0.5, 0.9, 0.99, 0.999], weights=weights, method=method)
+    largest = (errors if weights is None else errors[weights >= _LEAST_WEIGHT]).max()
+    mean = np.average(errors, weights=weights)
+    values = {"mean": mean, "median": median, "p90": p90, "p99": p99, "p999": p999, "max": largest}
     return {name: math.log10(value) for name, value in values.items()} | {
-        "mean_of_log10": float(np.log10(errors).mean())
+        "mean_of_log10": float(np.average(np.log10(errors), weights=weights))
     }
 
 
@@ -91,12 +100,14 @@ def _errors(model: Model, policy: PolicyFunction, state: Tensor) -> Report:
     nodes = len(model.shocks.quadrature(state[:1], fine=True).nodes)
     parts = [residuals(model, policy, part, fine=True) for part in state.split(max(1, _PART_STATES // nodes))]
     found = {name: torch.cat([part[name] for part in parts]).numpy(force=True) for name in model.equation_names}
-    return _summary(np.concatenate([values.ravel() for values in found.values()])) | {
-        "per_equation": {name: _summary(values.ravel()) for name, values in found.items()},
+    weights = {name: weight.numpy(force=True).ravel() for name, weight in model.weights(state).items()}
+    every = np.concatenate([weights[name] for name in found]) if weights else None
+    return _summary(np.concatenate([values.ravel() for values in found.values()]), every) | {
+        "per_equation": {name: _summary(values.ravel(), weights.get(name)) for name, values in found.items()},
         "per_component": {
             f"{name}[{component + 1}]": _summary(values[:, component])
             for name, values in found.items()
-            if values.ndim == 2
+            if values.ndim == 2 and not weights
             for component in range(values.shape[1])
         },
     }
@@ -104,16 +115,20 @@ def _errors(model: Model, policy: PolicyFunction, state: Tensor) -> Report:
 
 def _markets(model: Model, policy: PolicyFunction, state: Tensor) -> Report:
     """Complementarity, and how often each constraint binds; the largest excess demand."""
-    decision = policy(state)
+    decision, weights = policy(state), model.weights(state)
     complementarity = {
         name: {
             "violation": fischer_burmeister(slack, multiplier).abs().max().item(),
-            "binding_share": (multiplier > slack).double().mean().item(),
+            "binding_share": _average(multiplier > slack, weights.get(name)),
         }
         for name, (slack, multiplier) in model.complementarity(state, decision).items()
     }
     excess = model.clearing(state, decision)
     return {"complementarity": complementarity, "clearing_max": None if excess is None else excess.abs().max().item()}
+
+
+def _average(values: Tensor, weights: Tensor | None) -> float:
+    return (values.double().mean() if weights is None else (values * weights).sum() / weights.sum()).item()
 
 
 def reference_of(model: Model) -> tuple[PolicyFunction | None, str | None]:
@@ -213,6 +228,9 @@ def _failures(model: Model, report: Report) -> list[str]:
                         f"{equation}: {_STATISTICS.get(statistic, statistic)} error{place} is "
                         f"10^{errors[statistic]:.2f}, the target 10^{target:.2f}"
                     )
+    for name, distance in report["distances"].items():
+        if distance["target"] is not None and not distance["found"] <= distance["target"]:
+            failures.append(f"{name}: {distance['found']:.1e}, the target is {distance['target']:.1e}")
     for name, found in report["complementarity"].items():
         if not found["violation"] <= 10**targets.complementarity:
             failures.append(f"complementarity of {name} is violated by {found['violation']:.1e}")

@@ -84,6 +84,9 @@ def _facts(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("reference", _quality(certificate["reference"])))
     for name, error in (certificate.get("policy_error") or {}).items():
         facts.append((f"{name} error", f"mean {error['mean']:.1e}, max {error['max']:.1e} (reference solution)"))
+    for name, distance in certificate.get("distances", {}).items():
+        target = "" if distance["target"] is None else f" (target {distance['target']:.1e})"
+        facts.append((name, f"{distance['found']:.1e}{target}"))
     if certificate.get("consumption_loss") is not None:
         loss, error = certificate["consumption_loss"], certificate["consumption_loss_standard_error"]
         facts.append(("welfare loss", f"{loss:.1e} of consumption (standard error {error:.0e})"))

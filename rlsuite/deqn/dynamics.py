@@ -72,9 +72,12 @@ def den_haan_marcet(
     ``T m' S^-1 m``, m = mean(u h) and S = mean(u^2 h h'), is chi-squared with a degree for each entry of ``h``.
     Each component of each Euler equation counts as a path of its own. It does not apply where nothing is left to
     forecast (in economies with log utility whose Euler equations hold shock by shock, errors are those of the policy
-    alone), nor where an equation is not linear in its expectations: realised errors are not zero in the mean there.
+    alone), nor where an equation is not linear in its expectations: realised errors are not zero in the mean there,
+    nor where components have weights: they stand for points, at which nobody stays to be surprised.
     """
     state = model.initial_state(random.key(key, 1), paths)
+    if model.weights(state):
+        return ForecastTest(reason="the equations are those of points, at which nobody stays")
     if not _linear_in_expectations(model, policy, state[:_PROBED_STATES]):
         return ForecastTest(reason="an equation is not linear in its expectations")
     moment = variance = state.new_zeros(())

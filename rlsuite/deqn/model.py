@@ -8,12 +8,15 @@ in front of all others, so that values of today and tomorrow combine without res
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from rlsuite.deqn.quadrature import Quadrature, Shocks
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Policy = dict[str, Tensor]
 PolicyFunction = Callable[[Tensor], Policy]
@@ -37,6 +40,13 @@ class Targets:
     clearing: float = -7.0  # relative to output
 
 
+class Distance(NamedTuple):
+    """A number that a certificate reports and, where it has a target, holds against it."""
+
+    found: float
+    target: float | None
+
+
 class Model(ABC):
     """One economy. A subclass in a file of its own under ``models`` is all that a new one needs.
 
@@ -54,6 +64,7 @@ class Model(ABC):
         shocks: what moves the economy, and the rules to integrate over it.
         discount: of one period, in (0, 1).
         targets: what its certificate demands.
+        certificate_paths: simulated side by side for it; fewer where a state is large.
     """
 
     calibrations: ClassVar[Mapping[str, Any]]
@@ -67,6 +78,7 @@ class Model(ABC):
     shocks: Shocks
     discount: float
     targets: Targets = Targets()
+    certificate_paths: int = 256
 
     @abstractmethod
     def __init__(self, calibration: Any) -> None: ...
@@ -153,6 +165,22 @@ class Model(ABC):
 
     def complementarity(self, state: Tensor, policy: Policy) -> dict[str, tuple[Tensor, Tensor]]:
         """Slack and multiplier of each constraint, both free of units."""
+        return {}
+
+    def distances(self, policy: PolicyFunction) -> dict[str, Distance]:
+        """What else a certificate should say, by name: how far paths of states ``[B, D]`` are from an independent
+        method's."""
+        return {}
+
+    def figures(self, policy: PolicyFunction, state: Tensor) -> "dict[str, Figure]":
+        """Plots of this economy alone, by name of file; ``state`` is a sample ``[B, D]`` of what the policy visits."""
+        return {}
+
+    def weights(self, state: Tensor) -> dict[str, Tensor]:
+        """How much of the economy each component of every equation stands for, 1 in the mean; by default all alike.
+
+        By name of equation, and of constraint where these have components of the same kind.
+        """
         return {}
 
     def clearing(self, state: Tensor, policy: Policy) -> Tensor | None:

@@ -21,6 +21,8 @@ from rlsuite.deqn.policy_network import PolicyNetwork
 from rlsuite.networks.population import Adam, clip_rows, gradient
 from rlsuite.state import restore
 
+# Of components that stand for nobody now: paths may lead there, and households there are in others' expectations.
+_LEAST_WEIGHT = 1e-4
 log = logging.getLogger("rlsuite")
 
 
@@ -53,11 +55,17 @@ class EquilibriumNet:
         """The policy function in training, of states ``[S, B, D]``."""
         return self.network.policy(self.parameters)
 
+    def _weighted(self, policy: PolicyFunction, state: Tensor) -> dict[str, Tensor]:
+        """Residuals, times the roots of the weights that their squares have in the loss."""
+        named = residuals(self.model, policy, state)
+        weights = self.model.weights(state)
+        return named | {name: (weight + _LEAST_WEIGHT).sqrt() * named[name] for name, weight in weights.items()}
+
     def _residuals(self, parameters: Tensor, state: Tensor) -> Tensor:
-        return stack_residuals(residuals(self.model, self.network.policy(parameters), state), state.ndim - 1)
+        return stack_residuals(self._weighted(self.network.policy(parameters), state), state.ndim - 1)
 
     def _residual_of_one(self, parameters: Tensor, state: Tensor) -> Tensor:
-        one = residuals(self.model, self.network.policy_of_one(parameters), state.unsqueeze(0))
+        one = self._weighted(self.network.policy_of_one(parameters), state.unsqueeze(0))
         return stack_residuals(one, leading_axes=1).squeeze(0)
 
     def update(self, batch: PathBatch) -> dict[str, Tensor]:
@@ -78,7 +86,7 @@ class EquilibriumNet:
     def _descend(self, state: Tensor) -> dict[str, Tensor]:
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             # The states are data: the gradient runs through tomorrow's states and decisions, not through the path.
-            named = residuals(self.model, self.network.policy(parameters), state)
+            named = self._weighted(self.network.policy(parameters), state)
             losses = {f"loss/{name}": residual.square().flatten(1).mean(dim=1) for name, residual in named.items()}
             return torch.stack(list(losses.values())).sum(dim=0), losses
 

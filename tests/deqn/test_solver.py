@@ -36,7 +36,8 @@ def train(learner: EquilibriumNet, source: EconomyPath, updates: int) -> list[di
     return history
 
 
-@pytest.mark.parametrize("name", registry.names())
+# One state of Krusell and Smith's holds a whole distribution: it has a smaller test of its own.
+@pytest.mark.parametrize("name", [name for name in registry.names() if name != "krusell-smith"])
 def test_both_phases_lower_the_loss_of_every_model(name: str) -> None:
     config = dataclasses.replace(TINY, adam_updates=30, polish_states=192, adam_learning_rate=5e-3)
     learner, source = build(name, [0], config)
