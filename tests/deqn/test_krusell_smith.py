@@ -246,6 +246,7 @@ def test_a_path_of_capital_far_from_the_reference_fails(
         "complementarity": {},
         "clearing_max": None,
         "policy_error": None,
+        "reference": None,
     }
     failures = certificate._failures(model, report)
     assert len(failures) == 3
