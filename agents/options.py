@@ -36,6 +36,7 @@ _PER_SEED = tyro.constructors.PrimitiveConstructorSpec(
     str_from_instance=lambda value: [",".join(f"{number:g}" for number in value)],
 )
 RatePerSeed = Annotated[tuple[float, ...], _PER_SEED, Within(0, inclusive=False)]
+NotNegativePerSeed = Annotated[tuple[float, ...], _PER_SEED, Within(0)]
 FractionPerSeed = Annotated[tuple[float, ...], _PER_SEED, Within(0, 1)]
 
 
@@ -270,6 +271,26 @@ class ReplayConfig(AgentConfig, group="replay"):
     def total_updates(self) -> int:
         """Updates of the whole run, for schedules."""
         return self.total_env_steps // self.train_every_env_steps * self.updates_per_train
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayActorCriticConfig(ReplayConfig, group="method"):
+    """Options common to actors with a critic of actions, which learn from a replay."""
+
+    actor_learning_rate: RatePerSeed = (1e-3,)
+    """Learning rate of the actor's Adam."""
+    critic_learning_rate: RatePerSeed = (1e-3,)
+    """Learning rate of the critic's Adam."""
+    batch_size: Count = 256
+    """Transitions an update."""
+    replay_capacity: Count = 1_000_000
+    """Transitions kept, per seed."""
+    train_every_env_steps: Count = 1
+    """Env steps between two rounds of updates."""
+    tau: Fraction = 0.005
+    """Targets move by this fraction towards the networks at a time."""
+    random_env_steps: Natural = 10_000
+    """Env steps of uniformly random actions at the start."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,6 +68,9 @@ class AgentFile:
         module.__file__ = str(self.path)  # help texts are read from it
         sys.modules[module.__name__] = module  # type hints are looked up in it
         for node in self._tree.body:
+            if (parent := _agent_imported(node)) is not None:  # its options, without what else it imports
+                module.__dict__.update({name: parent._light[name] for name in _imported(node) if name in parent._light})
+                continue
             if not _is_light(node):
                 continue
             try:
@@ -128,6 +131,18 @@ def _is_light(node: ast.stmt) -> bool:
     if isinstance(node, ast.ClassDef):
         return any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
     return isinstance(node, ast.Assign | ast.AnnAssign)
+
+
+def _agent_imported(node: ast.stmt) -> AgentFile | None:
+    """The agent of this project whose file a statement imports from."""
+    if not isinstance(node, ast.ImportFrom) or node.level or not (node.module or "").startswith("agents."):
+        return None
+    path = _AGENTS / f"{(node.module or '').removeprefix('agents.')}.py"
+    return next((agent for agent in _ours().values() if agent.path == path), None)
+
+
+def _imported(node: ast.stmt) -> list[str]:
+    return [alias.name for alias in node.names if alias.asname is None] if isinstance(node, ast.ImportFrom) else []
 
 
 def _read(path: Path) -> AgentFile | None:

@@ -67,6 +67,17 @@ def gaussian_log_prob(parameters: Tensor, sample: Tensor) -> Tensor:
     return (-0.5 * standard.square() - log_std - 0.5 * math.log(2.0 * math.pi)).sum(dim=-1)
 
 
+def from_unit(unit: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Components ``[..., A]`` in [-1, 1] stretched to finite bounds ``[A]``."""
+    return (low + high) / 2 + (high - low) / 2 * unit
+
+
+def to_unit(value: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """The opposite of ``from_unit``; 0 where both bounds are the same."""
+    half_range = (high - low) / 2
+    return (value - (low + high) / 2) / torch.where(half_range > 0.0, half_range, 1.0)
+
+
 def squash(sample: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Samples ``[..., A]`` of any size brought within bounds ``[A]``, each component as its own are.
 
@@ -74,7 +85,15 @@ def squash(sample: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """
     has_low, has_high = low.isfinite(), high.isfinite()
     beside = torch.where(has_low, low + F.softplus(sample), torch.where(has_high, high - F.softplus(sample), sample))
-    return torch.where(has_low & has_high, (low + high) / 2 + (high - low) / 2 * torch.tanh(sample), beside)
+    return torch.where(has_low & has_high, from_unit(torch.tanh(sample), low, high), beside)
+
+
+def tanh_log_derivative(sample: Tensor) -> Tensor:
+    """Logarithm of the derivative of tanh ``[...]`` at samples of any size.
+
+    log(1 - tanh(x)^2) = 2 (log 2 - x - softplus(-2 x)), which is exact where tanh rounds to 1.
+    """
+    return 2.0 * (math.log(2.0) - sample - F.softplus(-2.0 * sample))
 
 
 def gaussian_entropy(parameters: Tensor) -> Tensor:

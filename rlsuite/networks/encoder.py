@@ -81,6 +81,17 @@ def numbers(space: Box) -> tuple[nn.Module, int]:
     return nn.Sequential(*_scaling(space), nn.Flatten()), math.prod(space.shape)
 
 
+def stem(space: Box, name: Encoder = "auto", precision: Precision = "float32") -> tuple[nn.Module, int]:
+    """The network below a head that may read an action too: vectors as they are, all else encoded as ``encoder`` does.
+
+    Raises:
+        ValueError: the encoder does not take such observations.
+    """
+    if has_pixels(space) or name not in ("auto", "mlp"):
+        return encoder(space, name, precision=precision)
+    return numbers(space)
+
+
 def _encoder(space: Box, name: Encoder, hidden: Sequence[int], activation: str) -> tuple[nn.Module, int]:
     if isinstance(space, Parts) and has_pixels(space) and name != "mlp":
         features = [

@@ -1,6 +1,6 @@
 """Output layers of agents: networks from an encoder's features to values or policies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -43,3 +43,18 @@ class ActionValue(nn.Module):
     ) -> Tensor:
         """The same for S of them."""
         return child("head", torch.cat([child("encoder", observation), action], dim=-1))
+
+
+class Ensemble(nn.Module):
+    """N networks of one kind that read the same inputs: outputs ``[B, N, O]``."""
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return torch.stack([network(*inputs) for network in self.networks], dim=-2)
+
+    def stacked(self, child: Callable[..., Tensor], named: dict[str, Tensor], *inputs: Tensor) -> Tensor:
+        """The same for S of them."""
+        return torch.stack([child(f"networks.{number}", *inputs) for number in range(len(self.networks))], dim=-2)

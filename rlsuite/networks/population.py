@@ -25,6 +25,8 @@ from rlsuite.networks import modes
 from rlsuite.networks.precision import Bfloat16, rounding
 from rlsuite.state import restore
 
+Loss = Callable[[Tensor], tuple[Tensor, dict[str, Tensor]]]  # of parameters [S, P]: losses [S], and metrics by name
+
 # Layers with this many outputs are quicker as one sum for each output, fused with the code around it, than as a matrix
 # product. One output is a product of a matrix and a vector, at which libraries are as quick.
 _VERY_FEW = 4
@@ -160,9 +162,7 @@ def _below(child: str, named: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in named.items() if name.startswith(prefix)}
 
 
-def gradient(
-    loss: Callable[[Tensor], tuple[Tensor, dict[str, Tensor]]], parameters: Tensor
-) -> tuple[Tensor, dict[str, Tensor]]:
+def gradient(loss: Loss, parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """The gradient ``[S, P]`` of ``loss(parameters) -> (per-seed losses [S], metrics)`` summed over seeds, and metrics.
 
     Eager code uses autograd, which costs less a call; a compiled region can trace only ``torch.func``.
@@ -212,6 +212,19 @@ class Adam:
         size = (self.second_moment * materialised(1 / (1 - beta_2**self.updates)).unsqueeze(1)).sqrt_().add_(self.eps)
         rate = materialised(scale * self.learning_rate / (1 - beta_1**self.updates)).unsqueeze(1)
         parameters.sub_(rate * self.first_moment / size)
+
+    def minimise(
+        self, loss: Loss, parameters: Tensor, limit: float | None = None, scale: Tensor | float = 1.0, name: str = ""
+    ) -> dict[str, Tensor]:
+        """Take a step down the ``gradient`` of ``loss``, which is scaled seed by seed to a norm of at most ``limit``.
+
+        Returns the metrics of the loss and, where it is limited, the norm, as ``gradient/NAME_norm``.
+        """
+        gradients, metrics = gradient(loss, parameters)
+        if limit is not None:
+            gradients, metrics[f"gradient/{name}_norm"] = clip_rows(gradients, limit)
+        self.step(parameters, gradients, scale)
+        return metrics
 
     def state_dict(self) -> dict[str, Tensor]:
         return {"first_moment": self.first_moment, "second_moment": self.second_moment, "updates": self.updates}

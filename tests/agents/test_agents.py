@@ -13,6 +13,8 @@ from agents.dqn import DQN, DQNConfig
 from agents.ppo import PPO, PPOConfig
 from agents.r2d2 import R2D2, R2D2Config
 from agents.reinforce import Reinforce, ReinforceConfig
+from agents.sac import SAC, SACConfig
+from agents.td3 import TD3, TD3Config
 from rlsuite.agent import extras_of
 from rlsuite.experience import Batch
 from rlsuite.replay.rollout import RolloutBatch
@@ -39,8 +41,11 @@ CASES = {
     "dqn pixels": (DQN, DQNConfig(env="-"), PIXELS, Discrete(3)),
     "dqn pixels lenet": (DQN, DQNConfig(env="-", encoder="lenet-5"), PIXELS, Discrete(3)),
     "ddpg": (DDPG, DDPGConfig(env="-", hidden=HIDDEN), VECTORS, ARM),
-    "ddpg delayed": (DDPG, DDPGConfig(env="-", hidden=HIDDEN, policy_delay_updates=2), VECTORS, ARM),
     "ddpg pixels": (DDPG, DDPGConfig(env="-", hidden=HIDDEN), PIXELS, ARM),
+    "td3": (TD3, TD3Config(env="-", hidden=HIDDEN, max_gradient_norm=1.0), VECTORS, ARM),
+    "sac": (SAC, SACConfig(env="-", hidden=HIDDEN), VECTORS, ARM),
+    "sac discrete": (SAC, SACConfig(env="-", hidden=HIDDEN, max_gradient_norm=1.0), VECTORS, Discrete(3)),
+    "sac pixels": (SAC, SACConfig(env="-", hidden=HIDDEN), PIXELS, ARM),
     "reinforce": (Reinforce, ReinforceConfig(env="-", hidden=HIDDEN), VECTORS, Discrete(3)),
     "reinforce gaussian": (Reinforce, ReinforceConfig(env="-", hidden=HIDDEN, baseline="none"), VECTORS, ARM),
     "reinforce multi-discrete": (Reinforce, ReinforceConfig(env="-", hidden=HIDDEN), VECTORS, MultiDiscrete([3, 4])),
@@ -207,6 +212,9 @@ def test_a_restored_agent_goes_on_bit_for_bit(name):
         (DQN, DQNConfig(env="-"), MultiDiscrete([2, 3]), "dqn needs a Discrete action space"),
         (DDPG, DDPGConfig(env="-"), Discrete(3), "ddpg needs a bounded Box"),
         (DDPG, DDPGConfig(env="-"), Box(-np.inf, np.inf, (2,)), "ddpg needs a bounded Box"),
+        (TD3, TD3Config(env="-"), Discrete(3), "td3 needs a bounded Box"),
+        (SAC, SACConfig(env="-"), MultiDiscrete([2, 3]), "sac needs a bounded Box or Discrete"),
+        (SAC, SACConfig(env="-"), Box(-np.inf, np.inf, (2,)), "ppo and reinforce act in unbounded ones"),
         (Reinforce, ReinforceConfig(env="-"), Tuple([Discrete(2)]), "reinforce needs a Discrete, MultiDiscrete"),
         (PPO, PPOConfig(env="-"), Tuple([Discrete(2)]), "ppo needs a Discrete, MultiDiscrete"),
         (R2D2, R2D2Config(env="-"), ARM, "r2d2 needs a Discrete"),

@@ -11,6 +11,8 @@ from agents.dqn import DQNConfig
 from agents.reinforce import ReinforceConfig
 from agents.runs.building import build_worker
 from agents.runs.run import Run
+from agents.sac import SACConfig
+from agents.td3 import TD3Config
 
 # Its episodes are cut after five steps, or end.
 gymnasium.register("brief/CartPole-v1", "gymnasium.envs.classic_control:CartPoleEnv", max_episode_steps=5)
@@ -24,7 +26,8 @@ CONFIGS = {
     "dqn, long rounds": DQNConfig(env="rlsuite/CartPole-v1", tau=0.1, **REPLAY | LONG_ROUNDS, **SMALL),
     "dqn, on the host": DQNConfig(env="brief/CartPole-v1", target_period_updates=5, n_step=3, **REPLAY, **SMALL),
     "dqn, stacked frames": DQNConfig(env="ALE/Pong-v5", clip_rewards=True, **REPLAY, **SMALL | {"seeds": 1}),
-    "ddpg, delayed": DDPGConfig(env="rlsuite/Pendulum-v1", policy_delay_updates=3, **REPLAY, **SMALL),
+    "td3": TD3Config(env="rlsuite/Pendulum-v1", policy_delay_updates=3, **REPLAY, **SMALL),
+    "sac": SACConfig(env="rlsuite/Pendulum-v1", random_env_steps=40, **REPLAY, **SMALL),
     "ddpg": DDPGConfig(env="rlsuite/Pendulum-v1", noise="ornstein-uhlenbeck", random_env_steps=40, **REPLAY, **SMALL),
     "reinforce": ReinforceConfig(env="rlsuite/CartPole-v1", rollout_env_steps=32, **SMALL),
 }

@@ -16,6 +16,8 @@ from agents.reinforce import ReinforceConfig
 from agents.runs.building import build_trainer, build_workers
 from agents.runs.registry import config_class
 from agents.runs.run import Run, create, load_agent, open_run, resolved
+from agents.sac import SACConfig
+from agents.td3 import TD3Config
 from rlsuite.tracking.jsonl import JsonlWriter, read_metrics
 from rlsuite.tracking.record import Clock
 from rlsuite.training import worker
@@ -38,11 +40,17 @@ SLOW = {"random_env_steps": 100, "train_every_env_steps": 4}
 RUNS = {
     "dqn": DQNConfig(env="CartPole-v1", num_envs=2, train_every_env_steps=4, n_step=3, **REPLAY, **SMALL),
     "ddpg": DDPGConfig(env="Pendulum-v1", noise="ornstein-uhlenbeck", **SLOW, **REPLAY, **SMALL),
+    "td3": TD3Config(env="Pendulum-v1", **SLOW | {"train_every_env_steps": 15}, **REPLAY, **SMALL),
+    "sac": SACConfig(env="Pendulum-v1", **SLOW | {"train_every_env_steps": 15}, **REPLAY, **SMALL),
     "reinforce": ReinforceConfig(env="CartPole-v1", num_envs=2, rollout_env_steps=64, **SMALL),
 }
 ON_DEVICE = {
     "dqn": replace(RUNS["dqn"], env="rlsuite/CartPole-v1"),
     "ddpg": replace(RUNS["ddpg"], env="rlsuite/Pendulum-v1", num_envs=2),
+    "td3": replace(RUNS["td3"], env="rlsuite/Pendulum-v1", num_envs=2, train_every_env_steps=16),
+    "sac": replace(
+        RUNS["sac"], env="rlsuite/Pendulum-v1", num_envs=2, train_every_env_steps=16, temperature=(0.5, 1.0)
+    ),
     "reinforce": replace(RUNS["reinforce"], env="rlsuite/CartPole-v1"),
 }
 

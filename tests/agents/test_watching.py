@@ -169,7 +169,7 @@ def test_reinforce_without_a_baseline_has_no_values(tmp_path: Path) -> None:
     assert all(not frame.values for frame in frames(trained(tmp_path, "reinforce", baseline="none")))
 
 
-@pytest.mark.parametrize("agent", ["ddpg", "reinforce"])
+@pytest.mark.parametrize("agent", ["ddpg", "td3", "sac", "reinforce"])
 def test_continuous_actions_are_shown_within_their_bounds(tmp_path: Path, agent: str) -> None:
     run = trained(tmp_path, agent, env="CountdownContinuous-v0")
     for frame in frames(run):
@@ -186,7 +186,7 @@ def test_the_critic_judges_the_action_that_is_taken(tmp_path: Path) -> None:
     seen = diagnostics(agent, observation, state, Acted(action, state))
     assert seen.value is not None
     # The critic itself takes actions scaled to [-1, 1].
-    expected = agent.critic(observation, torch.tensor([[[1.0, -1.0, 1.0]]])).squeeze(-1)
+    expected = agent.critic(observation, torch.tensor([[[1.0, -1.0, 1.0]]])).flatten(2).squeeze(-1)
     torch.testing.assert_close(seen.value, expected)
 
 

@@ -11,6 +11,17 @@ from agents.runs.building import build_worker
 from agents.runs.run import Run
 
 COMMON: dict[str, Any] = {"hidden": (64, 64), "seeds": 2, "evaluation_episodes": 10, "threads": 1, "execution": "eager"}
+PENDULUM: dict[str, Any] = {
+    "env": "rlsuite/Pendulum-v1",
+    "total_env_steps": 5_000,
+    "num_envs": 4,
+    "discount": (0.98,),
+    "batch_size": 128,
+    "random_env_steps": 1_000,
+    "learning_starts_env_steps": 1_000,
+    "train_every_env_steps": 4,
+    "updates_per_train": 4,
+}
 CASES = {
     # Random actions keep the pole up for 22 steps of 500.
     "dqn": (
@@ -45,21 +56,7 @@ CASES = {
         150.0,
     ),
     # Random torques make -1,200.
-    "ddpg": (
-        DDPGConfig(
-            env="rlsuite/Pendulum-v1",
-            total_env_steps=5_000,
-            num_envs=4,
-            discount=(0.98,),
-            batch_size=128,
-            random_env_steps=1_000,
-            learning_starts_env_steps=1_000,
-            train_every_env_steps=4,
-            updates_per_train=4,
-            **COMMON,
-        ),
-        -700.0,
-    ),
+    "ddpg": (DDPGConfig(**PENDULUM, **COMMON), -700.0),
 }
 
 

@@ -1,0 +1,127 @@
+"""What makes each of the replayed actor-critics itself: targets, delays, densities and temperatures."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box, Discrete
+
+from agents.ddpg import DDPG, DDPGConfig
+from agents.sac import SAC, SACConfig
+from agents.td3 import TD3, TD3Config
+from rlsuite.experience import Batch
+from rlsuite.networks.distributions import tanh_log_derivative
+
+STATES = Box(-1.0, 1.0, (2,), np.float32)
+ARM = Box(np.array([-2.0], np.float32), np.array([6.0], np.float32))
+QUICK = {"hidden": (32, 32), "actor_learning_rate": (5e-3,), "critic_learning_rate": (1e-2,)}
+STILL = torch.zeros((), dtype=torch.int64)
+BEGAN = torch.ones(1, 4, dtype=torch.bool)
+
+
+def one_step(action_space, reward, size=128, number=0):
+    """Transitions that end an episode, ``[1, B]``, of random actions with ``reward(state, action)``."""
+    torch.manual_seed(number)
+    state = torch.rand(1, size, 2) * 2 - 1
+    action = torch.randint(0, 3, (1, size)) if isinstance(action_space, Discrete) else torch.rand(1, size, 1) * 8 - 2
+    return Batch(state, action, reward(state, action), torch.zeros(1, size), state)
+
+
+def chosen(agent):
+    state = torch.tensor([[[0.5, 0.0], [-0.5, 0.0], [0.0, 0.5], [0.0, -0.5]]])
+    return agent.act(state, agent.initial_state(4), BEGAN, STILL, explore=False).action
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        (DDPG, DDPGConfig(env="-", **QUICK)),
+        (TD3, TD3Config(env="-", **QUICK)),
+        (SAC, SACConfig(env="-", **QUICK, temperature=(0.05,))),
+    ],
+)
+def test_the_action_becomes_the_best_for_its_state(kind, config):
+    agent = kind(config, STATES, ARM, [0])
+    for number in range(200):
+        agent.update(
+            one_step(ARM, lambda s, a: -(((a - 2.0 - 4.0 * s[..., :1]) / 4.0).square().sum(-1)), number=number)
+        )
+    torch.testing.assert_close(chosen(agent).flatten(), torch.tensor([4.0, 0.0, 2.0, 2.0]), atol=0.7, rtol=0.0)
+
+
+def test_the_likeliest_of_several_actions_becomes_the_best():
+    agent = SAC(SACConfig(env="-", **QUICK), STATES, Discrete(3), [0])
+    for number in range(100):
+        agent.update(one_step(Discrete(3), lambda s, a: (a == (s[..., 0] > 0).long()).float(), number=number))
+    assert chosen(agent)[0, :2].tolist() == [1, 0]
+
+
+def test_the_targets_of_td3_wait_for_the_actor():
+    agent = TD3(TD3Config(env="-", policy_delay_updates=3), STATES, ARM, [0])
+    before = {name: agent.state_dict()[name].clone() for name in ("actor", "actor_target", "critic_target")}
+    for update in range(1, 4):
+        metrics = agent.update(one_step(ARM, lambda s, a: a.sum(-1)))
+        for name, tensor in before.items():
+            assert torch.equal(tensor, agent.state_dict()[name]) == (update < 3), (name, update)
+        assert (metrics["loss/actor"] == 0.0) == (update < 3)
+
+
+def test_the_target_of_td3_is_the_lesser_of_two_critics_on_noisy_actions(monkeypatch):
+    config = TD3Config(env="-", target_noise_scale=10.0, target_noise_clip=0.25)
+    agent = TD3(config, STATES, ARM, [0])
+    state = torch.zeros(1, 64, 2)
+    plain = DDPG._next_action(agent, state)
+    noisy = agent._next_action(state)
+    assert (noisy - plain).abs().max() == pytest.approx(0.25) and noisy.abs().max() <= 1.0
+    values = agent._values(state, noisy)
+    assert values.shape == (1, 64, 2) and not torch.equal(values[..., 0], values[..., 1])
+    monkeypatch.setattr(agent, "_next_action", lambda _: noisy)
+    batch = Batch(state, torch.full((1, 64, 1), 2.0), torch.ones(1, 64), torch.full((1, 64), 0.5), state)
+    target = 1.0 + 0.5 * values.min(-1).values
+    taken = agent._values(state, torch.zeros(1, 64, 1))
+    expected = (taken - target.unsqueeze(-1)).square().mean(dim=1).sum()
+    torch.testing.assert_close(agent.update(batch)["loss/critic"], expected.view(1).detach())
+
+
+def test_the_density_of_a_squashed_sample_is_that_of_torch():
+    sample = torch.tensor([-30.0, -3.0, -0.1, 0.0, 2.0, 8.0], dtype=torch.float64)
+    expected = torch.distributions.transforms.TanhTransform().log_abs_det_jacobian(sample, sample.tanh())
+    torch.testing.assert_close(tanh_log_derivative(sample), expected)
+    agent = SAC(SACConfig(env="-"), STATES, Box(-2.0, 2.0, (3,)), [0])
+    torch.manual_seed(0)
+    outputs = 0.5 * torch.randn(1, 5, 6)
+    outcomes = agent.policy.outcomes(outputs, torch.tensor([7]))
+    mean, log_std = outputs.chunk(2, dim=-1)
+    normal = torch.distributions.Normal(mean, log_std.exp())
+    squashed = torch.distributions.TransformedDistribution(normal, torch.distributions.transforms.TanhTransform())
+    torch.testing.assert_close(
+        outcomes.log_prob.squeeze(-1), squashed.log_prob(outcomes.inputs[0]).sum(-1), atol=1e-3, rtol=1e-3
+    )
+
+
+def test_the_soft_value_of_several_actions_is_their_exact_expectation():
+    agent = SAC(SACConfig(env="-", temperature=(0.5,)), STATES, Discrete(3), [0])
+    state = torch.randn(1, 4, 2)
+    outcomes = agent.policy.outcomes(agent.actor(state), torch.tensor([0]))
+    probability = agent.actor(state).softmax(-1)
+    least = agent.critic(state).min(dim=2).values
+    expected = (probability * least).sum(-1) + 0.5 * torch.distributions.Categorical(probability).entropy()
+    torch.testing.assert_close(agent._soft_value(state, outcomes), expected)
+
+
+@pytest.mark.parametrize(("target", "sign"), [(1.3, 1), (0.2, -1)])
+def test_the_temperature_rises_where_entropy_is_below_its_target(target, sign):
+    config = SACConfig(env="-", target_entropy=target, temperature_learning_rate=(0.1, 0.0), temperature=(0.5, 2.0))
+    agent = SAC(config, STATES, Discrete(3), [0, 1])
+    batch = one_step(Discrete(3), lambda s, a: a.float())
+    both = Batch(*(torch.cat([part, part]) for part in list(vars(batch).values())[:5]))
+    agent.update(both)
+    learned, kept = agent.log_temperature.flatten().tolist()
+    assert math.copysign(1, learned - math.log(0.5)) == sign
+    assert kept == pytest.approx(math.log(2.0))  # a rate of 0
+
+
+def test_a_temperature_below_zero_is_refused():
+    with pytest.raises(ValueError, match="--temperature must be more than 0, not -1"):
+        SACConfig(env="-", temperature=(-1.0,))
