@@ -67,9 +67,13 @@ def _hash(key: Tensor, offset: Tensor | int) -> Tensor:
 
 def _bits(key: Tensor, shape: tuple[int, ...]) -> Tensor:
     """32 random bits for each of ``prod(shape)`` draws of each key: ``[*key.shape, *shape]`` int32."""
-    # In 64 bits: the compiler would fold an int32 product of the index into a C++ overflow, which is undefined.
+    # What the compiler makes of a product with the index: for CPUs a product in C++, whose overflow in 32 bits would be
+    # undefined; for CUDA one in 32 bits whatever is asked for, whose overflow is defined and whose constants must fit.
     draws = torch.arange(1, math.prod(shape) + 1, device=key.device)
-    offset = ((draws * 0x9E3779B9) & 0xFFFFFFFF).to(torch.int32)
+    if key.device.type == "cuda":
+        offset = draws.to(torch.int32) * _GOLDEN_32
+    else:
+        offset = ((draws * 0x9E3779B9) & 0xFFFFFFFF).to(torch.int32)
     return _hash(key.unsqueeze(-1), offset).reshape(*key.shape, *shape)
 
 

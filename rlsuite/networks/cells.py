@@ -221,7 +221,7 @@ class LSTM(Cell):
         return not self.peephole
 
     def whole(self, x: Tensor, start: Tensors, weights: Tensors) -> Tensors:
-        y, _, last = torch.lstm(x, [part.unsqueeze(0) for part in start], weights, *_ONE_LAYER)
+        y, _, last = torch.lstm(x, [part.contiguous().unsqueeze(0) for part in start], weights, *_ONE_LAYER)
         return y, last.squeeze(0)
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, Tensor]:

@@ -28,8 +28,14 @@ AGENTS: dict[str, dict[str, Any]] = {
 }
 
 
+def prepare() -> None:
+    """What a process does first: one thread beside the GPU."""
+    torch.set_num_threads(1)
+
+
 def agent_difference(agent: str, one: tuple[str, Execution], other: tuple[str, Execution], env_steps: int) -> float:
     """The largest difference of what an agent has learned on two devices, or in two ways, relative to the largest."""
+    _in_float32()
     learned = []
     for device, execution in (one, other):
         with _running(agent, {**AGENTS[agent], "device": device, "execution": execution}) as worker:
@@ -46,6 +52,7 @@ def economy_difference(model: str, device: str, updates: tuple[int, int]) -> flo
 
 def experiment_difference(name: str, device: str, updates: int) -> float:
     """The same of a supervised experiment."""
+    _in_float32()
     learned = []
     for where in ("cpu", device):
         worker = _experiment(name, {"device": where, "seeds": 2})
@@ -105,6 +112,11 @@ def experiment_speed(name: str, options: dict[str, Any], seconds: float) -> floa
     return _rate(
         options["device"], seconds, lambda: worker.advance(1 << 40, "updates"), lambda: float(seeds * worker.updates)
     )
+
+
+def _in_float32() -> None:
+    """Convolutions in float32 as on the CPU; torch's default on a GPU is TensorFloat32, which rounds to 10 bits."""
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def captured(device: str) -> Execution:
