@@ -177,8 +177,15 @@ class PPO:
         began = torch.zeros(*observation.shape[:2], 1, dtype=torch.bool, device=observation.device)
         outputs, value, _ = self._outputs(observation.unsqueeze(2), began, state.get("memory"))
         if not isinstance(self.distribution, Categorical):
-            return Diagnostics("critic's V(s)", value)
-        return Diagnostics("critic's V(s)", value, "probability", outputs.softmax(-1), scores_are_probabilities=True)
+            return Diagnostics("critic's V(s)", value, memory=acted.state.get("memory"))
+        return Diagnostics(
+            "critic's V(s)",
+            value,
+            "probability",
+            outputs.softmax(-1),
+            scores_are_probabilities=True,
+            memory=acted.state.get("memory"),
+        )
 
     def update(self, batch: RolloutBatch) -> dict[str, Tensor]:
         """``epochs`` times through the rollout in shuffled minibatches; metrics are ``[S]``, of the last of them."""

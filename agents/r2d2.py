@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from agents.options import EpsilonGreedyConfig, MemoryOptions, RatePerSeed, SequenceConfig
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
-from rlsuite.configuration import Count, Fraction, Positive
+from rlsuite.configuration import Count, Fraction, NotNegative, Positive
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
@@ -25,7 +25,7 @@ from rlsuite.training.exploration import epsilon_greedy
 from rlsuite.training.schedules import every, linear, per_seed
 
 _EXPLORATION_STREAM, _EVALUATION_STREAM = 31, 32
-_RESCALING_SLOPE = 1e-3  # of the value rescaling, for large values
+_SLOPE = 1e-3  # of the square root's rescaling, for large values
 _LARGEST_SHARE = 0.9  # weight of the largest error in a sequence's priority; the mean error has the rest
 
 
@@ -36,7 +36,9 @@ class R2D2Config(EpsilonGreedyConfig, MemoryOptions, SequenceConfig):
     memory: Literal["gru", "lstm"] = "gru"
     """Kind of the memory: a recurrent network after the encoder."""
     learning_rate: RatePerSeed = (5e-4,)
-    """Learning rate of Adam."""
+    """Learning rate of Adam at the start."""
+    final_learning_rate_fraction: Fraction = 1.0
+    """The learning rate falls linearly to this fraction of itself at the last env step."""
     adam_eps: Positive = 1e-3
     """Added to the root of Adam's second moment."""
     max_gradient_norm: Positive | None = 40.0
@@ -44,9 +46,15 @@ class R2D2Config(EpsilonGreedyConfig, MemoryOptions, SequenceConfig):
     n_step: Count = 3
     """Env steps of reward before the bootstrap."""
     target_period_updates: Count = 200
-    """Updates between two copies into the target network."""
-    rescale_values: bool = True
-    """Learn sign(x)(sqrt(|x| + 1) - 1) + 0.001 x of returns x, instead of clipped rewards (Pohlen et al., 2018)."""
+    """Updates between two copies into the target network; ignored if tau is set."""
+    tau: Fraction | None = None
+    """Move the target network by this fraction towards the online one at each update, instead of copying."""
+    value_rescaling: Literal["none", "square-root", "logarithm"] = "square-root"
+    """What is learned of a return x, in place of clipped rewards: sign(x)(sqrt(|x| + 1) - 1) + 0.001 x (Pohlen et al.,
+    2018), or sign(x) log(|x| + 1)."""
+    epsilon_spread: NotNegative = 0.0
+    """Environment i of E takes random actions with probability epsilon to the power 1 + this * i / (E - 1), so that
+    some explore much and some little; Horgan et al. (2018) have 7."""
     dueling: bool = True
     """State value and action advantages as two heads (Wang et al., 2016)."""
     replay_priority_exponent: Fraction = 0.9
@@ -115,8 +123,10 @@ class R2D2:
         values, memory = self.network(observation.unsqueeze(2), state["memory"], began.unsqueeze(2))
         if explore:
             epsilon = linear(env_step, self.config.epsilon_decay_env_steps, self.config.epsilon_start, self.epsilon_end)
+            spread = torch.linspace(0.0, self.config.epsilon_spread, began.shape[1], device=epsilon.device)
+            epsilon = epsilon.unsqueeze(1) ** (1.0 + spread)
         else:
-            epsilon = torch.full_like(self.epsilon_end, self.config.evaluation_epsilon or 0.0)
+            epsilon = torch.full_like(values[:, :, 0, 0], self.config.evaluation_epsilon or 0.0)
         key = random.key(self.seeds, _EXPLORATION_STREAM if explore else _EVALUATION_STREAM, env_step)
         action = epsilon_greedy(values.squeeze(2), epsilon, key)
         # The recurrent state before the action is stored beside it.
@@ -126,8 +136,9 @@ class R2D2:
     def diagnose(self, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
         began = torch.zeros(observation.shape[:2], dtype=torch.bool, device=observation.device)
         values, _ = self.network(observation.unsqueeze(2), state["memory"], began.unsqueeze(2))
-        values = self._to_returns(values.squeeze(2))
-        return Diagnostics("value: max Q(s, a)", values.max(dim=-1).values, "Q(s, a)", values)
+        values = self.to_returns(values.squeeze(2))
+        best = values.max(dim=-1).values
+        return Diagnostics("value: max Q(s, a)", best, "Q(s, a)", values, memory=acted.state["memory"])
 
     def update(self, batch: SequenceBatch) -> dict[str, Tensor] | tuple[dict[str, Tensor], Tensor]:
         """One step of gradient descent on sequences ``[S, B, L]``; metrics are ``[S]``.
@@ -135,21 +146,20 @@ class R2D2:
         From a prioritised batch also returns each sequence's new priority ``[S, B]``, a mixture of its largest and its
         mean absolute error.
         """
-        burn_in, steps = self.config.burn_in_env_steps, self.config.sequence_env_steps
+        steps = self.config.sequence_env_steps
         weight = batch.extras.get("weight")
-        learned = slice(burn_in, burn_in + steps)
+        memory, target_memory = (self._after_burn_in(batch, own) for own in (self.online, self.target))
+        rows = slice(self.config.burn_in_env_steps, None)  # those that are learned from, and n more
+        observation, action, began = (part[:, :, rows] for part in (batch.observation, batch.action, batch.began))
+        counts = batch.valid[:, :, rows][:, :, :steps].float()
         with torch.no_grad():
-            online, target = (self._values(batch, parameters) for parameters in (self.online, self.target))
-            memory = self._memory_after_burn_in(batch)
-            best = target.gather(-1, online.argmax(dim=-1, keepdim=True)).squeeze(-1)
-            returns = n_step_targets(batch, self._to_returns(best), self.discount, self.config.n_step)
-            wanted = self._from_returns(returns)[:, :, learned]
-            counts = batch.valid[:, :, learned].float()
+            next_values, _ = self.network(observation, target_memory, began, parameters=self.target)
 
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-            inputs = batch.observation[:, :, learned], memory, batch.began[:, :, learned]
-            values, _ = self.network(*inputs, parameters=parameters)
-            value = values.gather(-1, batch.action[:, :, learned].unsqueeze(-1)).squeeze(-1)
+            values, _ = self.network(observation, memory, began, parameters=parameters)
+            best = next_values.gather(-1, values.detach().argmax(dim=-1, keepdim=True)).squeeze(-1)
+            wanted = self._targets(batch, best)[:, :, :steps]
+            value = values.gather(-1, action.unsqueeze(-1)).squeeze(-1)[:, :, :steps]
             error = (value - wanted) * counts
             # The mean instead of the paper's sum over a sequence: Adam is invariant to the constant between them.
             each = 0.5 * error.square().sum(dim=2) / counts.sum(dim=2).clamp(min=1.0)
@@ -160,37 +170,56 @@ class R2D2:
         error = metrics.pop("error")
         if self.config.max_gradient_norm is not None:
             gradients, metrics["gradient/norm"] = clip_rows(gradients, self.config.max_gradient_norm)
-        self.optimiser.step(self.online, gradients)
-        due = every(self.config.target_period_updates, self.optimiser.updates)
-        self.target.copy_(torch.where(due.unsqueeze(1), self.online, self.target))
+        scale = linear(self.optimiser.updates, self.config.total_updates, 1.0, self.config.final_learning_rate_fraction)
+        self.optimiser.step(self.online, gradients, scale)
+        self._move_target()
         if weight is None:
             return metrics
         mean = error.sum(dim=2) / counts.sum(dim=2).clamp(min=1.0)
         return metrics, _LARGEST_SHARE * error.amax(dim=2) + (1.0 - _LARGEST_SHARE) * mean
 
-    def _values(self, batch: SequenceBatch, parameters: Tensor) -> Tensor:
-        """Q-values ``[S, B, L, A]`` of all rows, from the stored memory on."""
-        return self.network(batch.observation, batch.extras["memory"], batch.began, parameters=parameters)[0]
-
-    def _memory_after_burn_in(self, batch: SequenceBatch) -> Tensor:
-        rows = self.config.burn_in_env_steps
+    @torch.no_grad()
+    def _after_burn_in(self, batch: SequenceBatch, parameters: Tensor) -> Tensor:
+        """The memory ``[S, B, M]`` after the rows that only bring it up to date."""
+        memory, rows = batch.extras["memory"], self.config.burn_in_env_steps
         if rows == 0:
-            return batch.extras["memory"]
-        inputs = batch.observation[:, :, :rows], batch.extras["memory"], batch.began[:, :, :rows]
-        return self.network(*inputs, parameters=self.online)[1]
+            return memory
+        inputs = batch.observation[:, :, :rows], memory, batch.began[:, :, :rows]
+        return self.network(*inputs, parameters=parameters)[1]
 
-    def _from_returns(self, x: Tensor) -> Tensor:
-        """The paper's h, which makes large returns small."""
-        if not self.config.rescale_values:
-            return x
-        return x.sign() * ((x.abs() + 1.0).sqrt() - 1.0) + _RESCALING_SLOPE * x
+    def _targets(self, batch: SequenceBatch, next_value: Tensor) -> Tensor:
+        """What the values of the rows after the burn-in should be, given the values of these rows themselves."""
+        later = slice(self.config.burn_in_env_steps, None)
+        reward, bootstrap, valid = (part[:, :, later] for part in (batch.reward, batch.bootstrap, batch.valid))
+        value = self.to_returns(next_value)
+        returns = n_step_targets(reward, bootstrap, valid, value, self.discount, self.config.n_step)
+        return self.from_returns(returns)
 
-    def _to_returns(self, x: Tensor) -> Tensor:
-        """The inverse of ``_from_returns`` (Pohlen et al., 2018, proposition A.2)."""
-        if not self.config.rescale_values:
-            return x
-        root = (1.0 + 4.0 * _RESCALING_SLOPE * (x.abs() + 1.0 + _RESCALING_SLOPE)).sqrt()
-        return x.sign() * (((root - 1.0) / (2.0 * _RESCALING_SLOPE)).square() - 1.0)
+    def _move_target(self) -> None:
+        if self.config.tau is not None:
+            self.target.lerp_(self.online, self.config.tau)
+        else:
+            due = every(self.config.target_period_updates, self.optimiser.updates)
+            self.target.copy_(torch.where(due.unsqueeze(1), self.online, self.target))
+
+    def from_returns(self, x: Tensor) -> Tensor:
+        """Rescaled values of returns: large ones become small."""
+        match self.config.value_rescaling:
+            case "square-root":
+                return x.sign() * ((x.abs() + 1.0).sqrt() - 1.0) + _SLOPE * x
+            case "logarithm":
+                return x.sign() * x.abs().log1p()
+        return x
+
+    def to_returns(self, x: Tensor) -> Tensor:
+        """The inverse of ``from_returns`` (Pohlen et al., 2018, proposition A.2)."""
+        match self.config.value_rescaling:
+            case "square-root":
+                root = (1.0 + 4.0 * _SLOPE * (x.abs() + 1.0 + _SLOPE)).sqrt()
+                return x.sign() * (((root - 1.0) / (2.0 * _SLOPE)).square() - 1.0)
+            case "logarithm":
+                return x.sign() * x.abs().expm1()
+        return x
 
     def state_dict(self) -> dict[str, Any]:
         return {"online": self.online, "target": self.target, "optimiser": self.optimiser.state_dict()}

@@ -139,9 +139,16 @@ class Reinforce:
         if self.config.baseline == "learned":
             value = _run(self.baseline, seen, began, state.get("baseline_memory"))[0].squeeze(-1)
         if not isinstance(self.distribution, Categorical):
-            return Diagnostics("baseline's V(s)", value)
+            return Diagnostics("baseline's V(s)", value, memory=acted.state.get("memory"))
         probabilities = _run(self.policy, seen, began, state.get("memory"))[0].softmax(dim=-1)
-        return Diagnostics("baseline's V(s)", value, "probability", probabilities, scores_are_probabilities=True)
+        return Diagnostics(
+            "baseline's V(s)",
+            value,
+            "probability",
+            probabilities,
+            scores_are_probabilities=True,
+            memory=acted.state.get("memory"),
+        )
 
     def update(self, batch: RolloutBatch) -> dict[str, Tensor]:
         """One step of the policy on a whole rollout, then a few of the baseline; metrics are ``[S]``.

@@ -58,7 +58,7 @@ class Actor(Protocol):
 class Diagnostics:
     """An agent's estimates for its present observations, for display; ``None`` where it has no such numbers.
 
-    Shapes: S seeds, E environments, A discrete actions.
+    Shapes: S seeds, E environments, A discrete actions, M numbers of memory.
     """
 
     value_name: str = ""
@@ -66,6 +66,7 @@ class Diagnostics:
     score_name: str = ""
     scores: Tensor | None = None  # [S, E, A], by which it chose among discrete actions
     scores_are_probabilities: bool = False
+    memory: Tensor | None = None  # [S, E, M], what it remembers
 
 
 @dataclass(frozen=True)

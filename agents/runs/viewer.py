@@ -34,6 +34,7 @@ class _Episode:
     env_steps: int = 0
     score: float = 0.0
     values: deque[float] = field(default_factory=lambda: deque(maxlen=PLOT_ENV_STEPS))
+    memories: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=PLOT_ENV_STEPS))  # [M] each
     scores: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=_AXIS_ENV_STEPS))  # [A] each
 
 
@@ -131,6 +132,7 @@ class Viewer:
             action=thought.shown,
             value_title=thought.value_title,
             values=tuple(episode.values),
+            memory=np.stack(episode.memories) if episode.memories else None,
             note=note,
         )
 
@@ -148,6 +150,8 @@ class Viewer:
         row = self.run.seeds.index(self.seed)
         if thoughts.value is not None:
             episode.values.append(float(thoughts.value[row, 0]))
+        if thoughts.memory is not None:
+            episode.memories.append(thoughts.memory[row, 0].cpu().numpy())
         chosen = actions[row, 0].cpu().numpy()
         shown: Bars | Sliders
         match self.environments.action_space:

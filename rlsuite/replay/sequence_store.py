@@ -233,19 +233,22 @@ class SequenceStore:
         self._count(*self._range(self._state["written"]))
 
 
-def n_step_targets(batch: SequenceBatch, value: Tensor, discount: Tensor, n_step: int) -> Tensor:
+def n_step_targets(
+    reward: Tensor, bootstrap: Tensor, valid: Tensor, value: Tensor, discount: Tensor, n_step: int
+) -> Tensor:
     """Return the n-step target of each row, ``[S, B, L]``: n rewards, then the value of the row after them.
 
     The sum ends with its episode, as ``bootstrap`` says. The last ``n_step`` rows of a window have shorter sums, and
     the very last none: leave these out.
 
     Args:
+        reward, bootstrap, valid: of a ``SequenceBatch``, or of some rows in a row.
         value: of each row, ``[S, B, L]``.
         discount: g of each seed, ``[S]``.
     """
-    weight = discount.view(-1, 1, 1) * batch.bootstrap
+    weight = discount.view(-1, 1, 1) * bootstrap
     target = value
     for _ in range(n_step):
         following = torch.cat([target[:, :, 1:], value[:, :, -1:]], dim=2)
-        target = torch.where(batch.valid, batch.reward + weight * following, value)
+        target = torch.where(valid, reward + weight * following, value)
     return target

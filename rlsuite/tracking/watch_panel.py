@@ -33,7 +33,7 @@ _INSIDE = _PANEL_WIDTH - 2 * _MARGIN
 _LOWEST, _HIGHEST = 480, 640  # pixels: of the whole
 _WIDEST_PICTURE = 960
 _ENLARGE_TO = 600  # small pictures grow by whole numbers up to here
-_HEADER_HEIGHT, _TITLE_HEIGHT, _PLOT_HEIGHT, _GAP = 116, 22, 112, 14
+_HEADER_HEIGHT, _TITLE_HEIGHT, _PLOT_HEIGHT, _STRIP_HEIGHT, _GAP = 116, 22, 112, 98, 14
 _ROW_HEIGHTS = (15, 26)
 _NAME_WIDTH, _NUMBER_WIDTH, _BOUND_WIDTH = 112, 60, 32
 
@@ -71,6 +71,7 @@ class Frame:
     action: Bars | Sliders
     value_title: str
     values: Sequence[float]  # one an env step, the last one now; none at all for agents without values
+    memory: np.ndarray | None = None  # [T, M], what is remembered after each of the last env steps, the last one now
     note: str = ""  # on the picture
 
 
@@ -112,6 +113,9 @@ class WatchPanel:
         if frame.values:
             self._draw_plot(panel, plot_top, frame.value_title, frame.values)
             bottom = plot_top - _GAP
+        if frame.memory is not None:
+            bottom -= _STRIP_HEIGHT + _GAP
+            self._draw_strip(panel, bottom + _GAP, frame.memory)
         rows = self._draw_bars if isinstance(frame.action, Bars) else self._draw_sliders
         rows(panel, _HEADER_HEIGHT + _GAP, bottom, frame.action)  # type: ignore[arg-type]
         if frame.note:
@@ -208,6 +212,19 @@ class WatchPanel:
             pygame.draw.aalines(panel, BAR, False, points)
         pygame.draw.circle(panel, CHOSEN, points[-1], 3)
 
+    def _draw_strip(self, panel: pygame.Surface, top: int, memory: np.ndarray) -> None:
+        """The numbers of the memory from top to bottom, and env steps from left to right as in the plot below."""
+        self._write(panel, self._bold, "memory", TEXT, (_MARGIN, top))
+        told = f"{memory.shape[1]} numbers, blue -1 .. orange 1"
+        self._write(panel, self._small, told, DIM, (_PANEL_WIDTH - _MARGIN, top + 1), from_right=True)
+        box = pygame.Rect(_MARGIN, top + 20, _INSIDE, _STRIP_HEIGHT - 20)
+        pygame.draw.rect(panel, BACKGROUND, box, border_radius=3)
+        inner = box.inflate(-12, -8)
+        width = max(2, round(inner.width * len(memory) / PLOT_ENV_STEPS))
+        image = pygame.surfarray.make_surface(_tinted(memory))
+        # Not smoothed: averages of numbers that lie side by side only by chance would say nothing.
+        panel.blit(pygame.transform.scale(image, (width, inner.height)), inner.topleft)
+
     def _draw_note(self, canvas: pygame.Surface, width: int, note: str) -> None:
         text = self._bold.render(note, True, TEXT)
         pill = text.get_rect(centerx=width // 2, top=12).inflate(20, 10)
@@ -243,7 +260,15 @@ def _height(frame: Frame) -> int:
     """Return the height of the panel with a row for each action, within limits."""
     needed = _HEADER_HEIGHT + _GAP + _TITLE_HEIGHT + len(frame.action.names) * _ROW_HEIGHTS[0] + _MARGIN
     needed += _PLOT_HEIGHT + _GAP if frame.values else 0
+    needed += _STRIP_HEIGHT + _GAP if frame.memory is not None else 0
     return min(max(needed, _LOWEST), _HIGHEST)
+
+
+def _tinted(numbers: np.ndarray) -> np.ndarray:
+    """Colours uint8 ``[T, M, 3]`` of numbers: from the background at 0 to a colour each at -1 and 1, and beyond."""
+    shares = np.clip(np.nan_to_num(numbers), -1.0, 1.0)[..., np.newaxis]
+    ground, below, above = (np.array(color, float) for color in (TRACK, BAR, CHOSEN))
+    return np.where(shares < 0, ground - shares * (below - ground), ground + shares * (above - ground)).astype(np.uint8)
 
 
 def scaled(picture: np.ndarray) -> pygame.Surface:

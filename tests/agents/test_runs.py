@@ -12,6 +12,8 @@ import torch
 
 from agents.ddpg import DDPGConfig
 from agents.dqn import DQNConfig
+from agents.ppo import PPOConfig
+from agents.r2d2 import R2D2Config
 from agents.reinforce import ReinforceConfig
 from agents.runs.building import build_trainer, build_workers
 from agents.runs.registry import config_class
@@ -51,7 +53,31 @@ ON_DEVICE = {
     "sac": replace(
         RUNS["sac"], env="rlsuite/Pendulum-v1", num_envs=2, train_every_env_steps=16, temperature=(0.5, 1.0)
     ),
-    "reinforce": replace(RUNS["reinforce"], env="rlsuite/CartPole-v1"),
+    "reinforce": replace(RUNS["reinforce"], env="rlsuite/CartPole-v1", memory="gru", memory_units=8),
+    "r2d2": R2D2Config(
+        env="rlsuite/PositionOnlyCartPole-v1",
+        num_envs=2,
+        train_every_env_steps=8,
+        memory="lstm",
+        memory_units=8,
+        burn_in_env_steps=2,
+        sequence_env_steps=4,
+        sequence_period_env_steps=3,
+        epsilon_spread=7.0,
+        **REPLAY,
+        **SMALL,
+    ),
+    "ppo": PPOConfig(
+        env="rlsuite/NoisyPositionOnlyCartPole-v1",
+        num_envs=2,
+        rollout_env_steps=64,
+        epochs=2,
+        minibatches=2,
+        memory="gru",
+        memory_units=8,
+        bptt_env_steps=8,
+        **SMALL,
+    ),
 }
 
 
@@ -71,8 +97,11 @@ def flat(state, prefix=""):
             yield f"{prefix}{name}", value
 
 
-@pytest.mark.parametrize("runs", [RUNS, ON_DEVICE], ids=["gymnasium", "on device"])
-@pytest.mark.parametrize("agent", RUNS)
+@pytest.mark.parametrize(
+    ("runs", "agent"),
+    [*((RUNS, agent) for agent in RUNS), *((ON_DEVICE, agent) for agent in ON_DEVICE)],
+    ids=[*RUNS, *(f"{agent} on device" for agent in ON_DEVICE)],
+)
 def test_an_interrupted_run_goes_on_bit_for_bit(agent, runs, tmp_path, monkeypatch):
     monkeypatch.setattr(worker, "_STRETCH_SECONDS", -1.0)  # looks for a stop after every round
     config = runs[agent]

@@ -139,13 +139,13 @@ def test_targets_are_sums_of_rewards_and_the_value_of_the_row_after_them() -> No
         **{name: torch.tensor([[values]]) for name, values in flags.items()},
     )
     value = torch.tensor([[[10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0]]])
-    target = n_step_targets(batch, value, torch.tensor([0.5]), 2)[0, 0]
+    target = n_step_targets(batch.reward, batch.bootstrap, batch.valid, value, torch.tensor([0.5]), 2)[0, 0]
     # The third step ends the episode by termination; the fourth row is its last observation.
     assert target[:3].tolist() == [1 + 0.5 * 2 + 0.25 * 30, 2 + 0.5 * 3, 3.0]
     assert target[4].item() == 5 + 0.5 * 6 + 0.25 * 70
     # Were it a truncation, the value of the last observation would count.
     batch.bootstrap[0, 0, 2] = True
-    target = n_step_targets(batch, value, torch.tensor([0.5]), 2)[0, 0]
+    target = n_step_targets(batch.reward, batch.bootstrap, batch.valid, value, torch.tensor([0.5]), 2)[0, 0]
     assert target[1:3].tolist() == [2 + 0.5 * 3 + 0.25 * 40, 3 + 0.5 * 40]
 
 

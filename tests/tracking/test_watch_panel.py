@@ -145,3 +145,19 @@ def test_pictures_of_other_sizes_get_the_room_of_the_first(height: int, width: i
     assert tall / wide == pytest.approx(height / width, rel=0.05)  # not distorted
     assert tall >= 396 or wide >= 596  # and as large as can be
     assert np.array_equal(pixels(panel.draw(example(bars(2, 0)))), first)
+
+
+def test_what_is_remembered_is_a_strip_over_time() -> None:
+    memory = np.zeros((120, 3))  # half as many env steps as there is room for
+    memory[:, 0], memory[60:, 2] = -1.0, 1.0
+    frame, inside = drawn(example(bars(2, chosen=0), memory=memory)), slice(620, 942)
+    _, (first, whole), *_ = blobs(frame, BAR, inside)  # below the bar of an action
+    _, (third, half), *_ = blobs(frame, CHOSEN, inside)
+    assert (whole, half) == (156, 78)  # half of the room, and half of that
+    assert 40 < third - first < 55  # two thirds of the strip's height
+
+
+def test_numbers_beyond_one_are_drawn_as_one() -> None:
+    assert np.array_equal(
+        drawn(example(bars(2, 0), memory=np.full((9, 2), 7.0))), drawn(example(bars(2, 0), memory=np.ones((9, 2))))
+    )
