@@ -17,6 +17,7 @@ from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
 from rlsuite.configuration import Fraction, NotNegative
 from rlsuite.experience import Batch
+from rlsuite.networks.averaging import Average
 from rlsuite.networks.bounded_actions import BoundedActions
 from rlsuite.networks.encoder import stem
 from rlsuite.networks.heads import ActionValue, Ensemble
@@ -82,7 +83,7 @@ class DDPG:
 
         self.actor = Population(actor, seeds, device)
         self.critic = Population(lambda: Ensemble([critic() for _ in range(self.critics)]), seeds, device)
-        self.actor_target, self.critic_target = self.actor.parameters.clone(), self.critic.parameters.clone()
+        self.actor_target, self.critic_target = Average(self.actor.parameters), Average(self.critic.parameters)
         actor_rates = per_seed("actor_learning_rate", config.actor_learning_rate, seeds)
         critic_rates = per_seed("critic_learning_rate", config.critic_learning_rate, seeds)
         self.actor_optimiser = Adam(self.actor.parameters, actor_rates)
@@ -131,7 +132,7 @@ class DDPG:
     def _improve_critic(self, batch: Batch) -> dict[str, Tensor]:
         with torch.no_grad():
             next_action = self._next_action(batch.next_observation)
-            next_value = self._values(batch.next_observation, next_action, self.critic_target).min(dim=-1).values
+            next_value = self._values(batch.next_observation, next_action, self.critic_target.mean).min(dim=-1).values
             target = batch.reward + batch.discount * next_value
             action = self.actions.to_unit(batch.action)
 
@@ -145,7 +146,7 @@ class DDPG:
         return self.critic_optimiser.minimise(loss, self.critic.parameters, limit, name="critic")
 
     def _next_action(self, next_observation: Tensor) -> Tensor:
-        return self.actor(next_observation, parameters=self.actor_target)
+        return self.actor(next_observation, parameters=self.actor_target.mean)
 
     def _improve_actor(self, batch: Batch) -> dict[str, Tensor]:
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -155,16 +156,16 @@ class DDPG:
 
         limit = self.config.max_gradient_norm
         metrics = self.actor_optimiser.minimise(loss, self.actor.parameters, limit, name="actor")
-        self.actor_target.lerp_(self.actor.parameters, self.config.tau)
-        self.critic_target.lerp_(self.critic.parameters, self.config.tau)
+        self.actor_target.follow(self.actor.parameters, self.config.tau)
+        self.critic_target.follow(self.critic.parameters, self.config.tau)
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "actor": self.actor.parameters,
             "critic": self.critic.parameters,
-            "actor_target": self.actor_target,
-            "critic_target": self.critic_target,
+            "actor_target": self.actor_target.mean,
+            "critic_target": self.critic_target.mean,
             "actor_optimiser": self.actor_optimiser.state_dict(),
             "critic_optimiser": self.critic_optimiser.state_dict(),
         }

@@ -17,6 +17,7 @@ from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
 from rlsuite.configuration import Count, Fraction, Positive
 from rlsuite.experience import Batch
+from rlsuite.networks.averaging import Average
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
@@ -91,7 +92,7 @@ class DQN:
 
         self.network = Population(network, seeds, device)
         self.online = self.network.parameters  # [S, P]
-        self.target = self.online.clone()
+        self.target = Average(self.online)
         self.optimiser = Adam(self.online, per_seed("learning_rate", config.learning_rate, seeds), eps=config.adam_eps)
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
         self.epsilon_end = per_seed("epsilon_end", config.epsilon_end, seeds).to(device)
@@ -130,7 +131,7 @@ class DQN:
         """
         weight = batch.extras.get("weight")
         with torch.no_grad():
-            next_values = self.network(batch.next_observation, parameters=self.target)
+            next_values = self.network(batch.next_observation, parameters=self.target.mean)
             choice = self.network(batch.next_observation, parameters=self.online) if self.config.double else next_values
             next_value = next_values.gather(-1, choice.argmax(dim=-1, keepdim=True)).squeeze(-1)
             target = batch.reward + batch.discount * next_value
@@ -162,16 +163,16 @@ class DQN:
 
     def _move_target(self) -> None:
         if self.config.tau is not None:
-            self.target.lerp_(self.online, self.config.tau)
+            self.target.follow(self.online, self.config.tau)
         else:
             # No branch on the host, so that the update can be compiled.
             due = every(self.config.target_period_updates, self.optimiser.updates)
-            self.target.copy_(torch.where(due.unsqueeze(1), self.online, self.target))
+            self.target.follow(self.online, due)
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "online": self.online,
-            "target": self.target,
+            "target": self.target.mean,
             "optimiser": self.optimiser.state_dict(),
         }
 

@@ -15,6 +15,7 @@ from agents.options import EpsilonGreedyConfig, MemoryOptions, RatePerSeed, Sequ
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
 from rlsuite.configuration import Count, Fraction, NotNegative, Positive
+from rlsuite.networks.averaging import Average
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
@@ -105,7 +106,7 @@ class R2D2:
 
         self.network = Population(network, seeds, device)
         self.online = self.network.parameters  # [S, P]
-        self.target = self.online.clone()
+        self.target = Average(self.online)
         rates = per_seed("learning_rate", config.learning_rate, seeds)
         self.optimiser = Adam(self.online, rates, eps=config.adam_eps)
         self.extras = {"memory": TensorSpec((memory_size(self.network),))}  # before the action
@@ -148,12 +149,12 @@ class R2D2:
         """
         steps = self.config.sequence_env_steps
         weight = batch.extras.get("weight")
-        memory, target_memory = (self._after_burn_in(batch, own) for own in (self.online, self.target))
+        memory, target_memory = (self._after_burn_in(batch, own) for own in (self.online, self.target.mean))
         rows = slice(self.config.burn_in_env_steps, None)  # those that are learned from, and n more
         observation, action, began = (part[:, :, rows] for part in (batch.observation, batch.action, batch.began))
         counts = batch.valid[:, :, rows][:, :, :steps].float()
         with torch.no_grad():
-            next_values, _ = self.network(observation, target_memory, began, parameters=self.target)
+            next_values, _ = self.network(observation, target_memory, began, parameters=self.target.mean)
 
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             values, _ = self.network(observation, memory, began, parameters=parameters)
@@ -197,10 +198,10 @@ class R2D2:
 
     def _move_target(self) -> None:
         if self.config.tau is not None:
-            self.target.lerp_(self.online, self.config.tau)
+            self.target.follow(self.online, self.config.tau)
         else:
             due = every(self.config.target_period_updates, self.optimiser.updates)
-            self.target.copy_(torch.where(due.unsqueeze(1), self.online, self.target))
+            self.target.follow(self.online, due)
 
     def from_returns(self, x: Tensor) -> Tensor:
         """Rescaled values of returns: large ones become small."""
@@ -222,7 +223,7 @@ class R2D2:
         return x
 
     def state_dict(self) -> dict[str, Any]:
-        return {"online": self.online, "target": self.target, "optimiser": self.optimiser.state_dict()}
+        return {"online": self.online, "target": self.target.mean, "optimiser": self.optimiser.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         restore(self.state_dict(), state)

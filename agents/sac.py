@@ -22,6 +22,7 @@ from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
 from rlsuite.experience import Batch
 from rlsuite.networks import distributions
+from rlsuite.networks.averaging import Average
 from rlsuite.networks.bounded_actions import BoundedActions
 from rlsuite.networks.encoder import stem
 from rlsuite.networks.heads import ActionValue, Ensemble
@@ -90,7 +91,7 @@ class SAC:
 
         self.actor = Population(actor, seeds, device)
         self.critic = Population(lambda: Ensemble([critic(), critic()]), seeds, device)
-        self.critic_target = self.critic.parameters.clone()
+        self.critic_target = Average(self.critic.parameters)
         self.log_temperature = (
             per_seed("temperature", config.temperature, seeds).log().unsqueeze(1).to(device)
         )  # [S, 1]
@@ -128,7 +129,7 @@ class SAC:
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One step of the critics, the actor and the temperature, and the targets move; metrics are ``[S]``."""
         metrics = self._improve_critic(batch) | self._improve_actor(batch)
-        self.critic_target.lerp_(self.critic.parameters, self.config.tau)
+        self.critic_target.follow(self.critic.parameters, self.config.tau)
         entropy = metrics["value/entropy"]
         self.temperature_optimiser.step(self.log_temperature, (entropy - self.target_entropy).unsqueeze(1))
         return metrics | {"value/temperature": self.log_temperature.exp().squeeze(1)}
@@ -136,7 +137,7 @@ class SAC:
     def _improve_critic(self, batch: Batch) -> dict[str, Tensor]:
         with torch.no_grad():
             next_outcomes = self._outcomes(batch.next_observation, _TARGET_STREAM)
-            next_value = self._soft_value(batch.next_observation, next_outcomes, self.critic_target)
+            next_value = self._soft_value(batch.next_observation, next_outcomes, self.critic_target.mean)
             target = batch.reward + batch.discount * next_value
             inputs = self.policy.inputs(batch.action)
 
@@ -174,7 +175,7 @@ class SAC:
         return {
             "actor": self.actor.parameters,
             "critic": self.critic.parameters,
-            "critic_target": self.critic_target,
+            "critic_target": self.critic_target.mean,
             "log_temperature": self.log_temperature,
             "actor_optimiser": self.actor_optimiser.state_dict(),
             "critic_optimiser": self.critic_optimiser.state_dict(),

@@ -15,7 +15,7 @@ def agent(seeds=(0,), **options):
 
 def linear(dqn, online, target):
     """Make Q(s, a) = (W s)[a] with weights ``online`` and ``target``, through the two ReLUs of +x and -x."""
-    for parameters, weights in ((dqn.online, online), (dqn.target, target)):
+    for parameters, weights in ((dqn.online, online), (dqn.target.mean, target)):
         named = dqn.network.named(parameters)
         (w1, b1, w2, b2) = named.values()
         for tensor in (w1, b1, w2, b2):
@@ -57,9 +57,9 @@ def test_the_target_is_copied_when_due():
     start = dqn.online.clone()
     for _ in range(2):
         dqn.update(BATCH)
-    assert torch.equal(dqn.target, start)
+    assert torch.equal(dqn.target.mean, start)
     dqn.update(BATCH)
-    assert torch.equal(dqn.target, dqn.online)
+    assert torch.equal(dqn.target.mean, dqn.online)
 
 
 def test_every_environment_explores_by_a_draw_of_its_own():

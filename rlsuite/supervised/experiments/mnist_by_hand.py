@@ -160,7 +160,7 @@ EXPERIMENTS: list[Experiment[Any, Any]] = [
         target=0.97,
         minutes=1,
         config=MnistConfig(
-            epochs=3, batch_size=1, learning_rate=0.1, hidden=(100,), hidden_units="sigmoid", output="logistic"
+            epochs=3, batch_size=1, learning_rate=0.3, hidden=(200,), hidden_units="sigmoid", output="logistic"
         ),
     ),
     experiment(
