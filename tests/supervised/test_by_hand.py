@@ -15,7 +15,7 @@ from rlsuite.supervised.classification import Examples, split
 from rlsuite.supervised.data import tables
 from rlsuite.supervised.experiment import Setting
 from rlsuite.supervised.experiments import gradient_descent, mlp_by_hand, mnist_by_hand, perceptron
-from rlsuite.supervised.experiments.gradient_descent import DescentConfig
+from rlsuite.supervised.experiments.gradient_descent import DescentConfig, UnevenConfig
 from rlsuite.supervised.experiments.perceptron import Points, SeparableConfig
 from rlsuite.supervised.registry import find
 from rlsuite.supervised.source import passes
@@ -87,6 +87,19 @@ def test_descent_on_houses_and_a_cubic_ends_where_it_is_known_to():
     cubic = gradient_descent.cubic(config)
     assert float(gradient_descent.descent(cubic, 0.1, 17)[-1]) == pytest.approx(1.3334, abs=5e-5)
     assert float(gradient_descent.descent(cubic, 0.1, 15)[-1]) > 1.33345
+
+
+def test_one_step_is_enough_where_all_curvatures_are_one():
+    parabola = gradient_descent.parabola(DescentConfig())
+    path = gradient_descent.descent(parabola, 0.1, 1)
+    assert float(path[0]) == 0.0 and float(path[1]) == pytest.approx(3.0)
+    taken = {}
+    for way in ("raw", "standardised", "whitened"):
+        problem = gradient_descent.uneven(UnevenConfig(prepare=way))
+        distances = (gradient_descent.descent(problem, 0.5, 400) - problem.minimum[0]).norm(dim=1)
+        taken[way] = problem.facts(problem.start[0])["condition"], int((distances > 0.01 * distances[0]).sum())
+    assert taken["whitened"] == (pytest.approx(1.0, abs=1e-3), 1)
+    assert taken["raw"][0] > 10.0 * taken["standardised"][0] > 10.0 and taken["raw"][1] > taken["standardised"][1] > 1
 
 
 def test_losses_are_those_of_torch_where_it_has_them():

@@ -7,14 +7,14 @@ Linear regression fits ``y = X theta``, where the first column of X is 1, by
 and the minimum is where ``X'X theta = X'y``. Where there are more unknowns than equations there are many such theta.
 Since every step is a combination of the rows of X, descent that begins at 0 ends at the one of the least norm.
 
-Descent converges where rate < 2 / a, with a the largest eigenvalue of the Hessian (2/m X'X here). It is slow in the
-directions of the small ones; this is why inputs are standardised first, without which the areas of houses in square
-feet need rates of 1e-7.
+Descent converges where rate < 2 / a, with a the largest eigenvalue of the Hessian (2/m X'X here), and it is slow in the
+directions of the small ones: steps are about as many as the one is times the other. This is why inputs are standardised
+first, without which the areas of houses in square feet need rates of 1e-7, or whitened.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from rlsuite import random
 from rlsuite.configuration import Count, Positive
 from rlsuite.supervised.by_hand import ByHand, Tensors
 from rlsuite.supervised.config import RunConfig
+from rlsuite.supervised.data.tables import standardised
 from rlsuite.supervised.experiment import Experiment, Facts, Setting, Split, Target, Trained
 from rlsuite.supervised.figures import curves
 from rlsuite.supervised.source import Batches
@@ -41,6 +42,15 @@ class DescentConfig(RunConfig):
     """Steps an epoch."""
     learning_rate: Positive = 0.1
     """Length of a step, as a multiple of the gradient."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnevenConfig(DescentConfig):
+    epochs: Count = 2
+    learning_rate: Positive = 0.5
+    """Length of a step, as a multiple of the gradient; the largest curvature is 2."""
+    prepare: Literal["raw", "standardised", "whitened"] = "whitened"
+    """Leave inputs as they are, standardise each, or take away their correlations too."""
 
 
 class Problem(NamedTuple):
@@ -113,6 +123,43 @@ def cubic(config: DescentConfig) -> Problem:
     )
 
 
+def parabola(config: DescentConfig) -> Problem:
+    """a/2 (w - 3)^2 with a = 10: a rate of 1 / a needs one step, 2 / a comes no nearer, more diverges."""
+    minimum = torch.full((config.seeds, 1), 3.0)
+    return Problem(
+        torch.zeros(config.seeds, 1),
+        lambda w: 5.0 * (w - minimum).square().squeeze(-1),
+        lambda w: 10.0 * (w - minimum),
+        minimum,
+        lambda w: {"w": float(w)},
+    )
+
+
+def uneven(config: UnevenConfig) -> Problem:
+    """Two hundred equations whose unknowns have inputs of very different sizes, which go together."""
+    keys = _keys(config)
+    mixed = random.normal(random.fold(keys, 0), 200, 5) @ random.normal(random.fold(keys, 1), 5, 5)
+    raw = mixed * torch.logspace(-1.0, 1.0, 5) + 1.0
+    targets = raw.mean(dim=2) + 0.1 * random.normal(random.fold(keys, 2), 200)
+    inputs = prepared(raw, config.prepare)
+    # Inputs differ in size between ways and seeds, and so does the largest rate: each seed's is 1 at most.
+    inputs = inputs / torch.linalg.matrix_norm(inputs, 2).view(-1, 1, 1) * 200**0.5
+    curvatures = torch.linalg.eigvalsh(2.0 / 200 * inputs.mT @ inputs)
+    condition = float(curvatures[0, -1] / curvatures[0, 0])
+    return squares(inputs, targets - targets.mean(dim=1, keepdim=True), lambda theta: {"condition": condition})
+
+
+def prepared(inputs: Tensor, way: Literal["raw", "standardised", "whitened"]) -> Tensor:
+    """Inputs ``[S, M, F]`` as they are, with mean 0 and deviation 1, or without correlations besides."""
+    if way == "raw":
+        return inputs
+    inputs = standardised(inputs, like=inputs)
+    if way == "whitened":
+        values, vectors = torch.linalg.eigh(inputs.mT @ inputs / inputs.shape[1])
+        inputs = inputs @ vectors / values.sqrt().unsqueeze(1)
+    return inputs
+
+
 def _keys(config: RunConfig) -> Tensor:
     return random.key(torch.arange(config.seed, config.seed + config.seeds), _DATA_STREAM)
 
@@ -180,7 +227,7 @@ def experiment(
     task: str,
     data: str,
     most: float,
-    load: Callable[[DescentConfig], Problem],
+    load: Callable[..., Problem],
     config: DescentConfig = DescentConfig(),
 ) -> Experiment[DescentConfig, Problem]:
     return Experiment(
@@ -210,4 +257,15 @@ EXPERIMENTS: list[Experiment[Any, Any]] = [
         few_equations,
     ),
     experiment("cubic", "Gradient descent on x^3 - 2 x^2 + 2", "a function", 1e-4, cubic, DescentConfig(epochs=2)),
+    experiment(
+        "parabola", "One step of the best rate on 5 (w - 3)^2", "a function", 1e-6, parabola, DescentConfig(epochs=1)
+    ),
+    experiment(
+        "whitening",
+        "Least squares in few steps, once inputs have one size and no correlations",
+        "made up",
+        1e-4,
+        uneven,
+        UnevenConfig(),
+    ),
 ]
