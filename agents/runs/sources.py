@@ -111,10 +111,13 @@ def _store(
     config: ReplayConfig, seen: Space[Any], layout: dict[str, Any], discount: Tensor, device: torch.device
 ) -> Store:
     capacity = config.replay_capacity
+    stacked = isinstance(seen, FrameStack) and seen.dtype == np.uint8 and len(seen.shape) == 3
     if isinstance(config, SequenceConfig):
-        length, period = config.sequence_rows, config.sequence_period_env_steps
-        return SequenceStore(capacity, length=length, period=period, **layout, device=device)
-    if isinstance(seen, FrameStack) and seen.dtype == np.uint8 and len(seen.shape) == 3:
+        windows: dict[str, Any] = {"length": config.sequence_rows, "period": config.sequence_period_env_steps}
+        if isinstance(seen, FrameStack) and stacked:
+            windows |= {"stack": seen.stack, "padding": seen.padding}
+        return SequenceStore(capacity, **windows, **layout, device=device)
+    if isinstance(seen, FrameStack) and stacked:
         channels, *size = seen.shape[0] // seen.stack, *seen.shape[1:]
         frames = {name: part for name, part in layout.items() if not name.startswith("observation")}
         frame = size if channels == 1 else [channels, *size]

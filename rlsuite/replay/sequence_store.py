@@ -12,7 +12,10 @@ from rlsuite.agent import TensorSpec
 from rlsuite.experience import Step
 from rlsuite.replay.replay import Changes
 from rlsuite.replay.rings import Rings
+from rlsuite.spaces import Padding
 from rlsuite.state import check, check_counts
+
+_OLDEST = 255  # age at which rows stop counting
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class SequenceStore:
         period: rows between the beginnings of two windows; less than ``length`` where they overlap.
         seeds, num_envs: S and E.
         observation_shape, observation_dtype, action_shape, action_dtype: of one environment.
+        stack: frames in an observation, the oldest first along its first axis; each frame is kept once.
+        padding: what a stack shows before the first frame of its episode: "zero" for zeros, "first" for that frame.
         extras: of one environment, by name: what the agent stores of each window's first row.
         device: where the rows live. On the CPU memory is taken as the store fills.
 
@@ -68,6 +73,8 @@ class SequenceStore:
         observation_dtype: torch.dtype = torch.float32,
         action_shape: Sequence[int] = (),
         action_dtype: torch.dtype = torch.int64,
+        stack: int = 1,
+        padding: Padding = "zero",
         extras: Mapping[str, TensorSpec] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -80,27 +87,24 @@ class SequenceStore:
             raise ValueError(
                 f"capacity {capacity} keeps {share} steps of each of {num_envs} environments: a window has {length}"
             )
-        self.length, self.period = length, period
+        self.length, self.period, self.stack, self.padding = length, period, stack, padding
         self.warm_up_steps = length
         self._shape = (seeds, num_envs)
         rings = seeds * num_envs
-        # Of each ring, a whole number of windows' beginnings, past the rows to keep room for the two of a step.
-        self._windows = math.ceil((share + 2) / period)
+        # Of each ring, a whole number of windows' beginnings: past the rows to keep, room for the two of a step and
+        # for the frames that the oldest row's stack shows besides its own.
+        self._windows = math.ceil((share + 2 + stack - 1) / period)
         self.slots = num_envs * self._windows  # of a seed: environment e's windows from e * windows on
         flag = ((), torch.uint8)
         self._rows = Rings(
             rings,
             self._windows * period,
-            [
-                (tuple(observation_shape), observation_dtype),
-                (tuple(action_shape), action_dtype),
-                ((), torch.float32),
-                flag,
-                flag,
-                flag,
-            ],
+            [(tuple(action_shape), action_dtype), ((), torch.float32), flag, flag, ((), torch.uint8)],
             device,
         )
+        frame = (observation_shape[0] // stack, *observation_shape[1:]) if stack > 1 else tuple(observation_shape)
+        self._frames = Rings(rings, self._rows.slots, [(frame, observation_dtype)], device)
+        self._back = torch.arange(stack - 1, -1, -1, device=device)
         self._extras = dict(extras or {})
         self._firsts = Rings(rings, self._windows, list(self._extras.values()), device)
         self._ring = torch.arange(rings, device=device)
@@ -108,7 +112,7 @@ class SequenceStore:
         self._within = torch.arange(length, device=device)
         self._state = {
             "written": torch.zeros(rings, dtype=torch.int64, device=device),  # rows, ever
-            "began": torch.ones(rings, dtype=torch.bool, device=device),  # the next row is an episode's first
+            "age": torch.zeros(rings, dtype=torch.int64, device=device),  # rows that the episode has so far
         }
         self._action_blank = torch.zeros(*self._shape, *action_shape, dtype=action_dtype, device=device)
         # A draw d of a seed is window d + _shift[e] of its environment e, the first with d < _end[e].
@@ -123,34 +127,34 @@ class SequenceStore:
     @property
     def nbytes(self) -> int:
         """Bytes that the rows of all seeds take once the store is full."""
-        return self._rows.nbytes + self._firsts.nbytes
+        return self._frames.nbytes + self._rows.nbytes + self._firsts.nbytes
 
     def add(
         self, observation: Tensor, action: Tensor, step: Step, extras: Mapping[str, Tensor] | None = None
     ) -> Changes:
         """Store what came of acting on ``observation`` ``[S, E, ...]`` with ``action`` ``[S, E, ...]``."""
-        written, began = self._state["written"], self._state["began"]
+        written, age = self._state["written"], self._state["age"]
         valid, ended = step.valid.flatten(), (step.valid & step.ended).flatten()
-        yes, no = torch.ones_like(began), torch.zeros_like(began)
-        self._write(written, valid, observation, action, step.reward, step.bootstrap, yes, began)
+        yes, no = torch.ones_like(valid), torch.zeros_like(valid)
+        self._write(written, valid, observation, action, step.reward, step.bootstrap, yes, age)
         # Should the episode end here, its last observation is there; else the next step is written over it.
         nothing = torch.zeros_like(step.reward)
-        self._write(written + 1, valid, step.next_observation, self._action_blank, nothing, no, no, no)
+        self._write(written + 1, valid, step.next_observation, self._action_blank, nothing, no, no, age + 1)
         if self._extras:
             first = valid & (written % self.period == 0)
             values = [(extras or {})[name] for name in self._extras]
             self._firsts.write((written // self.period).unsqueeze(1), first.unsqueeze(1), values)
         before = written.clone()
         written.add_(valid.long() + ended.long())
-        began.copy_(torch.where(valid, ended, began))
+        age.copy_(torch.where(valid, torch.where(ended, 0, age + 1), age))
         return self._changes(before)
 
     def cut(self) -> Changes:
         """End every environment's episode at its last stored step, as a truncation would; for gaps in the stream."""
-        written, began = self._state["written"], self._state["began"]
+        written, age = self._state["written"], self._state["age"]
         before = written.clone()
-        written.add_((~began).long())  # the row of the last observation is there already
-        began.fill_(True)
+        written.add_((age > 0).long())  # the row of the last observation is there already
+        age.zero_()
         return self._changes(before)
 
     def slot(self, number: Tensor) -> Tensor:
@@ -165,22 +169,45 @@ class SequenceStore:
         environment, window = slot // self._windows, slot % self._windows
         ring = self._ring.view(self._shape).gather(1, environment)
         position = (window * self.period).unsqueeze(-1) + self._within
-        rows = self._rows.read(self._rows.row(ring.unsqueeze(-1), position))
+        action, reward, bootstrap, valid, age = self._rows.read(self._rows.row(ring.unsqueeze(-1), position))
         firsts = self._firsts.read(self._firsts.row(ring, window)) if self._extras else []
         return SequenceBatch(
-            observation=rows[0],
-            action=rows[1],
-            reward=rows[2],
-            bootstrap=rows[3] != 0,
-            valid=rows[4] != 0,
-            began=rows[5] != 0,
+            observation=self._observations(ring.unsqueeze(-1), position, age),
+            action=action,
+            reward=reward,
+            bootstrap=bootstrap != 0,
+            valid=valid != 0,
+            began=age == 0,
             extras=dict(zip(self._extras, firsts, strict=True)),
         )
 
-    def _write(self, position: Tensor, keep: Tensor, observation: Tensor, action: Tensor, *numbers: Tensor) -> None:
-        reward, *flags = (number.flatten() for number in numbers)
-        values = [observation, action, reward, *(flag.to(torch.uint8) for flag in flags)]
-        self._rows.write(position.unsqueeze(1), keep.unsqueeze(1), values)
+    def _observations(self, ring: Tensor, position: Tensor, age: Tensor) -> Tensor:
+        """The stacks of frames that end at positions ``[S, B, L]``, of rows so old within their episodes."""
+        if self.stack == 1:
+            return self._frames.read(self._frames.row(ring, position))[0]
+        oldest = age.long().unsqueeze(-1)
+        row = self._frames.row(ring.unsqueeze(-1), position.unsqueeze(-1) - torch.minimum(self._back, oldest))
+        if self.padding == "zero":
+            row = torch.where(self._back > oldest, self._frames.blank_row, row)
+        return self._frames.read(row)[0].flatten(3, 4)
+
+    def _write(
+        self,
+        position: Tensor,
+        keep: Tensor,
+        observation: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        bootstrap: Tensor,
+        valid: Tensor,
+        age: Tensor,
+    ) -> None:
+        position, keep = position.unsqueeze(1), keep.unsqueeze(1)
+        if self.stack > 1:
+            observation = observation[:, :, -(observation.shape[2] // self.stack) :]  # its newest frame
+        self._frames.write(position, keep, [observation])
+        numbers = (number.flatten().to(torch.uint8) for number in (bootstrap, valid, age.clamp(max=_OLDEST)))
+        self._rows.write(position, keep, [action, reward.flatten(), *numbers])
 
     def _changes(self, before: Tensor) -> Changes:
         """Windows that can be read now and could not with ``before`` rows written, and the other way round."""
@@ -198,7 +225,9 @@ class SequenceStore:
     def _range(self, written: Tensor) -> tuple[Tensor, Tensor]:
         """The windows of each ring that can be read: from the first to before the last, ``[R]``."""
         last = torch.div(written - self.length, self.period, rounding_mode="floor").clamp(min=-1) + 1
-        oldest_row = (written + 1 - self._rows.slots).clamp(min=0)  # one row is written ahead
+        oldest_row = written + 1 - self._rows.slots  # one row is written ahead
+        # A window's first stack may show frames of rows before it.
+        oldest_row = torch.where(oldest_row > 0, oldest_row + self.stack - 1, 0)
         return torch.div(oldest_row + self.period - 1, self.period, rounding_mode="floor"), last
 
     def _count(self, first: Tensor, last: Tensor) -> None:
@@ -214,6 +243,7 @@ class SequenceStore:
         """Return the filled part. It may share memory: save it before the next ``add``."""
         return {
             **{name: value.clone() for name, value in self._state.items()},
+            "frames": self._frames.state_dict(self._state["written"] + 1),
             "rows": self._rows.state_dict(self._state["written"] + 1),
             "firsts": self._firsts.state_dict(self._state["written"] // self.period + 1),
         }
@@ -224,8 +254,9 @@ class SequenceStore:
         Raises:
             ValueError: it was saved by a store of another shape.
         """
-        check(self._state | {name: state[name] for name in ("rows", "firsts")}, state, "replay")
+        check(self._state | {name: state[name] for name in ("frames", "rows", "firsts")}, state, "replay")
         check_counts(state["written"], "written")
+        self._frames.load_state_dict(state["frames"], state["written"] + 1)
         self._rows.load_state_dict(state["rows"], state["written"] + 1)
         self._firsts.load_state_dict(state["firsts"], state["written"] // self.period + 1)
         for name, value in self._state.items():
