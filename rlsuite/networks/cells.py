@@ -221,7 +221,7 @@ class LSTM(Cell):
         return not self.peephole
 
     def whole(self, x: Tensor, start: Tensors, weights: Tensors) -> Tensors:
-        y, _, last = torch.lstm(x, [part.contiguous().unsqueeze(0) for part in start], weights, *_ONE_LAYER)
+        y, _, last = torch.lstm(x, [part.unsqueeze(0) for part in start], weights, *_ONE_LAYER)
         return y, last.squeeze(0)
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, Tensor]:
@@ -410,10 +410,11 @@ def sequence(
     """
     compiling = torch.compiler.is_compiling()
     if kept is None and ends is None and cell.is_torchs(x.device) and not compiling:
-        own = [weights[name].unbind() for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-        rows = zip(
-            x.unbind(), zip(*(part.unbind() for part in start), strict=True), zip(*own, strict=True), strict=True
-        )
+        own = [weights[name] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        if x.is_cuda:  # cuDNN wants them so
+            own, start = [part.contiguous() for part in own], tuple(part.contiguous() for part in start)
+        states, parameters = (zip(*(part.unbind() for part in parts), strict=True) for parts in (start, own))
+        rows = zip(x.unbind(), states, parameters, strict=True)
         return tuple(map(_stack, zip(*(cell.whole(*row) for row in rows), strict=True)))
     run = _steps if compiling else _Sequence.apply
     return run(cell, x, kept, ends, weights["weight_ih"], weights["bias_ih"], *start, *cell.recurrent(weights))
