@@ -244,6 +244,11 @@ class AgentConfig(RunConfig, NetworkOptions):
     """Gradients are scaled to at most this norm, seed by seed; by default they are not."""
     clip_rewards: bool = False
     """Learn from rewards clipped to [-1, 1]; reported returns are never clipped."""
+    normalise_observations: bool = False
+    """See observations, other than pictures, with mean 0 and standard deviation 1 by the statistics of training."""
+    normalise_rewards: bool = False
+    """Learn from rewards divided by the standard deviation of the discounted returns in training; reported returns are
+    as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)

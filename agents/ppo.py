@@ -50,6 +50,13 @@ class PPOConfig(ActivationOptions, MemoryRolloutConfig):
     """Lambda of the generalised advantages: 0 for one-step errors, 1 for whole returns."""
     clip: Positive = 0.2
     """The ratio of new to old probability counts up to this far from 1."""
+    value_clip: Positive | None = None
+    """Values count up to this far from those that the rollout was collected with; by default all the way."""
+    max_kl: Positive | None = None
+    """Nats of KL divergence from the policy that collected the rollout at which an update leaves a seed's network as
+    it is; by default there is no such stop."""
+    standardise: bool = True
+    """Scale advantages to mean 0 and standard deviation 1 over each minibatch."""
     value_weight: NotNegative = 0.5
     """Weight of the value loss beside the policy loss."""
     entropy_weight: NotNegative = 0.0
@@ -104,7 +111,7 @@ class PPO:
         ValueError: the action space is of another kind, or minibatches do not divide a rollout.
     """
 
-    acts_in = "Discrete, MultiDiscrete, MultiBinary or Box"
+    name, acts_in = "ppo", "Discrete, MultiDiscrete, MultiBinary or Box"
 
     def __init__(
         self,
@@ -125,7 +132,7 @@ class PPO:
         self.config = config
         # Compilers unroll a memory's steps one by one, which takes minutes.
         self.compilable = ("_improve",) if config.memory == "none" else ()
-        self.distribution = policy_for("ppo", action_space, config.initial_log_std, device)
+        self.distribution = policy_for(self.name, action_space, config.initial_log_std, device)
 
         def network() -> nn.Module:
             (policy, features), (value, _) = (
@@ -146,6 +153,7 @@ class PPO:
         self.optimiser = Adam(self.network.parameters, rates, eps=config.adam_eps)
         self.discount = per_seed("discount", config.discount, seeds).to(device)
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
+        self._is_near = torch.ones(len(seeds), dtype=torch.bool, device=device)  # to the policy of the rollout
 
     def initial_state(self, num_envs: int) -> ActingState:
         """The memory ``[S, E, ...]`` of policy and critic, empty; nothing without one."""
@@ -197,12 +205,13 @@ class PPO:
             "sample": self.distribution.restored(batch.action, batch.extras),
             "log_prob": batch.extras["log_prob"],
             "advantage": advantage,
-            "returns": advantage + value,
+            "value": value,
             "weight": batch.valid.float(),
         }
         steps = {name: windows(tensor, self.window) for name, tensor in steps.items()}
         if "memory" in batch.extras:
             steps["memory"] = windows(batch.extras["memory"], self.window)[:, :, 0]
+        self._is_near.fill_(True)
         metrics: dict[str, Tensor] = {}
         for epoch in range(self.config.epochs):
             key = random.key(self.seeds, _SHUFFLE_STREAM, self.optimiser.updates.long(), epoch)
@@ -231,23 +240,25 @@ class PPO:
         sample: Tensor,
         old_log_prob: Tensor,
         advantage: Tensor,
-        returns: Tensor,
+        old_value: Tensor,
         weight: Tensor,
         memory: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """One step of gradient descent on windows ``[S, M, L, ...]`` that begin with ``memory``."""
-        sample, old_log_prob, advantage, returns, weight = (
-            steps.flatten(1, 2) for steps in (sample, old_log_prob, advantage, returns, weight)
+        sample, old_log_prob, advantage, old_value, weight = (
+            steps.flatten(1, 2) for steps in (sample, old_log_prob, advantage, old_value, weight)
         )
-        centred = advantage - weighted_mean(advantage, weight).unsqueeze(1)
-        advantage = centred / (weighted_mean(centred.square(), weight).sqrt().unsqueeze(1) + 1e-8)
+        returns = advantage + old_value
+        if self.config.standardise:
+            centred = advantage - weighted_mean(advantage, weight).unsqueeze(1)
+            advantage = centred / (weighted_mean(centred.square(), weight).sqrt().unsqueeze(1) + 1e-8)
 
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             outputs, value, _ = self._outputs(observation, began, memory, parameters)
             ratio = (self.distribution.log_prob(outputs, sample) - old_log_prob).exp()
             near = ratio.clamp(1.0 - self.config.clip, 1.0 + self.config.clip)
             gain = weighted_mean(torch.minimum(ratio * advantage, near * advantage), weight)
-            error = weighted_mean(F.mse_loss(value, returns, reduction="none"), weight)
+            error = weighted_mean(self._value_errors(value, old_value, returns), weight)
             entropy = weighted_mean(self.distribution.entropy(outputs), weight)
             losses = -gain + self.config.value_weight * error - self.config.entropy_weight * entropy
             return losses, {
@@ -264,8 +275,18 @@ class PPO:
         rollouts = self.config.total_env_steps // self.config.rollout_env_steps
         total = rollouts * self.config.epochs * self.config.minibatches
         scale = linear(self.optimiser.updates, total, 1.0, self.config.final_learning_rate_fraction)
+        if self.config.max_kl is not None:
+            self._is_near.logical_and_(metrics["policy/kl"] <= self.config.max_kl)
+            scale, gradients = scale * self._is_near, gradients * self._is_near.unsqueeze(1)
         self.optimiser.step(self.network.parameters, gradients, scale)
         return metrics
+
+    def _value_errors(self, value: Tensor, old_value: Tensor, returns: Tensor) -> Tensor:
+        errors = F.mse_loss(value, returns, reduction="none")
+        if self.config.value_clip is None:
+            return errors
+        near = old_value + (value - old_value).clamp(-self.config.value_clip, self.config.value_clip)
+        return torch.maximum(errors, F.mse_loss(near, returns, reduction="none"))
 
     def state_dict(self) -> dict[str, Any]:
         return {"network": self.network.parameters, "optimiser": self.optimiser.state_dict()}

@@ -15,8 +15,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from gymnasium.spaces import Space
+from gymnasium.spaces import Box, Space
 from gymnasium.vector import AutoresetMode
 
 from agents.options import AgentConfig, EpsilonGreedyConfig, ReplayConfig, RunConfig
@@ -34,6 +35,7 @@ from rlsuite.option_groups import nested
 from rlsuite.tracking import run_folder
 from rlsuite.training.checkpoint import Checkpoints, Name, fitting, to_device
 from rlsuite.training.device import usable_device
+from rlsuite.training.normalisation import Normalised, Normaliser
 from rlsuite.training.schedules import per_seed
 
 log = logging.getLogger("rlsuite")
@@ -281,15 +283,35 @@ def build_agent(run: Run, observation_space: Any, action_space: Any) -> Any:
     Raises:
         ValueError: the agent cannot be built so, or not for these spaces.
     """
-    kind = agent_spec(run.agent).agent
-    arguments = (resolved(run.config), observation_space, action_space, run.seeds, run.device)
+    kind, normaliser = agent_spec(run.agent).agent, _normaliser(run, observation_space)
+    seen = observation_space
+    if normaliser is not None and isinstance(run.config, AgentConfig) and run.config.normalise_observations:
+        seen = Box(-np.inf, np.inf, observation_space.shape, np.float32)
+    arguments = (resolved(run.config), seen, action_space, run.seeds, run.device)
     try:
         inspect.signature(kind).bind(*arguments)
     except TypeError as error:
         raise ValueError(
             f"{run.agent_name} must be built as agent(config, observation_space, action_space, seeds, device): {error}"
         ) from None
-    return kind(*arguments)
+    agent = kind(*arguments)
+    return agent if normaliser is None else Normalised(agent, normaliser)
+
+
+def _normaliser(run: Run, observation_space: Any) -> Normaliser | None:
+    config = run.config
+    if not isinstance(config, AgentConfig) or not (config.normalise_observations or config.normalise_rewards):
+        return None
+    if config.normalise_observations and has_pixels(observation_space):
+        raise ValueError("--normalise-observations is not for pictures: networks scale them by their bounds")
+    return Normaliser(
+        len(run.seeds),
+        config.num_envs,
+        observation_space.shape,
+        per_seed("discount", config.discount, run.seeds).to(run.device),
+        observations=config.normalise_observations,
+        rewards=config.normalise_rewards,
+    )
 
 
 def shard(run: Run, start: int, stop: int) -> Run:

@@ -43,6 +43,7 @@ def collector(run: Run, config: RunConfig, agent: Any, train: Environments, devi
     if not isinstance(config, needed):
         raise ValueError(f"{run.agent_name} learns from {learns_from}: its configuration must be a {needed.__name__}")
     layout = _layout(agent, len(train.seeds), train.num_envs, Spaces(train.observation_space, train.action_space))
+    normaliser = getattr(agent, "normaliser", None)
     if isinstance(config, RolloutConfig):
         return Collector(
             agent,
@@ -50,7 +51,10 @@ def collector(run: Run, config: RunConfig, agent: Any, train: Environments, devi
             _rollout(config, layout, device),
             vector_steps=_vector_steps(config),
             acts_ahead=False,
+            # The first rollout is one to measure scales by: it was acted on without any.
+            learning_starts_env_steps=0 if normaliser is None else config.rollout_env_steps + 1,
             clip_rewards=config.clip_rewards,
+            normaliser=normaliser,
             device=device,
         )
     assert isinstance(config, ReplayConfig)
@@ -68,6 +72,7 @@ def collector(run: Run, config: RunConfig, agent: Any, train: Environments, devi
         # Not before the replay holds a transition.
         learning_starts_env_steps=max(config.learning_starts_env_steps, store.warm_up_steps * train.num_envs),
         clip_rewards=config.clip_rewards,
+        normaliser=normaliser,
         save_experience=config.save_replay,
         device=device,
     )

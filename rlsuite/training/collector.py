@@ -15,6 +15,7 @@ from rlsuite.agent import Acted, ActingState, Actor, TensorSpec, check_acted, re
 from rlsuite.experience import Environments, ExperienceError, Step
 from rlsuite.state import check, check_tensor
 from rlsuite.training.episodes import EpisodeStatistics
+from rlsuite.training.normalisation import Normaliser
 from rlsuite.training.stopwatch import Stopwatch
 
 _SAMPLE_STREAM = 1
@@ -50,6 +51,7 @@ class Collector:
         updates_a_round: G.
         acts_ahead: choose the next action as soon as a step has come.
         learning_starts_env_steps: no updates before; exploration is the agent's own matter.
+        normaliser: takes note of every step, and is refreshed between rounds.
         save_experience: keep it in the state; without it a resumed run fills it anew before it learns on.
         clip_rewards: store the sign-preserving clip of rewards to [-1, 1]; episode statistics keep the raw ones.
     """
@@ -65,6 +67,7 @@ class Collector:
         acts_ahead: bool = True,
         learning_starts_env_steps: int = 0,
         clip_rewards: bool = False,
+        normaliser: Normaliser | None = None,
         save_experience: bool = True,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -72,7 +75,7 @@ class Collector:
         self.agent, self.environments, self.experience = agent, environments, experience
         self.vector_steps, self.updates_a_round, self.acts_ahead = vector_steps, updates_a_round, acts_ahead
         self._warm_up_env_steps = self.learning_starts_env_steps = learning_starts_env_steps
-        self.clip_rewards, self.save_experience = clip_rewards, save_experience
+        self.clip_rewards, self.save_experience, self.normaliser = clip_rewards, save_experience, normaliser
         self.env_steps = 0  # of each seed, in rounds that are over
         shape = (len(environments.seeds), environments.num_envs)
         observation, self._action = spec_of(environments.observation_space), spec_of(environments.action_space)
@@ -104,6 +107,8 @@ class Collector:
         if self._observation is None:
             self._has_begun = True
             self._start(self.environments.reset())
+        if self.normaliser is not None:
+            self.normaliser.refresh()
         for _ in range(self.vector_steps):
             with self._watch("collect"):
                 self.step()
@@ -128,6 +133,8 @@ class Collector:
             stored = step.with_clipped_reward() if self.clip_rewards else step
             self.experience.add(self._observation, self._acted.action, stored, self._acted.extras)
             self.episodes.add(step)
+            if self.normaliser is not None:
+                self.normaliser.add(stored)
         self._observation.copy_(step.observation)
         self._began.copy_(step.began)
         self._env_step.add_(self.environments.num_envs)

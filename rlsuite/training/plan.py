@@ -4,6 +4,7 @@ Nothing else knows about execution. Methods that may be compiled are tensor oper
 place; here the outermost of them that a run allows is replaced by its compiled form, and what it calls is inlined.
 """
 
+import operator
 from typing import Any
 
 from rlsuite.training.collector import Collector
@@ -32,8 +33,10 @@ def compile_worker(worker: Worker[Any], execution: Execution) -> None:
     if "update" in parts:
         _replace(worker, "learn", compiled(worker.learn, execution, once=lambda: _warm(worker)))
         return
-    for part in parts:
-        _replace(learner, part, compiled(getattr(learner, part), execution))
+    for part in parts:  # dots lead to an agent inside another
+        holder = operator.attrgetter(part.rpartition(".")[0])(learner) if "." in part else learner
+        name = part.rpartition(".")[2]
+        _replace(holder, name, compiled(getattr(holder, name), execution))
 
 
 def _is_short(source: Collector) -> bool:

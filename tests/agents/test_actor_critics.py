@@ -1,4 +1,4 @@
-"""What makes each of the replayed actor-critics itself: targets, delays, densities and temperatures."""
+"""What makes each of the actor-critics itself: targets, delays, densities and temperatures."""
 
 import math
 
@@ -7,11 +7,14 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
 
+from agents.a2c import A2C, A2CConfig
 from agents.ddpg import DDPG, DDPGConfig
+from agents.ppo import PPO, PPOConfig
 from agents.sac import SAC, SACConfig
 from agents.td3 import TD3, TD3Config
 from rlsuite.experience import Batch
 from rlsuite.networks.distributions import tanh_log_derivative
+from rlsuite.replay.rollout import RolloutBatch, advantages
 
 STATES = Box(-1.0, 1.0, (2,), np.float32)
 ARM = Box(np.array([-2.0], np.float32), np.array([6.0], np.float32))
@@ -125,3 +128,60 @@ def test_the_temperature_rises_where_entropy_is_below_its_target(target, sign):
 def test_a_temperature_below_zero_is_refused():
     with pytest.raises(ValueError, match="--temperature must be more than 0, not -1"):
         SACConfig(env="-", temperature=(-1.0,))
+
+
+def rollout(seeds=1):
+    """Eight steps of two environments, as a policy that is about uniform would have collected them."""
+    torch.manual_seed(0)
+    axes = (seeds, 8, 2)
+    flags = {name: torch.rand(axes) < 0.1 for name in ("ended", "began")}
+    return RolloutBatch(
+        observation=torch.randn(*axes, 2),
+        action=torch.randint(0, 3, axes),
+        reward=torch.randn(axes),
+        next_observation=torch.randn(*axes, 2),
+        bootstrap=~flags["ended"],
+        valid=torch.ones(axes, dtype=torch.bool),
+        extras={"log_prob": torch.full(axes, -math.log(3)), "value": torch.zeros(axes)},
+        **flags,
+    )
+
+
+ROLLOUT = {"env": "-", "hidden": (8,), "num_envs": 2, "rollout_env_steps": 16}
+
+
+def test_an_update_stops_for_each_seed_that_has_gone_far():
+    def learned(epochs, **options):
+        config = PPOConfig(**ROLLOUT, epochs=epochs, minibatches=1, learning_rate=(0.05, 1e-5), **options)
+        agent = PPO(config, STATES, Discrete(3), [0, 1])
+        agent.network.parameters.mul_(0.01)  # nearly uniform, as the rollout's policy
+        agent.update(rollout(2))
+        return agent.network.parameters
+
+    # All first steps are at the full rate.
+    once, twice, stopped = learned(1), learned(2), learned(2, max_kl=1e-4)
+    assert torch.equal(stopped[0], once[0]) and not torch.equal(twice[0], once[0])
+    assert torch.equal(stopped[1], twice[1]) and not torch.equal(once[1], twice[1])
+
+
+def test_values_count_as_far_as_they_are_clipped():
+    agent = PPO(PPOConfig(**ROLLOUT, value_clip=0.5), STATES, Discrete(3), [0])
+    value, old, returns = torch.tensor([2.0, 0.2, -2.0]), torch.zeros(3), torch.tensor([3.0, 1.0, 1.0])
+    assert agent._value_errors(value, old, returns).tolist() == pytest.approx([2.5**2, 0.8**2, 3.0**2])
+
+
+def test_the_step_of_a2c_is_up_the_gradient_of_the_log_probability_times_the_advantage():
+    config = A2CConfig(**ROLLOUT, entropy_weight=0.1, max_gradient_norm=None)
+    agent, batch = A2C(config, STATES, Discrete(3), [0]), rollout()
+    began = torch.zeros(1, 16, 1, dtype=torch.bool)
+    leaf = agent.network.parameters.clone().requires_grad_()
+    outputs, value, _ = agent._outputs(batch.observation.flatten(1, 2).unsqueeze(2), began, None, leaf)
+    policy = torch.distributions.Categorical(logits=outputs)
+    log_prob = policy.log_prob(batch.action.flatten(1, 2))
+    batch.extras["log_prob"], batch.extras["value"] = (x.detach().view(1, 8, 2) for x in (log_prob, value))
+    advantage = advantages(batch, batch.extras["value"], agent._next_value(batch), agent.discount, 1.0).flatten(1, 2)
+    returns = advantage + value.detach()
+    loss = -(log_prob * advantage).mean() + 0.5 * (value - returns).square().mean() - 0.1 * policy.entropy().mean()
+    (gradient,) = torch.autograd.grad(loss, leaf)
+    agent.update(batch)
+    torch.testing.assert_close(agent.optimiser.first_moment / 0.1, gradient, atol=1e-5, rtol=1e-4)

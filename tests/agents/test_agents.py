@@ -8,6 +8,7 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Tuple
 
+from agents.a2c import A2C, A2CConfig
 from agents.ddpg import DDPG, DDPGConfig
 from agents.dqn import DQN, DQNConfig
 from agents.ppo import PPO, PPOConfig
@@ -50,6 +51,13 @@ CASES = {
     "reinforce gaussian": (Reinforce, ReinforceConfig(env="-", hidden=HIDDEN, baseline="none"), VECTORS, ARM),
     "reinforce multi-discrete": (Reinforce, ReinforceConfig(env="-", hidden=HIDDEN), VECTORS, MultiDiscrete([3, 4])),
     "ppo": (PPO, PPOConfig(env="-", hidden=HIDDEN, **SMALL_ROLLOUT), VECTORS, Discrete(3)),
+    "ppo near": (
+        PPO,
+        PPOConfig(env="-", hidden=HIDDEN, **SMALL_ROLLOUT, value_clip=0.2, max_kl=0.01, standardise=False),
+        VECTORS,
+        Discrete(3),
+    ),
+    "a2c": (A2C, A2CConfig(env="-", hidden=HIDDEN, num_envs=2, rollout_env_steps=8), VECTORS, ARM),
     "ppo gaussian": (PPO, PPOConfig(env="-", hidden=HIDDEN, **SMALL_ROLLOUT), VECTORS, ARM),
     "ppo multi-binary": (PPO, PPOConfig(env="-", hidden=HIDDEN, **SMALL_ROLLOUT), VECTORS, MultiBinary(2)),
     "ppo memory": (PPO, PPOConfig(env="-", hidden=HIDDEN, **SMALL_MEMORY, **SMALL_ROLLOUT), VECTORS, Discrete(3)),
@@ -89,7 +97,7 @@ def batches(name, seeds, count, size=8):
     made = []
     for number in range(count):
         torch.manual_seed(number)
-        if kind in (Reinforce, PPO):
+        if kind in (Reinforce, PPO, A2C):
             axes, leading = (seeds, size // 2, 2), 3
         elif kind is R2D2:
             axes, leading = (seeds, 4, config.sequence_rows), 2
@@ -109,7 +117,7 @@ def batches(name, seeds, count, size=8):
         }
         began = torch.rand(axes) < 0.2
         valid = torch.ones(axes, dtype=torch.bool)
-        if kind in (Reinforce, PPO):
+        if kind in (Reinforce, PPO, A2C):
             next_observation = observations(observation_space, *axes)
             made.append(
                 RolloutBatch(

@@ -21,13 +21,14 @@ gymnasium.register("brief/CartPole-v1", "gymnasium.envs.classic_control:CartPole
 SMALL = {"hidden": (16,), "seeds": 2, "num_envs": 4, "threads": 1}
 REPLAY = {"learning_starts_env_steps": 32, "replay_capacity": 200, "batch_size": 8, "train_every_env_steps": 4}
 LONG_ROUNDS = {"updates_per_train": 5}
+NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
 CONFIGS = {
     "dqn": DQNConfig(env="rlsuite/CartPole-v1", target_period_updates=5, n_step=3, **REPLAY, **SMALL),
     "dqn, long rounds": DQNConfig(env="rlsuite/CartPole-v1", tau=0.1, **REPLAY | LONG_ROUNDS, **SMALL),
     "dqn, on the host": DQNConfig(env="brief/CartPole-v1", target_period_updates=5, n_step=3, **REPLAY, **SMALL),
     "dqn, stacked frames": DQNConfig(env="ALE/Pong-v5", clip_rewards=True, **REPLAY, **SMALL | {"seeds": 1}),
-    "td3": TD3Config(env="rlsuite/Pendulum-v1", policy_delay_updates=3, **REPLAY, **SMALL),
-    "sac": SACConfig(env="rlsuite/Pendulum-v1", random_env_steps=40, **REPLAY, **SMALL),
+    "td3": TD3Config(env="rlsuite/Pendulum-v1", policy_delay_updates=3, **NORMALISED, **REPLAY, **SMALL),
+    "sac": SACConfig(env="rlsuite/Pendulum-v1", random_env_steps=40, **NORMALISED, **REPLAY, **SMALL),
     "ddpg": DDPGConfig(env="rlsuite/Pendulum-v1", noise="ornstein-uhlenbeck", random_env_steps=40, **REPLAY, **SMALL),
     "reinforce": ReinforceConfig(env="rlsuite/CartPole-v1", rollout_env_steps=32, **SMALL),
 }

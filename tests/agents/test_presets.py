@@ -42,7 +42,7 @@ def test_each_preset_fits_its_agent(agent: str, name: str) -> None:
 
 
 def test_each_file_of_presets_is_of_an_agent() -> None:
-    assert {agent for agent, _ in PRESETS} == {"ddpg", "dqn", "ppo", "reinforce", "sac", "td3"}
+    assert {agent for agent, _ in PRESETS} == {"a2c", "ddpg", "dqn", "ppo", "reinforce", "sac", "td3"}
     assert find("r2d2").presets() == {} and preset("r2d2", "CartPole-v1") == {"preset": "none"}
 
 
