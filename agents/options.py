@@ -97,6 +97,8 @@ class EnvironmentOptions(Options, group="environment"):
     """Environments of Gymnasium: height and width of pictures; one number for both."""
     frame_stack: Count | None = None
     """Environments of Gymnasium: how many observations the agent sees at once; frames are kept once in a replay."""
+    previous_action_and_reward: bool = False
+    """The last action and reward are seen beside an observation, by agents with a memory say. Not for Atari."""
     num_envs: Count = 1
     """Environments of each seed."""
     protocol: Literal["machado", "nature"] = "nature"

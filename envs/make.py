@@ -95,10 +95,13 @@ def make_environments(
             )
         vector_env = _make_atari(spec, total, _rules(protocol), **options)
     elif is_on_tensors(spec):
-        if others := [name for name in preprocessing.options if name != "--max-episode-steps"]:
+        had = ("--max-episode-steps", "--previous-action-and-reward")
+        if others := [name for name in preprocessing.options if name not in had]:
             raise ValueError(f"{spec.id} is an environment on tensors: {', '.join(others)} cannot be had.")
         if preprocessing.max_episode_steps is not None:
             options["max_episode_steps"] = preprocessing.max_episode_steps
+        if preprocessing.previous_action_and_reward:
+            options["previous_action_and_reward"] = True
         vector_env = gymnasium.make_vec(spec, total, device=device, **options).unwrapped
         if vector_env.autoreset_mode is AutoresetMode.SAME_STEP:
             return OnDevice(vector_env, seeds, num_envs, purpose=purpose)

@@ -1,15 +1,17 @@
-"""Dynamics of which only a part is seen, so that acting well takes memory."""
+"""Dynamics of which only a part is seen, so that acting well takes memory; and with more to remember."""
 
 from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete
 from torch import Tensor
 
-from envs.core import State
+from envs.core import Dynamics, State
+from envs.previous import REWARD, previous_actions
 from envs.registration import make_dynamics
 from rlsuite import random
+from rlsuite.spaces import Parts
 
 _NOISE = 1  # makes the keys of the noise others than those of the dynamics
 
@@ -66,4 +68,36 @@ class PartlyObserved:
 
     def render(self, state: State) -> np.ndarray:
         """The picture of all that there is, seen or not."""
+        return self.whole.render(state)
+
+
+class WithPrevious:
+    """Other dynamics, whose observations have the last action and reward beside them, as ``envs.previous`` has it."""
+
+    def __init__(self, whole: Dynamics) -> None:
+        self.whole = whole
+        actions = previous_actions(whole.action_space)
+        self._actions = actions.shape[0]
+        self.observation_space: Box = Parts([whole.observation_space, actions, REWARD])
+        self.action_space = whole.action_space
+        self.max_episode_steps, self.render_fps = whole.max_episode_steps, whole.render_fps
+        self.is_random = whole.is_random
+
+    def initial(self, key: Tensor) -> State:
+        action = torch.zeros(len(key), self._actions, device=key.device)
+        return self.whole.initial(key) | {"previous_action": action, "previous_reward": torch.zeros_like(action[:, :1])}
+
+    def transition(self, state: State, action: Tensor, key: Tensor) -> tuple[State, Tensor, Tensor]:
+        following, reward, terminated = self.whole.transition(state, action, key)
+        done = action.flatten(1) if action.dim() > 1 else action.unsqueeze(-1)
+        if isinstance(self.action_space, Discrete):
+            done = done == torch.arange(self._actions, device=action.device)
+        previous = {"previous_action": done.float(), "previous_reward": reward.float().unsqueeze(-1)}
+        return following | previous, reward, terminated
+
+    def observe(self, state: State) -> Tensor:
+        seen = self.whole.observe(state).flatten(1).float()
+        return torch.cat([seen, state["previous_action"], state["previous_reward"]], dim=-1)
+
+    def render(self, state: State) -> np.ndarray:
         return self.whole.render(state)

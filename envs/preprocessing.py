@@ -11,6 +11,7 @@ from gymnasium.wrappers import FrameStackObservation, TransformObservation
 from envs.arrangement import arranged_space, arrangement
 from envs.lookup import find_function
 from envs.parts import JoinedParts, has_parts
+from envs.previous import WithPrevious
 from rlsuite.configuration import option
 from rlsuite.spaces import FrameStack
 
@@ -31,6 +32,7 @@ class Preprocessing:
         grey: pictures in grey.
         resize: height and width of pictures, or one number for both.
         frame_stack: how many observations are stacked.
+        previous_action_and_reward: beside what is observed.
     """
 
     max_episode_steps: int | None = None
@@ -38,6 +40,7 @@ class Preprocessing:
     grey: bool = False
     resize: tuple[int, ...] | None = None
     frame_stack: int | None = None
+    previous_action_and_reward: bool = False
 
     @property
     def options(self) -> list[str]:
@@ -70,6 +73,8 @@ class Preprocessing:
             env = FrameStackObservation(copied, self.frame_stack)
         if isinstance(env, FrameStackObservation):
             _tell_frames(env)
+        if self.previous_action_and_reward:
+            env = WithPrevious(env)
         return JoinedParts(env) if has_parts(env.observation_space) else env
 
 

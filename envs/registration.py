@@ -70,13 +70,17 @@ def _register(name: str, max_episode_steps: int, reward_threshold: float | None,
 def make_vector(dynamics: str, num_envs: int, **options: Any) -> "TorchVectorEnv":
     """``TorchVectorEnv`` of the dynamics ``module:Class``; see there for the options.
 
-    Options that it does not know, such as ``dtype``, go to the dynamics.
+    Options that it does not know, such as ``dtype``, go to the dynamics, but for ``previous_action_and_reward``, which
+    puts these beside observations.
     """
     from envs.core import TorchVectorEnv
+    from envs.partly_observed import WithPrevious
 
+    with_previous = options.pop("previous_action_and_reward", False)
     own = ("max_episode_steps", "device", "autoreset_mode", "render_mode", "compile")
     vector_options = {name: options.pop(name) for name in own if name in options}
-    return TorchVectorEnv(make_dynamics(dynamics, options), num_envs, **vector_options)
+    made = make_dynamics(dynamics, options)
+    return TorchVectorEnv(WithPrevious(made) if with_previous else made, num_envs, **vector_options)
 
 
 def make_single(dynamics: str, render_mode: str | None = None, **options: Any) -> "NumpyEnv":

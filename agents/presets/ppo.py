@@ -104,8 +104,40 @@ _MUJOCO: dict[str, Any] = {
 }
 _MUJOCO_FAMILIES = ("Ant", "HalfCheetah", "Hopper", "Humanoid", "Reacher", "Swimmer", "Walker2d")
 
+# Ours, of agents with memory. What is to be repeated does not depend on what was said before, so that nothing but the
+# next reward counts; a rollout is one episode of each environment.
+_REPEAT: dict[str, Any] = {
+    "total_env_steps": 100_000,
+    "num_envs": 64,
+    "memory": "gru",
+    "rollout_env_steps": 64 * 51,
+    "bptt_env_steps": 17,
+    "epochs": 8,
+    "minibatches": 4,
+    "learning_rate": (2e-3,),
+    "discount": (0.0,),
+    "trace": 0.0,
+    "entropy_weight": 0.01,
+    "evaluate_every_env_steps": 32_640,
+    "log_every_env_steps": 3_264,
+}
+_REPEAT_MEDIUM = _REPEAT | {
+    "total_env_steps": 2_000_000,
+    "rollout_env_steps": 64 * 103,
+    "bptt_env_steps": 103,
+    "memory_units": 128,
+    "memory_env_steps": 64,
+    "learning_rate": (1e-3,),
+    "evaluate_every_env_steps": 131_840,
+    "log_every_env_steps": 6_592,
+}
+_REPEAT_FIRST = _REPEAT | {"bptt_env_steps": 51, "memory_env_steps": 51}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "CartPole": _CARTPOLE,
+    "RepeatPrevious": _REPEAT,
+    "RepeatPrevious-medium": _REPEAT_MEDIUM,
+    "RepeatFirst": _REPEAT_FIRST,
     "Acrobot": _ACROBOT,
     "Pendulum": _PENDULUM,
     "LunarLander": _LUNAR_LANDER,

@@ -12,9 +12,12 @@ from gymnasium.vector import AutoresetMode
 
 import envs  # noqa: F401  registers rlsuite/*
 from envs.cartpole import CartPole
+from envs.make import make_environments
 from envs.partly_observed import PartlyObserved
+from envs.preprocessing import Preprocessing
 from envs.tmaze import EAST, NORTH, SOUTH, WEST, TMaze
 from rlsuite import random
+from rlsuite.spaces import Parts
 
 LEVELS = ("easy", "medium", "hard")
 
@@ -144,6 +147,47 @@ def test_noise_is_drawn_anew_at_each_step_and_stays_within_bounds() -> None:
     seen = wide.observe(wide.initial(random.key(torch.arange(1_000))))
     bound = CartPole.observation_space.high[2].item()
     assert (seen.abs().max(), (seen.abs() == bound).float().mean() > 0.5) == (pytest.approx(bound), True)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "shape"),
+    [
+        ("CartPole-v1", (4,)),
+        ("Pendulum-v1", (3,)),
+        ("rlsuite/CartPole-v1", (4,)),
+        ("rlsuite/Pendulum-v1", (3,)),
+        ("rlsuite/MinAtar-Breakout-v0", (4, 10, 10)),
+    ],
+)
+def test_the_last_action_and_reward_are_seen_beside_the_observation(env_id: str, shape: tuple[int, ...]) -> None:
+    plain, more = (
+        make_environments(
+            env_id, [3], 2, preprocessing=Preprocessing(max_episode_steps=4, previous_action_and_reward=on)
+        )
+        for on in (False, True)
+    )
+    space = more.observation_space
+    assert isinstance(space, Parts) and space.parts[0].shape == shape
+    expected, seen = plain.reset(), more.reset()
+    actions, size = space.parts[1].shape[0], int(np.prod(shape))
+    action = torch.zeros(1, 2, dtype=torch.int64) if actions > 1 else torch.zeros(1, 2, 1)
+    previous, reward = torch.zeros(1, 2, actions), torch.zeros(1, 2, 1)
+    began = 0
+    for number in range(10):
+        assert torch.equal(seen[..., :size], expected.flatten(2).float())
+        assert torch.equal(seen[..., size:-1], previous) and torch.equal(seen[..., -1:], reward)
+        assert all(space.contains(row.numpy()) for row in seen[0])
+        action = action * 0 + number % 2
+        before, after = plain.step(action), more.step(action)
+        # The last observation of an episode tells of the last action; the first of the next tells of none.
+        expected, seen, ended = before.observation, after.observation, after.began.unsqueeze(-1)
+        one_hot = torch.nn.functional.one_hot(action, actions).float() if actions > 1 else action
+        told = torch.cat([one_hot, before.reward.unsqueeze(-1)], dim=-1)
+        counts = after.valid.unsqueeze(-1)
+        assert torch.equal(after.next_observation[..., size:] * counts, told * counts)
+        previous, reward = (torch.where(ended, 0.0, part) for part in (one_hot, before.reward.unsqueeze(-1)))
+        began += int(ended.sum())
+    assert began >= 2
 
 
 def test_the_way_through_the_maze() -> None:
