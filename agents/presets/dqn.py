@@ -101,6 +101,7 @@ _MINATAR = {
 PRESETS: dict[str, dict[str, Any]] = {
     "CartPole": _CARTPOLE,
     "CartPole-quick": _CARTPOLE_QUICK,
+    "PositionOnlyCartPole": _CARTPOLE,
     "Acrobot": _LUNAR_LANDER,
     "LunarLander": _LUNAR_LANDER,
     "MountainCar": _MOUNTAIN_CAR,

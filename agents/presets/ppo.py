@@ -104,7 +104,22 @@ _MUJOCO: dict[str, Any] = {
 }
 _MUJOCO_FAMILIES = ("Ant", "HalfCheetah", "Hopper", "Humanoid", "Reacher", "Swimmer", "Walker2d")
 
-# Ours, of agents with memory. What is to be repeated does not depend on what was said before, so that nothing but the
+# Ours, of agents with memory.
+_POSITION_ONLY_CARTPOLE: dict[str, Any] = {
+    "total_env_steps": 100_000,
+    "num_envs": 16,
+    "memory": "gru",
+    "normalise_observations": True,
+    "rollout_env_steps": 2_048,
+    "bptt_env_steps": 16,
+    "epochs": 10,
+    "minibatches": 4,
+    "learning_rate": (1e-3,),
+    "discount": (0.98,),
+    "evaluate_every_env_steps": 10_240,
+    "log_every_env_steps": 2_048,
+}
+# What is to be repeated does not depend on what was said before, so that nothing but the
 # next reward counts; a rollout is one episode of each environment.
 _REPEAT: dict[str, Any] = {
     "total_env_steps": 100_000,
@@ -135,6 +150,9 @@ _REPEAT_FIRST = _REPEAT | {"bptt_env_steps": 51, "memory_env_steps": 51}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "CartPole": _CARTPOLE,
+    "PositionOnlyCartPole": _POSITION_ONLY_CARTPOLE,
+    "VelocityOnlyCartPole": _POSITION_ONLY_CARTPOLE,
+    "NoisyPositionOnlyCartPole": _POSITION_ONLY_CARTPOLE,
     "RepeatPrevious": _REPEAT,
     "RepeatPrevious-medium": _REPEAT_MEDIUM,
     "RepeatFirst": _REPEAT_FIRST,
