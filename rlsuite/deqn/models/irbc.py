@@ -81,8 +81,8 @@ class InternationalBusinessCycle(Model):
         countries = len(calibration.substitution)
         settings = {
             "hidden": (16, 16),
-            "adam_updates": 200,
-            "polish_updates": 80,
+            "adam_updates": 1000 if countries <= 6 else 200,
+            "polish_updates": 160 if countries <= 6 else 80,
             "polish_states": 600,
             "polish_box_share": 0.15,
             "polish_refresh_updates": 20,

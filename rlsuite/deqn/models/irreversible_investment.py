@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -61,9 +61,13 @@ class IrreversibleInvestment(growth.Growth):
     """
 
     calibrations: ClassVar = {"often-binding": Calibration(), "rarely-binding": _RARE}
-    targets = Targets(mean=-5.5, p99=-4.5, max=-3.0, box_p99=-3.5, box_max=-2.5, policy_max=-3.0)
+    targets = Targets(mean=-5.0, p99=-4.0, max=-3.0, box_p99=-3.0, box_max=-2.0, policy_max=-3.0)
 
     calibration: Calibration
+
+    @classmethod
+    def tuned(cls, calibration: Any) -> dict[str, Any]:
+        return super().tuned(calibration) | {"polish_updates": 200}  # a kink takes more of them
 
     def __init__(self, calibration: Calibration) -> None:
         super().__init__(calibration)

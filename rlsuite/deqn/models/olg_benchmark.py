@@ -104,7 +104,7 @@ class BenchmarkOLG(Model):
 
     calibrations: ClassVar = {"ages-12": Calibration(ages=12, discount=0.95 ** (56 / 12)), "ages-56": Calibration()}
     equation_names = ("euler_capital", "euler_bond")
-    targets = Targets(mean=-4.0, p99=-3.0, max=-2.0, box_p99=-2.0, box_max=-1.0)
+    targets = Targets(mean=-4.0, p99=-3.0, max=-2.0, box_p99=-2.0, box_max=-0.75)
 
     @classmethod
     def tuned(cls, calibration: Any) -> dict[str, Any]:
