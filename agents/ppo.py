@@ -5,7 +5,7 @@ each without memory); M windows of a minibatch.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -184,16 +184,15 @@ class PPO:
     def diagnose(self, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
         began = torch.zeros(*observation.shape[:2], 1, dtype=torch.bool, device=observation.device)
         outputs, value, _ = self._outputs(observation.unsqueeze(2), began, state.get("memory"))
-        if not isinstance(self.distribution, Categorical):
-            return Diagnostics("critic's V(s)", value, memory=acted.state.get("memory"))
-        return Diagnostics(
+        found = Diagnostics(
             "critic's V(s)",
             value,
-            "probability",
-            outputs.softmax(-1),
-            scores_are_probabilities=True,
+            entropy=self.distribution.entropy(outputs),
             memory=acted.state.get("memory"),
         )
+        if not isinstance(self.distribution, Categorical):
+            return found
+        return replace(found, score_name="probability", scores=outputs.softmax(-1), scores_are_probabilities=True)
 
     def update(self, batch: RolloutBatch) -> dict[str, Tensor]:
         """``epochs`` times through the rollout in shuffled minibatches; metrics are ``[S]``, of the last of them."""

@@ -121,10 +121,11 @@ class SAC:
     def diagnose(self, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
         values = self.critic(observation, *self.policy.inputs(acted.action))
         value = self.policy.taken(values, acted.action).min(dim=-1).values
+        outcomes = self._outcomes(observation, _ACTOR_STREAM)
+        entropy = -(outcomes.weight * outcomes.log_prob).sum(dim=-1)  # of continuous actions an estimate
         if isinstance(self.policy, _Squashed):
-            return Diagnostics("critics' Q(s, a)", value)
-        probabilities = self.actor(observation).softmax(dim=-1)
-        return Diagnostics("critics' Q(s, a)", value, "probability", probabilities, scores_are_probabilities=True)
+            return Diagnostics("critics' Q(s, a)", value, entropy=entropy)
+        return Diagnostics("critics' Q(s, a)", value, "probability", outcomes.weight, True, entropy=entropy)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One step of the critics, the actor and the temperature, and the targets move; metrics are ``[S]``."""

@@ -66,6 +66,7 @@ class Diagnostics:
     score_name: str = ""
     scores: Tensor | None = None  # [S, E, A], by which it chose among discrete actions
     scores_are_probabilities: bool = False
+    entropy: Tensor | None = None  # [S, E], of the policy, in nats
     memory: Tensor | None = None  # [S, E, M], what it remembers
 
 

@@ -45,6 +45,7 @@ class _Thought:
     action: Tensor  # [1, 1] or [1, 1, A], for the environment
     shown: Bars | Sliders
     value_title: str
+    entropy: float | None = None  # of the policy, where it has one
 
 
 class Viewer:
@@ -128,7 +129,8 @@ class Viewer:
                 "env step": str(episode.env_steps),
                 "episode": episode.label,
                 "seed": str(self.seed),
-            },
+            }
+            | ({} if thought.entropy is None else {"entropy": f"{thought.entropy:.2f}"}),
             action=thought.shown,
             value_title=thought.value_title,
             values=tuple(episode.values),
@@ -163,7 +165,8 @@ class Viewer:
                 shown = self._sliders(chosen, np.zeros_like(chosen), np.ones_like(chosen))
             case _:
                 shown = self._bars(int(chosen), thoughts, row, episode)
-        return _Thought(actions[row : row + 1], shown, thoughts.value_name)
+        entropy = None if thoughts.entropy is None else float(thoughts.entropy[row, 0])
+        return _Thought(actions[row : row + 1], shown, thoughts.value_name, entropy)
 
     def _sliders(self, chosen: np.ndarray, low: np.ndarray, high: np.ndarray) -> Sliders:
         return Sliders("action", self.names, chosen.reshape(-1), low.reshape(-1), high.reshape(-1))

@@ -1,3 +1,4 @@
+import math
 import os
 import runpy
 import subprocess
@@ -177,6 +178,14 @@ def test_continuous_actions_are_shown_within_their_bounds(tmp_path: Path, agent:
         assert frame.action.high.tolist() == [1, 3, 5] and frame.action.low.tolist() == [-1, -3, -5]
         assert (abs(frame.action.values) <= frame.action.high).all()
         assert frame.values
+
+
+@pytest.mark.parametrize(("agent", "lowest"), [("ppo", math.log(3) - 0.1), ("a2c", math.log(3) - 0.1), ("sac", 0.0)])
+def test_policies_show_their_values_and_their_entropy(tmp_path: Path, agent: str, lowest: float) -> None:
+    for frame in frames(trained(tmp_path, agent)):
+        assert frame.values and frame.value_title in ("critic's V(s)", "critics' Q(s, a)")
+        assert isinstance(frame.action, Bars) and frame.action.values.sum() == pytest.approx(1.0)
+        assert lowest <= float(frame.facts["entropy"]) <= math.log(3) + 0.01  # nearly uniform at first
 
 
 def test_the_critic_judges_the_action_that_is_taken(tmp_path: Path) -> None:
