@@ -1,7 +1,6 @@
 """Tuned values of PPO by environment family or name: what differs from its plain defaults.
 
-From the literature, none measured here yet; networks are two layers of 64 unless said. CleanRL and the zoo of
-Stable-Baselines3 normalise observations and rewards of MuJoCo, and the zoo those of Acrobot, which is not done here.
+From the literature unless said otherwise; networks are two layers of 64. ``docs/benchmarks.md`` has what was measured.
 """
 
 from typing import Any
@@ -29,6 +28,8 @@ _ACROBOT = {
     "minibatches": 64,
     "final_learning_rate_fraction": 1.0,
     "trace": 0.94,
+    "normalise_observations": True,
+    "normalise_rewards": True,
     "evaluate_every_env_steps": 40_960,
     "log_every_env_steps": 4_096,
 }
@@ -99,6 +100,9 @@ _MUJOCO: dict[str, Any] = {
     "rollout_env_steps": 2_048,
     "epochs": 10,
     "minibatches": 32,
+    "value_clip": 0.2,
+    "normalise_observations": True,
+    "normalise_rewards": True,
     "evaluate_every_env_steps": 20_480,
     "log_every_env_steps": 2_048,
 }
@@ -148,6 +152,29 @@ _REPEAT_MEDIUM = _REPEAT | {
 }
 _REPEAT_FIRST = _REPEAT | {"bptt_env_steps": 51, "memory_env_steps": 51}
 
+# The zoo's values; 5 million steps.
+_BIPEDAL_WALKER = _MUJOCO | {
+    "total_env_steps": 5_000_000,
+    "num_envs": 32,
+    "rollout_env_steps": 65_536,
+    "minibatches": 1_024,
+    "final_learning_rate_fraction": 1.0,
+    "discount": (0.999,),
+    "clip": 0.18,
+    "value_clip": None,
+    "evaluate_every_env_steps": 262_144,
+    "log_every_env_steps": 65_536,
+}
+
+# Ours, untuned.
+_DRIVE: dict[str, Any] = {
+    "total_env_steps": 200_000,
+    "num_envs": 16,
+    "rollout_env_steps": 2_048,
+    "evaluate_every_env_steps": 20_480,
+    "log_every_env_steps": 2_048,
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "CartPole": _CARTPOLE,
     "PositionOnlyCartPole": _POSITION_ONLY_CARTPOLE,
@@ -160,6 +187,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     "Pendulum": _PENDULUM,
     "LunarLander": _LUNAR_LANDER,
     "LunarLanderContinuous": _LUNAR_LANDER,
+    "BipedalWalker": _BIPEDAL_WALKER,
+    "Drive": _DRIVE,
+    "DrivePixels": _DRIVE,
     "Atari": _ATARI,
     "MinAtar": _MINATAR,
     "InvertedPendulum": _MUJOCO | {"total_env_steps": 100_000},
