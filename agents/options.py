@@ -323,6 +323,11 @@ class RolloutConfig(AgentConfig, group="rollout"):
     rollout_env_steps: Count = 2_048
     """Env steps, over all environments of a seed, between two updates."""
 
+    @property
+    def total_updates(self) -> int:
+        """Steps of gradient descent on the policy in the whole run, for schedules."""
+        return self.total_env_steps // self.rollout_env_steps
+
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryRolloutConfig(MemoryOptions, RolloutConfig, group="rollout"):

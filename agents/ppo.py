@@ -66,6 +66,11 @@ class PPOConfig(ActivationOptions, MemoryRolloutConfig):
     initial_log_std: float = 0.0
     """Logarithm of the Gaussian policy's standard deviation at the start, before it is squashed into the bounds."""
 
+    @property
+    def total_updates(self) -> int:
+        """Steps of gradient descent in the whole run, for schedules."""
+        return self.total_env_steps // self.rollout_env_steps * self.epochs * self.minibatches
+
 
 class ActorCritic(nn.Module):
     """A policy's outputs and a value side by side, each with a memory of its own or none.
@@ -271,9 +276,7 @@ class PPO:
         gradients, metrics = gradient(loss, self.network.parameters)
         if self.config.max_gradient_norm is not None:
             gradients, metrics["gradient/norm"] = clip_rows(gradients, self.config.max_gradient_norm)
-        rollouts = self.config.total_env_steps // self.config.rollout_env_steps
-        total = rollouts * self.config.epochs * self.config.minibatches
-        scale = linear(self.optimiser.updates, total, 1.0, self.config.final_learning_rate_fraction)
+        scale = linear(self.optimiser.updates, self.config.total_updates, 1.0, self.config.final_learning_rate_fraction)
         if self.config.max_kl is not None:
             self._is_near.logical_and_(metrics["policy/kl"] <= self.config.max_kl)
             scale, gradients = scale * self._is_near, gradients * self._is_near.unsqueeze(1)

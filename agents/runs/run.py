@@ -20,7 +20,7 @@ import torch
 from gymnasium.spaces import Box, Space
 from gymnasium.vector import AutoresetMode
 
-from agents.options import AgentConfig, EpsilonGreedyConfig, ReplayConfig, RunConfig
+from agents.options import AgentConfig, EpsilonGreedyConfig, ReplayConfig, RolloutConfig, RunConfig
 from agents.runs.registry import agent_spec, find
 from envs.lookup import find_spec, is_atari, is_gymnasiums_own, is_on_tensors, same_game
 from envs.make import make_environments
@@ -336,7 +336,7 @@ def resolved(config: RunConfig) -> RunConfig:
     if config.execution == "auto" and usable_device(config.device).type == "cuda":
         changes["execution"] = "graph"
     elif config.execution == "auto":
-        changes["execution"] = "compile" if isinstance(config, ReplayConfig) and _is_long(config) else "eager"
+        changes["execution"] = "compile" if _has_many_updates(config) else "eager"
     return dataclasses.replace(config, **changes)
 
 
@@ -363,8 +363,13 @@ def final_episodes(config: RunConfig) -> int:
 def _is_long(config: RunConfig) -> bool:
     """Whether the run lasts so long that compiling and processes of its own pay, by a rule of thumb."""
     if isinstance(config, ReplayConfig):
-        return config.total_updates * config.seeds >= _LONG_UPDATES
+        return _has_many_updates(config)
     return config.total_env_steps * config.seeds >= _LONG_ENV_STEPS
+
+
+def _has_many_updates(config: RunConfig) -> bool:
+    """Whether the run has so many updates that compiling them pays, by a rule of thumb."""
+    return isinstance(config, ReplayConfig | RolloutConfig) and config.total_updates * config.seeds >= _LONG_UPDATES
 
 
 def _with_updates(config: RunConfig) -> RunConfig:

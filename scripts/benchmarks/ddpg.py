@@ -24,7 +24,7 @@ def rows() -> list[dict[str, Any]]:
     found = []
     for seeds in (1, 8):
         with learning_workers("ddpg", _config(seeds), _UPDATES) as workers:
-            figures = alternate(training_speed(workers, seeds, "updates"), with_all_cores(_peer()))
+            figures = alternate(training_speed(workers, seeds, "updates"), with_all_cores(learner_alone("DDPG")))
         found.append(row(f"DDPG updates, {seeds} seed(s)", "updates/s over all seeds", STABLE_BASELINES3, figures))
     return found
 
@@ -39,8 +39,9 @@ def _config(seeds: int) -> DDPGConfig:
     )
 
 
-def _peer() -> Callable[[], float]:
-    model = stable_baselines3().DDPG(
+def learner_alone(name: str) -> Callable[[], float]:
+    """Updates a second of an agent of Stable-Baselines3 that learns from a full replay, and does nothing else."""
+    model = getattr(stable_baselines3(), name)(
         "MlpPolicy",
         "Pendulum-v1",
         batch_size=256,

@@ -1,0 +1,59 @@
+"""Speed of TD3, SAC and PPO, one and eight seeds, beside Stable-Baselines3's.
+
+TD3 and SAC: updates a second, nets 256-256, batch 256, as ``ddpg.py`` measures them. PPO: env steps a second on
+``CartPole-v1`` with all that belongs to them, by the peer's defaults with 8 environments: rollouts of 2,048 env steps,
+10 epochs of minibatches of 64, nets 64-64.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.ddpg import learner_alone
+from benchmarks.ours import learning_workers, training_speed
+from benchmarks.peers import STABLE_BASELINES3, learning_speed, stable_baselines3, with_all_cores
+from benchmarks.rounds import alternate, row
+
+from agents.options import RunConfig
+from agents.ppo import PPOConfig
+from agents.sac import SACConfig
+from agents.td3 import TD3Config
+from rlsuite.training.worker import Unit
+
+_TRANSITIONS = 5_000
+_ENVS, _ROLLOUT, _MINIBATCH = 8, 2_048, 64
+
+
+def rows() -> list[dict[str, Any]]:
+    found = []
+    for seeds in (1, 8):
+        for agent, kind in (("td3", TD3Config), ("sac", SACConfig)):
+            options = {"replay_capacity": _TRANSITIONS, "learning_starts_env_steps": _TRANSITIONS, "seeds": seeds}
+            config = kind(env="rlsuite/Pendulum-v1", total_env_steps=1_000_000, **options)
+            peer = with_all_cores(learner_alone(agent.upper()))
+            found.append(_row(agent, config, "updates", peer, 100))
+        found.append(_row("ppo", _ppo(seeds), "env_steps", _ppo_peer(), 2))
+    return found
+
+
+def _row(agent: str, config: RunConfig, unit: Unit, peer: Callable[[], float], warm_up: int) -> dict[str, Any]:
+    with learning_workers(agent, config, warm_up) as workers:
+        figures = alternate(training_speed(workers, config.seeds, unit), peer)
+    what = f"{agent.upper()} {unit.replace('_', ' ')}"
+    return row(f"{what}, {config.seeds} seed(s)", "1/s over all seeds", STABLE_BASELINES3, figures)
+
+
+def _ppo(seeds: int) -> PPOConfig:
+    return PPOConfig(
+        env="CartPole-v1",
+        seeds=seeds,
+        num_envs=_ENVS,
+        rollout_env_steps=_ROLLOUT,
+        minibatches=_ROLLOUT // _MINIBATCH,
+        total_env_steps=10_000_000,
+    )
+
+
+def _ppo_peer() -> Callable[[], float]:
+    made = stable_baselines3(".common.env_util").make_vec_env("CartPole-v1", _ENVS, seed=0)
+    model = stable_baselines3().PPO("MlpPolicy", made, n_steps=_ROLLOUT // _ENVS, batch_size=_MINIBATCH, seed=0)
+    return learning_speed(model, _ROLLOUT)
