@@ -26,7 +26,6 @@ PIXELS = Box(0, 255, (4, 10, 10), np.uint8)
 ARM = Box(np.array([-2.0, -1.0], np.float32), np.array([2.0, 3.0], np.float32))
 HIDDEN = (32, 32)
 SMALL_ROLLOUT = {"num_envs": 2, "rollout_env_steps": 8, "epochs": 2, "minibatches": 2}
-SHORT = {"num_envs": 2, "rollout_env_steps": 8}
 SMALL_MEMORY = {"memory": "gru", "memory_units": 8, "bptt_env_steps": 2}
 SMALL_SEQUENCE = {"burn_in_env_steps": 2, "sequence_env_steps": 3, "n_step": 2, "target_period_updates": 7}
 
@@ -61,18 +60,11 @@ CASES = {
     "ppo gaussian": (PPO, PPOConfig(env="-", hidden=HIDDEN, **SMALL_ROLLOUT), VECTORS, ARM),
     "ppo multi-binary": (PPO, PPOConfig(env="-", hidden=HIDDEN, **SMALL_ROLLOUT), VECTORS, MultiBinary(2)),
     "ppo memory": (PPO, PPOConfig(env="-", hidden=HIDDEN, **SMALL_MEMORY, **SMALL_ROLLOUT), VECTORS, Discrete(3)),
-    "ppo memory, whole rollouts": (
-        PPO,
-        PPOConfig(env="-", hidden=HIDDEN, memory="lstm", memory_units=8, **SMALL_ROLLOUT),
+    "reinforce memory": (
+        Reinforce,
+        ReinforceConfig(env="-", hidden=HIDDEN, memory="lstm", memory_units=8, num_envs=2, rollout_env_steps=8),
         VECTORS,
         ARM,
-    ),
-    "reinforce memory": (Reinforce, ReinforceConfig(env="-", hidden=HIDDEN, **SMALL_MEMORY, **SHORT), VECTORS, ARM),
-    "reinforce memory, no baseline": (
-        Reinforce,
-        ReinforceConfig(env="-", hidden=HIDDEN, memory="lstm", memory_units=8, baseline="none", **SHORT),
-        VECTORS,
-        Discrete(3),
     ),
     "r2d2": (R2D2, R2D2Config(env="-", hidden=HIDDEN, memory_units=8, **SMALL_SEQUENCE), VECTORS, Discrete(3)),
     "r2d2 lstm": (

@@ -35,8 +35,7 @@ def collected(agent, config, folder, env_steps):
     return worker.learner, worker.source.experience
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-@pytest.mark.parametrize("memory", ["gru", "lstm"])
+@pytest.mark.parametrize(("memory", "environment"), [("gru", "on tensors"), ("lstm", "on the host")])
 def test_windows_of_a_rollout_give_what_acting_gave(memory, environment, tmp_path):
     """From the memory stored at the start of a window, across the ends of episodes and the starts of rollouts."""
     config = PPOConfig(memory=memory, minibatches=3, **ROLLOUT, **ENVIRONMENTS[environment], **SMALL)
@@ -85,8 +84,7 @@ def test_the_value_after_a_step_is_that_of_the_next_one(kind, tmp_path):
     assert (found != value[:, 1:])[~goes_on].any()  # the last observation of an episode is another than the next one's
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-@pytest.mark.parametrize("memory", ["gru", "lstm"])
+@pytest.mark.parametrize(("memory", "environment"), [("gru", "on tensors"), ("lstm", "on the host")])
 def test_sequences_give_what_acting_gave(memory, environment, tmp_path):
     sequences = {"burn_in_env_steps": 0, "sequence_env_steps": 7, "n_step": 1, "sequence_period_env_steps": 4}
     config = R2D2Config(memory=memory, **sequences, **ENVIRONMENTS[environment], **SMALL)
@@ -133,9 +131,9 @@ def test_environments_explore_differently_where_epsilon_is_spread():
     num_envs, began = 3, torch.ones(2, 3, dtype=torch.bool)
     seen, state = torch.randn(2, num_envs, 4), agent.initial_state(num_envs)
     greedy = agent.act(seen, state, began, torch.tensor(0), explore=False).action
-    acted = [agent.act(seen, state, began, torch.tensor(10**6 + step), explore=True).action for step in range(400)]
+    acted = [agent.act(seen, state, began, torch.tensor(10**6 + step), explore=True).action for step in range(150)]
     explored = (torch.stack(acted) != greedy).float().mean(dim=(0, 1))
-    assert explored.tolist() == pytest.approx([0.5, 0.5**4.5, 0.5**8], abs=0.06)
+    assert explored.tolist() == pytest.approx([0.5, 0.5**4.5, 0.5**8], abs=0.09)
 
 
 @pytest.mark.parametrize(

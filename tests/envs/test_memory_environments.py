@@ -72,7 +72,7 @@ def test_an_earlier_card_is_to_be_repeated(level: str, k: int, cards: int) -> No
     torch.testing.assert_close(game.rewards.abs().sum(0), torch.ones(8))
 
 
-@pytest.mark.parametrize(("level", "cards"), zip(LEVELS, (52, 416, 832), strict=True))
+@pytest.mark.parametrize(("level", "cards"), [("easy", 52), ("medium", 416)])
 def test_the_first_card_is_to_be_repeated(level: str, cards: int) -> None:
     game = played("rlsuite/RepeatFirst-v0", 8, level=level)
     assert game.seen.shape == (cards, 8)
