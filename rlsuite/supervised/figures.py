@@ -63,17 +63,36 @@ def picture_grid(
     path: Path, pictures: np.ndarray, columns: int, titles: Sequence[str] = (), title: str = "", scale: float = 1.0
 ) -> None:
     """Draw pictures ``[N, H, W]`` (grey) or ``[N, H, W, 3]`` in rows, each between its own extremes."""
+    pictures = np.stack([_between_extremes(picture) for picture in pictures])
     rows = -(-len(pictures) // columns)
-    with figure(path, scale * columns, scale * rows * (1.25 if titles else 1.0) + 0.3, rows, columns) as (drawn, axes):
+    if not titles:  # one picture is drawn much quicker than many
+        pictures, rows, columns, scale = _mosaic(pictures, rows, columns)[None], 1, 1, scale * columns
+    height, width = pictures.shape[1:3]
+    size = scale * columns, scale * rows * height / width * (1.25 if titles else 1.0) + 0.3
+    with figure(path, *size, rows, columns) as (drawn, axes):
         for place, axis in enumerate(axes.flat):
             axis.axis("off")
             if place < len(pictures):
-                picture = np.asarray(pictures[place], dtype=np.float64)
-                low, high = picture.min(), picture.max()
-                axis.imshow((picture - low) / max(high - low, 1e-12), cmap="gray", vmin=0.0, vmax=1.0)
+                axis.imshow(pictures[place], cmap="gray", vmin=0.0, vmax=1.0)
                 if titles:
                     axis.set_title(titles[place], fontsize="small")
-        drawn.suptitle(title, fontsize="medium")
+        drawn.suptitle(title, fontsize="medium" if size[0] > 5.0 else "small")
+
+
+def _between_extremes(picture: np.ndarray) -> np.ndarray:
+    picture = np.asarray(picture, dtype=np.float64)
+    low, high = picture.min(), picture.max()
+    return (picture - low) / max(high - low, 1e-12)
+
+
+def _mosaic(pictures: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Pictures ``[N, H, W, ...]`` side by side in one ``[rows * H', columns * W', ...]``, with white between them."""
+    gap = max(pictures.shape[2] // 14, 1)
+    missing = rows * columns - len(pictures)
+    around = [(0, missing), (0, gap), (0, gap)] + [(0, 0)] * (pictures.ndim - 3)
+    padded = np.pad(pictures, around, constant_values=1.0)
+    tiles = padded.reshape(rows, columns, *padded.shape[1:]).swapaxes(1, 2)
+    return tiles.reshape(rows * padded.shape[1], columns * padded.shape[2], *padded.shape[3:])
 
 
 def curves(
@@ -137,20 +156,20 @@ def _grid(text: str, values: np.ndarray) -> tuple[list[str], np.ndarray]:
     return lines, grid
 
 
-def scatter(path: Path, points: np.ndarray, labels: np.ndarray, names: Sequence[str], title: str = "") -> None:
-    """Draw points ``[N, 2]``, coloured by their class ``[N]``."""
+def scatter(path: Path, points: Mapping[str, np.ndarray], labels: np.ndarray, names: Sequence[str]) -> None:
+    """Draw points ``[N, 2]`` side by side, each with its title, coloured by their class ``[N]``."""
     quiet_matplotlib()
     from matplotlib import colormaps
 
-    with figure(path, 6.4, 5.2) as (_, axes):
-        axis = axes[0, 0]
-        colours = colormaps["tab10"].colors  # type: ignore[attr-defined]
-        for number, name in enumerate(names):
-            own = points[labels == number]
-            axis.scatter(own[:, 0], own[:, 1], s=4, label=name, color=colours[number % len(colours)], linewidths=0)
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.set_title(title, fontsize="medium", loc="left")
+    colours = colormaps["tab10"].colors  # type: ignore[attr-defined]
+    with figure(path, 5.2 * len(points) + 1.2, 5.2, 1, len(points)) as (_, axes):
+        for axis, (title, own) in zip(axes[0], points.items(), strict=True):
+            for number, name in enumerate(names):
+                x, y = own[labels == number].T
+                axis.scatter(x, y, s=4, label=name, color=colours[number % len(colours)], linewidths=0)
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.set_title(title, fontsize="medium", loc="left")
         axis.legend(frameon=False, fontsize="small", markerscale=3, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 

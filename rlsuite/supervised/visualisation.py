@@ -102,7 +102,7 @@ def draw_features(path: Path, network: nn.Sequential, data: Labelled) -> None:
     perplexity = min(30.0, (len(features) - 1) / 3.0)
     points = TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(features)
     title = f"t-SNE of the {features.shape[1]} features of {len(points):,} test pictures"
-    scatter(path, points, labels.cpu().numpy(), data.classes, title)
+    scatter(path, {title: points}, labels.cpu().numpy(), data.classes)
 
 
 def _drawable(pictures: Tensor) -> np.ndarray:
