@@ -101,7 +101,7 @@ def _turned_back(stored: Tensor, shape: Sequence[int]) -> Tensor:
     return stored.view(-1, *reversed(shape)).mT if _is_turned(shape) else stored.view(-1, *shape)
 
 
-_ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.SiLU, nn.SELU, nn.Sigmoid, nn.Softplus, nn.Identity)
+_ELEMENTWISE = (nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.SiLU, nn.SELU, nn.Sigmoid, nn.Softplus, nn.Identity)
 
 
 def _stacked(module: nn.Module, named: dict[str, Tensor], *inputs: Any) -> Any:
@@ -148,7 +148,7 @@ def _needs_rows(module: nn.Module, device: torch.device) -> bool:
     It has none for recurrent layers, nor for batch norm, which changes its buffers, nor for group norm of some memory
     orders; of convolutions it makes grouped ones, which are slow on CPUs.
     """
-    slow = (nn.Conv2d, nn.Conv1d) if device.type == "cpu" else ()
+    slow = (nn.Conv2d, nn.Conv1d, nn.ConvTranspose1d) if device.type == "cpu" else ()
     kinds = (nn.RNNBase, nn.modules.batchnorm._BatchNorm, nn.GroupNorm, *slow)
     return any(isinstance(part, kinds) for part in module.modules())
 
