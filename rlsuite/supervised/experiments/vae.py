@@ -36,7 +36,7 @@ _SIDE, _DRAWN = 12, 8  # of grids of pictures
 
 @dataclass(frozen=True, kw_only=True)
 class VAEConfig(SupervisedConfig, group="network"):
-    epochs: Count = 20
+    epochs: Count = 12
     batch_size: Count = 100
     code: Count = 20
     """Numbers of the code."""
@@ -157,7 +157,7 @@ EXPERIMENTS = [
         task="Variational autoencoder, from which digits are drawn",
         data="MNIST, flat",
         target=Target("negative_bound", 106.0, higher_is_better=False),
-        minutes=2,
+        minutes=1.5,
         config=VAEConfig(),
         load=load,
         make_source=make_source,
