@@ -85,8 +85,10 @@ def days(series: Series) -> Parts:
     level = np.log(unit / today[:first].std())
     inputs = np.column_stack([ratios, level, last / unit, np.abs(last) / unit])
     known = Days(*(torch.tensor(values, dtype=torch.float32) for values in (inputs, unit, today)))
-    parts = (Days(*(tensor[part] for tensor in known)) for part in (slice(first), slice(first, second)))
-    return Parts(*parts, Days(*(tensor[second:] for tensor in known)), series.dates[_WARM_UP:][second:])
+    train, validation, test = (
+        Days(*(tensor[part] for tensor in known)) for part in (slice(first), slice(first, second), slice(second, None))
+    )
+    return Parts(train, validation, test, series.dates[_WARM_UP:][second:])
 
 
 def _weighted(values: np.ndarray, decay: float) -> np.ndarray:
@@ -115,7 +117,8 @@ def make_learner(setting: Risk, total_updates: int) -> Learner[Days]:
 
 def forecasts(learner: Learner[Days], setting: Risk, split: Split) -> Tensor:
     """Quantiles of returns on the days of a split, ``[S, N, Q]``, each by what was known the day before."""
-    parts = setting.data[: 3 if split == "test" else 2]
+    data = setting.data
+    parts = [data.train, data.validation] + ([data.test] if split == "test" else [])
     days = Days(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
     wanted, levels = len(parts[-1].returns), setting.config.levels
     inputs = days.inputs.to(learner.seeds.device).expand(len(learner.seeds), -1, -1)
