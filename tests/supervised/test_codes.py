@@ -61,7 +61,7 @@ def test_codes_are_learned_and_drawn(name, options, tmp_path):
 
 
 def test_a_linear_autoencoder_finds_the_principal_components():
-    found = learned("autoencoder-linear", 600, code=2, batch_size=50, learning_rate=0.01)
+    found = learned("autoencoder-linear", 1_000, code=2, batch_size=50, learning_rate=0.02)
     assert 0.999 < found["ratio_to_pca"][0] < 1.01
 
 
