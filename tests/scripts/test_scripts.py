@@ -121,10 +121,12 @@ def test_wrong_arguments_are_answered_in_a_line_or_two(arguments, complaint, tmp
     assert list(tmp_path.iterdir()) == []  # the name is still free
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "watch", "compare", "supervised", "benchmark"])
-def test_help_answers_without_torch(name, tmp_path):
+@pytest.mark.parametrize("words", ["train", "train td3", "evaluate", "watch", "compare", "supervised", "benchmark"])
+def test_help_answers_without_torch(words, tmp_path):
+    name, *agent = words.split()
     code = (
-        f"import runpy, sys; sys.argv = ['{name}.py', '--help']; sys.path.insert(0, {str(ROOT / 'scripts')!r})\n"
+        f"import runpy, sys; sys.argv = {[name + '.py', *agent, '--help']}\n"
+        f"sys.path.insert(0, {str(ROOT / 'scripts')!r})\n"
         f"try: runpy.run_path({str(ROOT / 'scripts' / (name + '.py'))!r}, run_name='__main__')\n"
         "except SystemExit as end: assert not end.code\n"
         "assert 'torch' not in sys.modules"
