@@ -49,12 +49,14 @@ def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         ("ddpg", "goal", "box"),
         ("ddpg", "multi-discrete", "scalar"),
         ("ddpg", "picture", "box"),
+        ("sac", "goal", "scalar"),
+        ("sac", "picture", "discrete"),
     ],
 )
 def test_every_space_is_trained_in_evaluated_and_watched(
     agent: str, observation: str, action: str, tmp_path: Path
 ) -> None:
-    options = SMALL | (REPLAY if agent in ("dqn", "ddpg") else ROLLOUT)
+    options = SMALL | (REPLAY if agent in ("dqn", "ddpg", "sac") else ROLLOUT)
     config = config_class(agent)(
         env="toy_environments:toy/Spaced-v0",
         env_kwargs={"observation": observation, "action": action},
