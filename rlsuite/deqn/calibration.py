@@ -2,9 +2,9 @@
 
 import ast
 import dataclasses
-import re
+import math
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 C = TypeVar("C")
 _SYMBOLS = {  # of the parameters, as papers write them
@@ -54,17 +54,15 @@ def parse(text: str) -> dict[str, Any]:
     """The values in ``risk_aversion=4,sigma=.02``; several of one parameter stand in parentheses.
 
     Raises:
-        ValueError: says which part is no ``name=value``.
+        ValueError: it is no list of ``name=value``.
     """
-    values = {}
-    for part in filter(None, re.split(r",(?![^(]*\))", text)):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        try:
-            values[_SYMBOLS.get(name, name)] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            raise ValueError(f"--set takes name=value,name=value with numbers, but {part!r} is not so") from None
-        require(bool(equals), f"--set takes name=value,name=value, but {part!r} is not so")
-    return values
+    try:
+        call = ast.parse(f"set({text})", mode="eval").body  # the values are written as Python's keyword arguments
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)) or call.args:
+            raise ValueError
+        return {_SYMBOLS.get(str(part.arg), str(part.arg)): ast.literal_eval(part.value) for part in call.keywords}
+    except (ValueError, SyntaxError):
+        raise ValueError(f"--set takes name=value,name=value with numbers, but {text!r} is not so") from None
 
 
 def changed(calibration: C, values: Mapping[str, Any]) -> C:
@@ -73,13 +71,29 @@ def changed(calibration: C, values: Mapping[str, Any]) -> C:
     Raises:
         ValueError: names a parameter that it does not have, or a value that is impossible.
     """
+    kinds, given = get_type_hints(type(calibration)), {}
     own = {field.name: getattr(calibration, field.name) for field in dataclasses.fields(calibration)}  # type: ignore[arg-type]
     for name, value in values.items():
         require(name in own, f"there is no parameter {name!r}: known are {', '.join(own)}")
-        kind = type(own[name])
-        fits = isinstance(value, list | tuple) if kind is tuple else isinstance(value, int | float)
-        fits = fits and (kind is not int or isinstance(value, int)) and not isinstance(value, bool)
-        wanted = {tuple: "several numbers, as (0.5,1)", int: "a whole number"}.get(kind, "a number")
-        require(fits, f"{name} must be {wanted}, not {value!r}")
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        given[name] = _tuples(value)
+        wanted = "a whole number" if kinds[name] is int else "a number"
+        wanted = f"like {own[name]!r}" if isinstance(own[name], tuple) else wanted
+        require(_fits(given[name], kinds[name]), f"{name} must be {wanted}, not {value!r}")
     return dataclasses.replace(calibration, **given)  # type: ignore[type-var]
+
+
+def _tuples(value: Any) -> Any:
+    """The value with tuples for lists, as calibrations are hashed."""
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value has the type of an annotation; whole numbers do for fractional ones."""
+    if get_origin(kind) is not tuple:
+        is_number = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
+        return is_number and math.isfinite(value)
+    first, *others = get_args(kind)
+    if not isinstance(value, tuple) or not value:
+        return False
+    entries = [first] * len(value) if others == [...] else [first, *others]
+    return len(entries) == len(value) and all(map(_fits, value, entries))

@@ -21,7 +21,7 @@ from rlsuite.deqn.single_agent import SingleAgent
 from rlsuite.faults import told
 
 _STREAM = 1_000_003  # keeps the certificate's draws apart from those of training with the same seed
-_TRACKS, _BURN_IN_PERIODS, _SPACING_PERIODS, _KEPT_PERIODS = 256, 300, 10, 40
+_TRACKS, _BURN_IN_PERIODS, _SPACING_PERIODS, _KEPT_PERIODS = 1024, 300, 10, 40  # tracks: at most
 _SPREAD = 1e-4  # of zero-shock paths that count as meeting,
 _SLACK = 10.0  # or this times what their spectral radius promises, where that is still more
 _CUT = 1e-9  # of the discounted future that the welfare comparison leaves out
@@ -30,6 +30,7 @@ _REACH_STATES = 10**6  # of the paths that must stay inside the box
 _PART_STATES = 2**20  # of tomorrow that are evaluated at a time
 _STATISTICS = {"p99": "99 %", "max": "largest"}  # in words, where they differ from their names
 _LEAST_WEIGHT = 1e-3  # of what the largest error is taken over, relative to the mean weight
+_NO_REFERENCE = (RuntimeError, ValueError, ArithmeticError, np.linalg.LinAlgError)  # of a solver that gives up
 
 Report = dict[str, Any]
 
@@ -52,7 +53,7 @@ def certify(model: Model, policy: PolicyFunction, seed: int = 0) -> Report:
         }
         state = state[feasible]
         if len(state):
-            states = _REACH_STATES * min(_TRACKS, model.certificate_paths) // _TRACKS
+            states = _REACH_STATES * min(Model.certificate_paths, model.certificate_paths) // Model.certificate_paths
             bounds = reach(model, policy, state, random.key(key, 6), states)
             box = bounds.spread(model, state, random.key(key, 2))
             feasible = model.feasible(box, policy(box))
@@ -65,7 +66,7 @@ def certify(model: Model, policy: PolicyFunction, seed: int = 0) -> Report:
             report |= _markets(model, policy, state)
             report |= _reference(model, policy, state, random.key(key, 3))
             report["den_haan_marcet"] = vars(den_haan_marcet(model, policy, random.key(key, 4)))
-            report["distances"] = {name: distance._asdict() for name, distance in model.distances(policy).items()}
+            report |= _distances(model, policy)
     stable = stability(model, policy, random.key(key, 5))
     report["stability"] = vars(stable) | {"reference_spectral_radius": model.reference_spectral_radius()}
     failures = _failures(model, report)
@@ -136,7 +137,7 @@ def reference_of(model: Model) -> tuple[PolicyFunction | None, str | None]:
     try:
         if model.reference_policy(model.initial_state(torch.tensor(0), 2)) is None:
             return None, None
-    except (RuntimeError, ValueError, ArithmeticError, np.linalg.LinAlgError) as error:  # a solver that gives up
+    except _NO_REFERENCE as error:
         return None, told(error)
 
     def reference(state: Tensor) -> Policy:
@@ -166,6 +167,14 @@ def _reference(model: Model, policy: PolicyFunction, state: Tensor, key: Tensor)
     )
 
 
+def _distances(model: Model, policy: PolicyFunction) -> Report:
+    """The distances that the model defines, or why there are none."""
+    try:
+        return {"distances": {name: distance._asdict() for name, distance in model.distances(policy).items()}}
+    except _NO_REFERENCE as error:
+        return {"distances": {}, "reference": {"fault": told(error)}}
+
+
 def _policy_error(decision: Policy, reference: Policy) -> Report:
     """Distance from the reference policy, relative to it or, where it is smaller than its mean, to that."""
     errors = {}
@@ -179,9 +188,10 @@ def _welfare(model: SingleAgent, policy: PolicyFunction, reference: PolicyFuncti
 
     The loss is second order in the policy error, so that for accurate policies its standard error is the larger number.
     """
-    start = model.initial_state(random.key(key, 1), _TRACKS)
+    tracks = min(_TRACKS, model.certificate_paths)
+    start = model.initial_state(random.key(key, 1), tracks)
     best, own = (_value(model, function, start, random.key(key, 2)) for function in (reference, policy))
-    loss, error = (own - best).mean().item(), (own - best).std().item() / math.sqrt(_TRACKS)
+    loss, error = (own - best).mean().item(), (own - best).std().item() / math.sqrt(tracks)
     level = best.mean().item()
     return {
         "consumption_loss": consumption_loss(level + loss, level, model.discount, model.risk_aversion),

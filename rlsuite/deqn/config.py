@@ -16,6 +16,8 @@ class SolverConfig:
     """Activation function; smooth ones suit the second phase."""
     tracks: Count = 256
     """Paths simulated side by side for each seed; also the batch of the first phase, in states."""
+    restart_periods: Natural = 0
+    """Periods after which a path starts anew, for economies with parameters as states; 0 for never."""
     box_share: Fraction = 0.5
     """Share of a batch drawn from a box around the steady state at first; falls to 0 over half of the first phase."""
     adam_updates: Natural = 3000

@@ -123,5 +123,8 @@ def _forecast_errors(model: Model, policy: PolicyFunction, state: Tensor, decisi
 def _linear_errors(model: Model, state: Tensor, decision: Policy, expect: Expect) -> Tensor:
     residuals = model.residuals(state, decision, expect)
     # Undo the power that makes an Euler error a share of consumption: what is left is linear in the expectation.
-    linear = {name: (1 + residuals[name]) ** -curvature - 1 for name, curvature in model.euler_curvature.items()}
+    linear = {}
+    for name, given in model.euler_curvature.items():
+        curvature = state[..., model.state_names.index(given)] if isinstance(given, str) else given
+        linear[name] = (1 + residuals[name]) ** -curvature - 1
     return stack_residuals(linear, leading_axes=1)

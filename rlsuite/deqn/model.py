@@ -58,20 +58,20 @@ class Model(ABC):
         state_names: one a column of the state.
         equation_names: of the residuals, in their order.
         euler_curvature: of those residuals that are Euler errors ``(E ratio)^(-1/curvature) - 1``: their curvature, a
-            number or one a component.
+            number, one a component, or the name of the state's column that holds it.
         exogenous: those columns of the state that no policy moves: shocks, regimes, parameters.
         num_features, num_outputs: of the network between ``features`` and ``head``.
         shocks: what moves the economy, and the rules to integrate over it.
         discount: of one period, in (0, 1).
         targets: what its certificate demands.
-        certificate_paths: simulated side by side for it; fewer where a state is large.
+        certificate_paths: simulated side by side for it; fewer where a state is large, more where parameters differ.
     """
 
     calibrations: ClassVar[Mapping[str, Any]]
     calibration: Any
     state_names: tuple[str, ...]
     equation_names: tuple[str, ...]
-    euler_curvature: Mapping[str, float | Tensor]
+    euler_curvature: Mapping[str, float | Tensor | str]
     exogenous: tuple[str, ...] = ()
     num_features: int
     num_outputs: int
@@ -91,6 +91,10 @@ class Model(ABC):
     @abstractmethod
     def initial_state(self, key: Tensor, count: int) -> Tensor:
         """States ``[*key.shape, count, D]`` to start paths from, near the steady state; float64."""
+
+    def training_state(self, key: Tensor, count: int) -> Tensor:
+        """States to start paths of training from: by default the same, or some that reach further."""
+        return self.initial_state(key, count)
 
     @abstractmethod
     def features(self, state: Tensor) -> Tensor:

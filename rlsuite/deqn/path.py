@@ -38,8 +38,8 @@ class EconomyPath:
 
     In the first phase a batch is where the paths stand, partly moved over the box around where paths start. In the
     second it is a cloud of states from several periods, partly moved over the box around them, kept for some updates
-    and then drawn afresh. Paths are never reset, but one that leaves the feasible set is named, counted and started
-    anew.
+    and then drawn afresh. Paths are not reset unless the settings say so, but one that leaves the feasible set is
+    named, counted and started anew.
 
     Args:
         policy: gives the current policy function of states ``[S, B, D]``.
@@ -55,7 +55,7 @@ class EconomyPath:
     ) -> None:
         self.model, self.policy, self.config = model, policy, config
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
-        self.state = model.initial_state(random.key(self.seeds, _START), config.tracks)
+        self.state = model.training_state(random.key(self.seeds, _START), config.tracks)
         self._start = Box.around(model, self.state)
         self.periods = 0  # simulated, of each track
         self.env_steps = 0  # the same, of all tracks of a seed
@@ -95,7 +95,7 @@ class EconomyPath:
             following, decision = advance(self.model, policy, self.state, random.key(self.seeds, _SHOCKS, self.periods))
             self.periods += 1
             self.env_steps += self.config.tracks
-            self.state = self._repair(following, self.model.feasible(self.state, decision))
+            self.state = self._renew(self._repair(following, self.model.feasible(self.state, decision)))
 
     def _repair(self, state: Tensor, feasible: Tensor) -> Tensor:
         lost = ~(feasible & state.isfinite().all(dim=-1))
@@ -106,8 +106,19 @@ class EconomyPath:
             where = f"seed {self.seeds[seed]}, period {self.periods}: {describe(self.model, self.state[seed, track])}"
             log.warning("a path left the feasible set and starts anew, as others will that do (%s)", where)
         self.restarts += lost.sum(dim=1)
-        fresh = self.model.initial_state(random.key(self.seeds, _RESTART, self.periods), self.config.tracks)
-        return torch.where(lost.unsqueeze(-1), fresh, state)
+        return self._restarted(state, lost)
+
+    def _renew(self, state: Tensor) -> Tensor:
+        """Let paths that have gone on for long enough start anew: each period some of them."""
+        every = self.config.restart_periods
+        if not every:
+            return state
+        due = torch.arange(self.config.tracks, device=state.device) % every == self.periods % every
+        return self._restarted(state, due.expand(state.shape[:-1]))
+
+    def _restarted(self, state: Tensor, which: Tensor) -> Tensor:
+        fresh = self.model.training_state(random.key(self.seeds, _RESTART, self.periods), self.config.tracks)
+        return torch.where(which.unsqueeze(-1), fresh, state)
 
     def _draw_cloud(self) -> Tensor:
         pieces: list[Tensor] = []

@@ -22,7 +22,7 @@ from rlsuite.networks.population import Adam, clip_rows, gradient
 from rlsuite.state import restore
 
 # Of components that stand for nobody now: paths may lead there, and households there are in others' expectations.
-_LEAST_WEIGHT = 1e-4
+_LEAST_WEIGHT = 1e-2
 log = logging.getLogger("rlsuite")
 
 

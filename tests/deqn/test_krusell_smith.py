@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ import torch
 
 from rlsuite import random
 from rlsuite.deqn import certificate, path, registry
+from rlsuite.deqn.calibration import parse
 from rlsuite.deqn.config import SolverConfig
-from rlsuite.deqn.model import Policy, residuals
+from rlsuite.deqn.model import Distance, Policy, PolicyFunction, residuals
 from rlsuite.deqn.models import krusell_smith
 from rlsuite.deqn.models.krusell_smith import Calibration, KrusellSmith
 from rlsuite.deqn.path import EconomyPath
@@ -69,6 +71,7 @@ def test_chances_are_those_of_the_paper() -> None:
         ({"stay_unemployed": ((1.0, 1.0), (1.0, 1.0))}, "no chance to lose a job"),
         ({"unemployment": (0.1, 0.0)}, "unemployment must lie"),
         ({"benefits": 1.0}, "benefits must lie"),
+        ({"depreciation": 0.0}, "households would hold 275"),
     ],
 )
 def test_impossible_calibrations_are_refused(change: dict, message: str) -> None:
@@ -251,3 +254,24 @@ def test_a_path_of_capital_far_from_the_reference_fails(
     failures = certificate._failures(model, report)
     assert len(failures) == 3
     assert all("capital" in failure for failure in failures)
+
+
+def test_parameters_that_are_tables_can_be_set() -> None:
+    given = parse("stay_unemployed=((.6,.25),(.75,.3)), delta=.03")
+    assert given == {"stay_unemployed": ((0.6, 0.25), (0.75, 0.3)), "depreciation": 0.03}
+    stored = json.loads(json.dumps(given))  # lists, as in a run's folder
+    built = registry.build("krusell-smith", None, stored)
+    assert built.calibration == dataclasses.replace(Calibration(), **given)
+    for text in ("stay_unemployed=(.6,.25)", "productivity=(.9,1,1.1)", "productivity=1", "unemployment=('a',.1)"):
+        with pytest.raises(ValueError, match=r"^\w+ must be like \("):
+            registry.build("krusell-smith", None, parse(text))
+
+
+def test_a_reference_that_gives_up_is_reported(model: KrusellSmith, monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_up(policy: PolicyFunction) -> dict[str, Distance]:
+        raise RuntimeError("no convergence")
+
+    monkeypatch.setattr(model, "distances", give_up)
+    found = certificate._distances(model, untrained(model))
+    assert found["distances"] == {}
+    assert found["reference"]["fault"].startswith("RuntimeError: no convergence")

@@ -56,10 +56,15 @@ class Calibration:
 
     def __post_init__(self) -> None:
         check(self)
-        require(0 <= self.benefits < 1, f"benefits must lie in [0, 1), not {self.benefits:g}")
+        # Without benefits nobody would ever dare to have no savings.
+        require(0 < self.benefits < 1, f"benefits must lie in (0, 1), not {self.benefits:g}")
         require(min(self.productivity) > 0, f"productivity must be positive, not {self.productivity}")
         require(all(0 < u < 1 for u in self.unemployment), f"unemployment must lie in (0, 1), not {self.unemployment}")
         require(0 < self.stay_regime < 1, f"stay_regime must lie in (0, 1), not {self.stay_regime:g}")
+        require(
+            _MOST_CAPITAL / 200 <= self.capital <= _MOST_CAPITAL / 2,
+            f"households would hold {self.capital:.3g} on average, but bins end at {_MOST_CAPITAL:g}",
+        )
         chances = [chance for by_job in self.chances for row in by_job for jobs in row for chance in jobs]
         require(
             min(chances) >= 0,
@@ -111,7 +116,7 @@ class KrusellSmith(Model):
     calibrations: ClassVar = {"den-haan-judd-juillard": Calibration()}
     equation_names = ("unemployed", "employed")
     num_features, num_outputs = 4, _JOBS
-    targets = Targets(mean=-4.0, p99=-3.0)
+    targets = Targets(mean=-4.0, p99=-3.0, max=-1.7, box_max=-1.5)  # the largest are of households without savings
     certificate_paths = 32
 
     @classmethod
