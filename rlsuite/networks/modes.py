@@ -44,28 +44,61 @@ class Dropout(nn.Module):
 
     def __init__(self, probability: float, shared: int = 0) -> None:
         super().__init__()
-        if not 0.0 <= probability < 1.0:
-            raise ValueError(f"the probability of dropout must be at least 0 and below 1, not {probability}")
+        check_probability(probability)
         self.probability, self.shared = probability, shared
 
     def forward(self, x: Tensor) -> Tensor:
         if not is_training() or self.probability == 0.0:
             return x
-        return x * self._mask(x.shape, x.device)
+        return x * kept(self._own(x.shape), self.probability, x.device)
 
     def stacked(self, child: Callable[..., Tensor], named: dict[str, Tensor], x: Tensor) -> Tensor:
         """The same for S networks on ``[S, B, ...]``, each with masks of its own."""
         if not is_training() or self.probability == 0.0:
             return x
-        return x * self._mask(x.shape[1:], x.device)
+        return x * kept(self._own(x.shape[1:]), self.probability, x.device)
 
-    def _mask(self, shape: torch.Size, device: torch.device) -> Tensor:
-        """Factors ``[S, *shape]``, or ``shape`` where the key is a single number."""
-        global _masks
-        assert _keys is not None
-        key = random.fold(_keys, _masks)
-        _masks += 1
+    def _own(self, shape: torch.Size) -> list[int]:
+        """The shape of a mask for numbers of that shape."""
         last = len(shape) - 1
-        own = [1 if last - self.shared <= axis < last else size for axis, size in enumerate(shape)]
-        kept = random.uniform(key, *own).to(device) >= self.probability
-        return kept / (1.0 - self.probability)
+        return [1 if last - self.shared <= axis < last else size for axis, size in enumerate(shape)]
+
+
+class DropConnect(nn.Linear):
+    """A linear layer that sets each weight to zero with ``probability``, one mask a batch (Wan et al., 2013).
+
+    The others are scaled up, so that the layer without masks is the mean over masks.
+    """
+
+    def __init__(self, inputs: int, outputs: int, probability: float) -> None:
+        super().__init__(inputs, outputs)
+        check_probability(probability)
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self._masked(self.weight, self.weight.shape), self.bias)
+
+    def stacked(self, child: Callable[..., Tensor], named: dict[str, Tensor], x: Tensor) -> Tensor:
+        """The same for S networks on ``[S, B, inputs]``, each with a mask of its own."""
+        weight = self._masked(named["weight"], named["weight"].shape[1:])
+        return torch.baddbmm(named["bias"].unsqueeze(1), x, weight.mT)
+
+    def _masked(self, weight: Tensor, shape: torch.Size) -> Tensor:
+        if not is_training() or self.probability == 0.0:
+            return weight
+        return weight * kept(list(shape), self.probability, weight.device)
+
+
+def check_probability(probability: float) -> None:
+    """Raises ``ValueError`` where nothing would be left, or the number is no probability."""
+    if not 0.0 <= probability < 1.0:
+        raise ValueError(f"the probability of dropout must be at least 0 and below 1, not {probability}")
+
+
+def kept(shape: list[int], probability: float, device: torch.device) -> Tensor:
+    """Factors ``[S, *shape]``, or ``shape`` where the key is one number: 0 with ``probability``, the others above 1."""
+    global _masks
+    assert _keys is not None
+    key = random.fold(_keys, _masks)
+    _masks += 1
+    return (random.uniform(key, *shape).to(device) >= probability) / (1.0 - probability)

@@ -38,6 +38,7 @@ class Learner(Generic[B_contra]):
         seeds: one integer a seed.
         device: where the parameters live.
         state: at the very start.
+        penalty: of the named parameters ``[S, ...]``, per seed ``[S]``; added to the loss.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class Learner(Generic[B_contra]):
         seeds: Sequence[int],
         device: torch.device | str = "cpu",
         state: State | None = None,
+        penalty: Callable[[dict[str, Tensor]], Tensor] | None = None,
     ) -> None:
         self.network = Population(network, seeds, device)
-        self.loss, self.config, self.total_updates = loss, config, total_updates
+        self.loss, self.penalty, self.config, self.total_updates = loss, penalty, config, total_updates
         self.optimiser = Adam(self.network.parameters, torch.full((len(seeds),), config.learning_rate))
         self.state = dict(state or {})
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
@@ -62,7 +64,8 @@ class Learner(Generic[B_contra]):
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             nonlocal after
             losses, metrics, after = self.loss(partial(self.network, parameters=parameters), batch, self.state)
-            return losses, {"loss/train": losses} | metrics
+            metrics = {"loss/train": losses} | metrics
+            return losses if self.penalty is None else losses + self.penalty(self.network.named(parameters)), metrics
 
         keys = random.key(self.seeds, _DROPOUT_STREAM, self.optimiser.updates.long())
         with modes.training(keys):

@@ -108,18 +108,28 @@ def minibatches(
     return Batches(batch, an_epoch)
 
 
-def passes(examples: B, seeds: Sequence[int]) -> Batches[B]:
-    """A batch is all examples of a seed, every time in another order, for learners that take one after the other.
+def passes(examples: B, seeds: Sequence[int], batch_size: int | None = None) -> Batches[B]:
+    """The same where every seed has examples of its own; by default a batch is one pass through all of them.
 
     Args:
         examples: a named tuple of tensors ``[S, N, ...]``.
         seeds: one integer a seed.
+        batch_size: at most N.
     """
     tensors: tuple[Tensor, ...] = tuple(examples)  # type: ignore[arg-type]
     kind: Any = type(examples)
-    order = Order(tensors[0].shape[1], seeds, tensors[0].device)
-    rows = torch.arange(len(seeds)).unsqueeze(1)
-    return Batches(lambda number: kind(*(tensor[rows, order(number)] for tensor in tensors)), an_epoch=1)
+    count = tensors[0].shape[1]
+    size = min(batch_size or count, count)
+    order = Order(count, seeds, tensors[0].device)
+    rows, an_epoch = torch.arange(len(seeds)).unsqueeze(1), count // size
+
+    def batch(number: int) -> B:
+        epoch, place = divmod(number, an_epoch)
+        chosen = order(epoch)[:, place * size : (place + 1) * size]
+        found: B = kind(*(tensor[rows, chosen] for tensor in tensors))
+        return found
+
+    return Batches(batch, an_epoch)
 
 
 def made_up(

@@ -29,7 +29,7 @@ def load_rows(config: SupervisedConfig) -> Labelled:
     return Labelled(rows(train), rows(validation), rows(test), classes)
 
 
-def make_source(setting: Digits) -> Batches[Examples]:
+def make_source(setting: Setting[Any, Labelled]) -> Batches[Examples]:
     inputs, labels = (tensor.to(setting.device) for tensor in setting.data.train)
     return minibatches(Examples(inputs, labels), setting.config.batch_size, setting.seeds)
 
