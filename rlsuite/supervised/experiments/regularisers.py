@@ -21,6 +21,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from rlsuite.configuration import Count, Fraction, NotNegative, Widths
@@ -88,11 +89,11 @@ def penalty(config: RegularisedConfig) -> Callable[[dict[str, Tensor]], Tensor]:
     """L1 by layer and L2, per seed."""
 
     def of(named: dict[str, Tensor]) -> Tensor:
-        each = enumerate(weights(named), start=1)
         terms = [
-            config.l1 * k * w.abs().sum(dim=(1, 2)) + 0.5 * config.l2 * w.square().sum(dim=(1, 2)) for k, w in each
+            config.l1 * layer * own.abs().sum(dim=(1, 2)) + 0.5 * config.l2 * own.square().sum(dim=(1, 2))
+            for layer, own in enumerate(weights(named), start=1)
         ]
-        return sum(terms[1:], start=terms[0])
+        return torch.stack(terms).sum(dim=0)
 
     return of
 
