@@ -38,8 +38,10 @@ def test_what_is_known_is_that_of_the_day_that_is_forecast():
     batch = Goods(numbered, numbered.unsqueeze(-1).expand(1, 1, days, 8))
     past, known = inputs(batch, config)
     coming = outcomes(batch.demand, config.horizons)
-    assert past.shape == (1, 1, 35, 9) and known.shape == (1, 1, 35, 8, 8)
-    assert torch.equal(known[..., 0], coming)  # aligned
+    assert past.shape == (1, 1, 35, 9) and known.shape == (1, 1, 35, 8, 10)
+    assert torch.equal(known[..., 2], coming)  # aligned
+    for weeks, last in enumerate(known[0, 0, 25, :, :2].T):
+        assert torch.equal(last, coming[0, 0, 25] - 7.0 * (torch.tensor([1.0] * 7 + [2.0]) + weeks))
     assert torch.equal(coming[0, 0, :, 0], past[0, 0, :, 0] + 1.0)
 
 
@@ -47,9 +49,9 @@ def test_hiding_takes_away_the_future_and_the_events():
     config = dataclasses.replace(find("demand").config, **_SMALL)
     batch = goods(random.key(torch.tensor([0])), 2, config.days + config.horizons)
     past, known = inputs(batch, dataclasses.replace(config, future=False))
-    assert known.shape[-1] == 0 and past.shape[-1] == 9
+    assert known.shape[-1] == 2 and past.shape[-1] == 9
     past, known = inputs(batch, dataclasses.replace(config, events=False))
-    assert known.shape[-1] == 7 and past.shape[-1] == 8
+    assert known.shape[-1] == 9 and past.shape[-1] == 8
 
 
 def test_a_fork_sees_nothing_of_the_demand_to_come():
@@ -152,9 +154,7 @@ def test_gold_that_is_too_short_or_below_zero_is_refused():
     config = find("gold-mlp").config
     with pytest.raises(ValueError, match="a series of 9 values is shorter than a window of 21"):
         gold.steps(prices(10), (), config)
-    with pytest.raises(
-        ValueError, match="60 prices is too short for windows of 20 steps and batches of 32"
-    ):
+    with pytest.raises(ValueError, match="60 prices is too short for windows of 20 steps and batches of 32"):
         gold.steps(prices(60), (), config)
     negative = prices()
     negative.values[100] = -1.0

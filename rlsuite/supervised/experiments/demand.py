@@ -79,13 +79,29 @@ def goods(key: Tensor, count: int, days: int) -> Goods:
 
 
 def inputs(batch: Goods, config: DemandConfig) -> tuple[Tensor, Tensor]:
-    """The past ``[S, B, T, 9]``, and what is known of the K days after each ``[S, B, T, K, C]``."""
+    """The past ``[S, B, T, 9]``, and what is known of each of the K days after each ``[S, B, T, K, C]``.
+
+    That is demand on the same day of the last two weeks, and if the future is known the calendar. All are aligned: at
+    horizon k from day t stands what is known of day t + k.
+    """
     calendar = batch.calendar if config.events else batch.calendar[..., :-1]
     days, horizons = batch.demand.shape[-1] - config.horizons, config.horizons
     past = torch.cat([batch.demand.unsqueeze(-1), calendar], dim=-1)[:, :, :days]
-    if not config.future:
-        return past, past.new_empty(*past.shape[:3], horizons, 0)
-    return past, calendar[:, :, 1:].unfold(2, horizons, 1).transpose(-1, -2)  # aligned: of day t, days t + 1 to t + K
+    known = [same_day(batch.demand, horizons, weeks).unsqueeze(-1) for weeks in (0, 1)]
+    if config.future:
+        known.append(calendar[:, :, 1:].unfold(2, horizons, 1).transpose(-1, -2))
+    return past, torch.cat(known, dim=-1)
+
+
+def same_day(demand: Tensor, horizons: int, weeks: int = 0) -> Tensor:
+    """The last demand, or that so many weeks before, on the weekday of each of the K days after each day.
+
+    ``[..., T + K]`` to ``[..., T, K]``.
+    """
+    ahead = torch.arange(1, horizons + 1, device=demand.device)
+    back = _WEEK * ((ahead - 1) // _WEEK + 1 + weeks)
+    days = torch.arange(demand.shape[-1] - horizons, device=demand.device).unsqueeze(1)
+    return demand[..., (days + ahead - back).clamp(min=0)]
 
 
 def outcomes(demand: Tensor, horizons: int) -> Tensor:
@@ -118,7 +134,7 @@ def make_source(setting: DemandSetting) -> Batches[Goods]:
 def make_learner(setting: DemandSetting, total_updates: int) -> Learner[Goods]:
     config = setting.config
     levels = torch.tensor(config.levels, device=setting.device)
-    known = (_WEEK + config.events) if config.future else 0
+    known = 2 + (_WEEK + config.events if config.future else 0)
 
     def loss(network: Forward, batch: Goods, state: State) -> tuple[Tensor, dict[str, Tensor], State]:
         found = pinball(network(*inputs(batch, config)), outcomes(batch.demand, config.horizons), levels)
@@ -144,15 +160,10 @@ def naive(setting: DemandSetting, split: Split) -> Tensor:
     """Demand of the same day of the last week, moved at each horizon by a quantile of its errors: ``[B, T', K, Q]``."""
     config = setting.config
 
-    def same_day(demand: Tensor) -> Tensor:
-        weeks = torch.arange(1, config.horizons + 1).sub(1) // _WEEK + 1
-        places = torch.arange(demand.shape[-1] - config.horizons).unsqueeze(1) + torch.arange(1, config.horizons + 1)
-        return demand[:, (places - _WEEK * weeks).clamp(min=0)]
-
     known, held = (setting.data[part].demand[0] for part in ("validation", split))
-    errors = (outcomes(known, config.horizons) - same_day(known))[:, _WARM_UP:].flatten(0, 1)
+    errors = (outcomes(known, config.horizons) - same_day(known, config.horizons))[:, _WARM_UP:].flatten(0, 1)
     moved = torch.quantile(errors[:: max(len(errors) // 5_000, 1)], torch.tensor(config.levels), dim=0).mT
-    return same_day(held)[:, _WARM_UP:].unsqueeze(-1) + moved
+    return same_day(held, config.horizons)[:, _WARM_UP:].unsqueeze(-1) + moved
 
 
 def evaluate(learner: Learner[Goods], setting: DemandSetting, split: Split) -> dict[str, np.ndarray]:
