@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import textwrap
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,15 +25,17 @@ from rlsuite.training.worker import Worker
 
 _INTERRUPTED = 130
 _LOGS_AN_EPOCH = 20
+_LIST_COLUMNS = 80
 # What a resumed run may change: where and how long, not what.
 _CHANGEABLE = ("device", "wandb", "epochs", "minutes", "patience_epochs")
 
 
 def list_experiments() -> None:
-    """Print name, minutes on 2 cores, target on the test set, task and data of each experiment: two lines each."""
+    """Print name, minutes on 2 cores, target on the test set, task and data of each experiment."""
     for experiment in all_experiments().values():
         print(f"{experiment.name:22s} {experiment.minutes:>5g} min   {experiment.target}")
-        print(f"    {experiment.task} ({experiment.data})")
+        about = f"{experiment.task} ({experiment.data})"
+        print(textwrap.fill(about, _LIST_COLUMNS, initial_indent="    ", subsequent_indent="    "))
 
 
 def train(experiment: str, config: RunConfig) -> int:

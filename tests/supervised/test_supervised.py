@@ -211,3 +211,9 @@ def test_an_altered_file_is_named(server, tmp_path):
     (tmp_path / "mine" / "file").write_bytes(b"the wrong bytes")
     with pytest.raises(ValueError, match="mine/file is truncated or altered"):
         find(DataFile("file", "0" * 64, [server]))
+
+
+def test_the_list_fits_eighty_columns(capsys):
+    run.list_experiments()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= 2 * len(all_experiments()) and max(map(len, lines)) <= 80
