@@ -12,7 +12,7 @@ from rlsuite import random
 from rlsuite.supervised.classification import Examples, Labelled
 from rlsuite.supervised.experiment import Setting
 from rlsuite.supervised.experiments import autoencoder, vae
-from rlsuite.supervised.experiments.autoencoder import angle, principal_components
+from rlsuite.supervised.experiments.autoencoder import angles, principal_components
 from rlsuite.supervised.experiments.vae import Batch, bound
 from rlsuite.supervised.registry import find
 
@@ -81,7 +81,7 @@ def test_the_angle_to_the_components_is_that_by_which_a_decoder_was_turned():
     weight = learner.network.named(learner.network.parameters)["decoder.0.0.weight"]
     turned = math.radians(30.0)
     weight[0, :, 0] = 3.0 * (math.cos(turned) * components.vectors[:, 0] + math.sin(turned) * components.vectors[:, 1])
-    assert angle(learner, components, 1) == pytest.approx(30.0, abs=0.01)
+    assert angles(learner, components, 1).tolist() == pytest.approx([30.0], abs=0.01)
 
 
 def test_layers_are_trained_one_after_the_other():

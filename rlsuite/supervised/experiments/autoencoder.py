@@ -186,12 +186,11 @@ def square(pictures: Tensor) -> np.ndarray:
     return pictures.unflatten(-1, (side, side)).numpy()
 
 
-def angle(learner: Learner[Examples], components: PrincipalComponents, numbers: int) -> float:
-    """The largest angle, in degrees, between the planes of a linear decoder and of the principal components."""
+def angles(learner: Learner[Examples], components: PrincipalComponents, numbers: int) -> Tensor:
+    """The angles ``[K]``, in degrees and rising, between the planes of a linear decoder and of the components."""
     weight = learner.network.single(0).get_parameter("decoder.0.0.weight").cpu()  # [P, K]
     own, _ = torch.linalg.qr(weight)
-    cosines = torch.linalg.svdvals(own.mT @ components.vectors[:, :numbers])
-    return math.degrees(math.acos(min(float(cosines.min()), 1.0)))
+    return torch.linalg.svdvals(own.mT @ components.vectors[:, :numbers]).clamp(max=1.0).acos().rad2deg()
 
 
 def report(trained: Trained[CodeConfig, Digits]) -> Facts:
@@ -201,7 +200,8 @@ def report(trained: Trained[CodeConfig, Digits]) -> Facts:
     test, components = setting.data.pictures.test, setting.data.components
     facts: Facts = {"pca_mse": components.error(test.inputs, config.code)}
     if not config.hidden:
-        facts["angle_degrees"] = angle(trained.learner, components, config.code)
+        found = angles(trained.learner, components, config.code)
+        facts["angles_degrees"] = [round(float(angle), 2) for angle in found]
     if config.code == 2:
         codes = through(trained.learner, test.inputs, "encoder")[0]
         plane = {"code of the autoencoder": codes, "principal components": components.codes(test.inputs, 2)}

@@ -217,7 +217,7 @@ EXPERIMENTS: list[Experiment[Any, Any]] = [
         name="demand",
         task="Quantiles of demand, two weeks ahead, with events that are announced",
         data="made up",
-        target=Target("worse_ratio", 0.6, higher_is_better=False),
+        target=Target("worse_ratio", 0.75, higher_is_better=False),
         minutes=0.7,
         config=DemandConfig(),
         load=load,

@@ -38,7 +38,7 @@ _TOLERATED = {"mean": 0.15, "variance": 0.25, "autocorrelation": 0.05, "kolmogor
 
 @dataclass(frozen=True, kw_only=True)
 class PathsConfig(AdversarialConfig, group="paths"):
-    epochs: Count = 15
+    epochs: Count = 40
     generator: Literal["dense", "recurrent", "dcgan"] = "dense"
     """Kind of the generator; dcgan is of transposed convolutions (Radford et al., 2016, in one dimension)."""
     discriminator: Literal["dense", "convolutional"] = "dense"
@@ -201,7 +201,7 @@ def experiment(name: str, task: str, config: PathsConfig) -> Experiment[PathsCon
         task=task,
         data="made up",
         target=Target("worst", 1.0, higher_is_better=False),
-        minutes=1,
+        minutes=2,
         config=config,
         load=Law,
         make_source=make_source,
