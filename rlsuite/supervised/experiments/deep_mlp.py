@@ -131,10 +131,11 @@ def experiment(name: str, task: str, target: float, config: DeepConfig) -> Exper
         evaluate=evaluate,
         report=report,
         headlines={"train/accuracy": "accuracy"},
+        tested="last",
     )
 
 
 EXPERIMENTS = [
-    experiment("deep-selu", "Digits through 32 layers of SELUs", 0.94, DeepConfig()),
-    experiment("deep-relu", "Digits through 32 layers of ReLUs", 0.9, DeepConfig(activation="relu", gain=2.0)),
+    experiment("deep-selu", "Digits through 32 layers of SELUs", 0.9, DeepConfig()),
+    experiment("deep-relu", "Digits through 32 layers of ReLUs", 0.85, DeepConfig(activation="relu", gain=2.0)),
 ]
