@@ -150,7 +150,20 @@ _REPEAT_MEDIUM = _REPEAT | {
     "evaluate_every_env_steps": 131_840,
     "log_every_env_steps": 6_592,
 }
-_REPEAT_FIRST = _REPEAT | {"bptt_env_steps": 51, "memory_env_steps": 51}
+_REPEAT_FIRST = _REPEAT | {"total_env_steps": 200_000, "bptt_env_steps": 51, "memory_env_steps": 51}
+# For corridors of up to 50: windows are longer than the way to the fork.
+_TMAZE = _REPEAT | {
+    "total_env_steps": 500_000,
+    "rollout_env_steps": 64 * 128,
+    "bptt_env_steps": 128,
+    "memory_env_steps": 64,
+    "epochs": 4,
+    "learning_rate": (1e-3,),
+    "discount": (0.99,),
+    "trace": 0.95,
+    "evaluate_every_env_steps": 40_960,
+    "log_every_env_steps": 8_192,
+}
 
 # The zoo's values; 5 million steps.
 _BIPEDAL_WALKER = _MUJOCO | {
@@ -183,6 +196,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "RepeatPrevious": _REPEAT,
     "RepeatPrevious-medium": _REPEAT_MEDIUM,
     "RepeatFirst": _REPEAT_FIRST,
+    "TMaze": _TMAZE,
     "Acrobot": _ACROBOT,
     "Pendulum": _PENDULUM,
     "LunarLander": _LUNAR_LANDER,
