@@ -146,6 +146,11 @@ def test_one_number_is_found_in_one_step_and_lost_above_twice_the_rate():
     assert after[2.0] == pytest.approx(1.0) and after[2.1] > 5.0
 
 
+def test_a_condition_below_one_is_refused():
+    with pytest.raises(ValueError, match="--condition must be at least 1"):
+        optimisers.quadratic(QuadraticConfig(condition=0.5))
+
+
 @pytest.mark.parametrize("condition", [10.0, 1_000.0])
 def test_optimisers_keep_their_bounds_at_every_step(condition):
     problem = optimisers.quadratic(QuadraticConfig(seeds=3, condition=condition))
