@@ -11,7 +11,6 @@ from agents.dqn import DQNConfig
 from agents.reinforce import ReinforceConfig
 from agents.runs.building import build_worker
 from agents.runs.run import Run
-from agents.sac import SACConfig
 from agents.td3 import TD3Config
 
 # Its episodes are cut after five steps, or end.
@@ -28,7 +27,6 @@ CONFIGS = {
     "dqn, on the host": DQNConfig(env="brief/CartPole-v1", target_period_updates=5, n_step=3, **REPLAY, **SMALL),
     "dqn, stacked frames": DQNConfig(env="ALE/Pong-v5", clip_rewards=True, **REPLAY, **SMALL | {"seeds": 1}),
     "td3": TD3Config(env="rlsuite/Pendulum-v1", policy_delay_updates=3, **NORMALISED, **REPLAY, **SMALL),
-    "sac": SACConfig(env="rlsuite/Pendulum-v1", random_env_steps=40, **NORMALISED, **REPLAY, **SMALL),
     "ddpg": DDPGConfig(env="rlsuite/Pendulum-v1", noise="ornstein-uhlenbeck", random_env_steps=40, **REPLAY, **SMALL),
     "reinforce": ReinforceConfig(env="rlsuite/CartPole-v1", rollout_env_steps=32, **SMALL),
 }
