@@ -38,15 +38,15 @@ class AdversarialConfig(RunConfig, group="adversarial"):
     """Real examples an update, and as many generated ones."""
     updates: Count = 200
     """Updates an epoch, of each network."""
-    loss: Literal["original", "wasserstein"] = "original"
+    loss: Literal["original", "wasserstein"] = "wasserstein"
     """What the two play for."""
-    slope: Literal["free", "clipping", "penalty", "spectral"] = "free"
+    slope: Literal["free", "clipping", "penalty", "spectral"] = "penalty"
     """What bounds the slope of the discriminator."""
     clip: Positive = 0.05
     """Largest parameter of a discriminator under clipping."""
     penalty: NotNegative = 10.0
     """Weight of the penalty on the slope."""
-    generator_rate: Positive = 5e-4
+    generator_rate: Positive = 1e-3
     """Learning rate of the generator."""
     discriminator_rate: Positive = 1e-3
     """Learning rate of the discriminator."""

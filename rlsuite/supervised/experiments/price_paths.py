@@ -201,7 +201,7 @@ def experiment(name: str, task: str, config: PathsConfig) -> Experiment[PathsCon
         task=task,
         data="made up",
         target=Target("worst", 1.0, higher_is_better=False),
-        minutes=2,
+        minutes=4,
         config=config,
         load=Law,
         make_source=make_source,
