@@ -93,7 +93,8 @@ class SequenceStore:
         rings = seeds * num_envs
         # Of each ring, a whole number of windows' beginnings: past the rows to keep, room for the two of a step and
         # for the frames that the oldest row's stack shows besides its own.
-        self._windows = math.ceil((share + 2 + stack - 1) / period)
+        rows = max(share + 2 + stack - 1, length + stack + period - 1)  # with so many, one window is always whole
+        self._windows = math.ceil(rows / period)
         self.slots = num_envs * self._windows  # of a seed: environment e's windows from e * windows on
         flag = ((), torch.uint8)
         self._rows = Rings(

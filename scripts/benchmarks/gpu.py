@@ -28,6 +28,8 @@ from benchmarks.gpu_tasks import captured
 from benchmarks.jax_peer import JaxPeer, has_jax
 from benchmarks.population import options as cartpole
 
+from rlsuite.training.execution import Execution
+
 # Bound on the largest difference of any parameter, relative to the largest parameter. Sums in another order differ in
 # the last bits, and the difference grows over a few hundred updates.
 _BOUND = 2e-2
@@ -141,7 +143,7 @@ def _agreements(device: str, tiny: bool) -> Iterator[_Task]:
     agents = ("dqn",) if tiny else tuple(gpu_tasks.AGENTS)
     for one, other in (
         (("cpu", "eager"), (device, "eager")),
-        ((device, "eager"), (device, captured(device))),
+        ((device, "eager"), (device, _quickest(device, tiny))),
     ):
         for agent in agents:
             name = f"{agent}: {' '.join(one)} = {' '.join(other)}"
@@ -158,12 +160,16 @@ def _agreements(device: str, tiny: bool) -> Iterator[_Task]:
 
 
 def _speeds(device: str, tiny: bool, seconds: float) -> Iterator[_Task]:
+    execution = _quickest(device, tiny)
     for name in ("CartPole-v1",) if tiny else ("CartPole-v1", "Pendulum-v1", "MinAtar-Breakout-v0"):
         for power in (10,) if tiny else (10, 14, 17, 20):
             what = f"step {name}, 2^{power} environments"
-            yield _Task(what, "env steps/s", gpu_tasks.stepping_speed, (name, 2**power, device, min(seconds, 1.0)))
-    for seeds in (1,) if tiny else (1, 32, 1_024):
-        yield _training(f"DQN, rlsuite/CartPole-v1, {seeds} seeds", "dqn", cartpole(seeds), device, seconds, seeds)
+            yield _Task(
+                what, "env steps/s", gpu_tasks.stepping_speed, (name, 2**power, device, execution, min(seconds, 1.0))
+            )
+    for count in (1,) if tiny else (1, 32, 1_024):
+        options = cartpole(count) | {"execution": execution}
+        yield _training(f"DQN, rlsuite/CartPole-v1, {count} seeds", "dqn", options, device, seconds, count)
     if tiny:
         return
     breakout = {"env": "rlsuite/MinAtar-Breakout-v0", "seeds": 10}
@@ -180,7 +186,12 @@ def _speeds(device: str, tiny: bool, seconds: float) -> Iterator[_Task]:
         yield _Task(f"mnist-resnet, {seeds} seeds", "updates/s, all seeds", gpu_tasks.experiment_speed, arguments)
 
 
+def _quickest(device: str, tiny: bool) -> Execution:
+    """How measured code is run: a test of this file does not wait for compilers."""
+    return "eager" if tiny else captured(device)
+
+
 def _training(what: str, agent: str, options: dict[str, Any], device: str, seconds: float, jax_seeds: int = 0) -> _Task:
-    options = {**options, "device": device, "execution": captured(device)}
+    options = {"execution": captured(device), **options, "device": device}
     arguments = (agent, options, seconds, 90.0)
     return _Task(what, "env steps/s, all seeds", gpu_tasks.training_speed, arguments, jax_seeds)

@@ -64,7 +64,7 @@ def experiment_difference(name: str, device: str, updates: int) -> float:
     return _largest_difference(*learned)
 
 
-def stepping_speed(name: str, num_envs: int, device: str, seconds: float) -> float:
+def stepping_speed(name: str, num_envs: int, device: str, execution: Execution, seconds: float) -> float:
     """Env steps a second of ``num_envs`` environments on tensors, with random actions."""
     import gymnasium
 
@@ -82,7 +82,7 @@ def stepping_speed(name: str, num_envs: int, device: str, seconds: float) -> flo
         clock.add_(1)
         return [observation, reward, *map(output_flags, flags)]
 
-    region = compiled(step, captured(device))
+    region = compiled(step, execution)
     for _ in range(6):
         region()
     return _rate(device, seconds, lambda: [region() for _ in range(20)], lambda: 0.0, num_envs * 20)

@@ -32,7 +32,10 @@ CONFIGS = {
 }
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+SLOW = ("dqn, stacked frames", "dqn, long rounds", "ddpg", "reinforce")  # others compile the same parts
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in CONFIGS])
 def test_a_compiled_run_equals_an_eager_one(name, tmp_path, caplog):
     states = []
     for execution in ("eager", "compile"):

@@ -42,7 +42,7 @@ def test_plain_iteration_contracts_by_the_discount_to_the_same_values(monkeypatc
     ("name", "grid", "mean", "largest"),
     [
         ("growth", (20, 9), 2e-5, 2e-3),
-        ("consumption-saving", (36, 11), 5e-3, 0.05),
+        pytest.param("consumption-saving", (36, 11), 5e-3, 0.05, marks=pytest.mark.slow),
     ],
 )
 def test_it_agrees_with_the_reference(name: str, grid: tuple[int, int], mean: float, largest: float) -> None:

@@ -60,7 +60,10 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("agent", CASES)
+SLOW = ("ddpg",)
+
+
+@pytest.mark.parametrize("agent", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in CASES])
 def test_it_gets_far(agent, tmp_path):
     config, score = CASES[agent]
     worker = build_worker(Run(tmp_path, agent, config))

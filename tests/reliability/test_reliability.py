@@ -33,7 +33,10 @@ def harness():
             yield pool
 
 
-@pytest.mark.parametrize("name", CHECKS)
+SLOW = ("wandb_faults",)  # tests/tracking tries the same faults one by one
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in CHECKS])
 def test_nothing_is_lost_and_nothing_surprises(name, harness, tmp_path):
     check = harness.submit(make, name, tmp_path).result(timeout=600)
     if check["skipped"]:
