@@ -143,7 +143,7 @@ class DDPG:
             return losses, {"loss/critic": losses, "value/q": value.mean(dim=(1, 2))}
 
         limit = self.config.max_gradient_norm
-        return self.critic_optimiser.minimise(loss, self.critic.parameters, limit, name="critic")
+        return self.critic_optimiser.minimise(loss, self.critic.parameters, limit, norm="gradient/critic_norm")
 
     def _next_action(self, next_observation: Tensor) -> Tensor:
         return self.actor(next_observation, parameters=self.actor_target.mean)
@@ -155,7 +155,7 @@ class DDPG:
             return losses, {"loss/actor": losses}
 
         limit = self.config.max_gradient_norm
-        metrics = self.actor_optimiser.minimise(loss, self.actor.parameters, limit, name="actor")
+        metrics = self.actor_optimiser.minimise(loss, self.actor.parameters, limit, norm="gradient/actor_norm")
         self.actor_target.follow(self.actor.parameters, self.config.tau)
         self.critic_target.follow(self.critic.parameters, self.config.tau)
         return metrics

@@ -20,10 +20,10 @@ from rlsuite.experience import Batch
 from rlsuite.networks.averaging import Average
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
-from rlsuite.networks.population import Adam, Population, clip_rows, gradient
+from rlsuite.networks.population import Adam, Population
 from rlsuite.state import restore
 from rlsuite.training.exploration import epsilon_greedy
-from rlsuite.training.schedules import every, linear, per_seed
+from rlsuite.training.schedules import linear, per_seed, target_share
 
 _EXPLORATION_STREAM, _EVALUATION_STREAM = 2, 3
 
@@ -150,24 +150,15 @@ class DQN:
             }
             return losses, metrics if weight is None else metrics | {"error": (value - target).abs()}
 
-        gradients, metrics = gradient(loss, self.online)
+        limit = self.config.max_gradient_norm
+        metrics = self.optimiser.minimise(loss, self.online, limit, self._learning_rate_scale())
         priority = metrics.pop("error", None)
-        if self.config.max_gradient_norm is not None:
-            gradients, metrics["gradient/norm"] = clip_rows(gradients, self.config.max_gradient_norm)
-        self.optimiser.step(self.online, gradients, self._learning_rate_scale())
-        self._move_target()
+        share = target_share(self.optimiser.updates, self.config.target_period_updates, self.config.tau)
+        self.target.follow(self.online, share)
         return metrics if priority is None else (metrics, priority)
 
     def _learning_rate_scale(self) -> Tensor:
         return linear(self.optimiser.updates, self.config.total_updates, 1.0, self.config.final_learning_rate_fraction)
-
-    def _move_target(self) -> None:
-        if self.config.tau is not None:
-            self.target.follow(self.online, self.config.tau)
-        else:
-            # No branch on the host, so that the update can be compiled.
-            due = every(self.config.target_period_updates, self.optimiser.updates)
-            self.target.follow(self.online, due)
 
     def state_dict(self) -> dict[str, Any]:
         return {

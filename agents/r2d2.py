@@ -18,12 +18,12 @@ from rlsuite.configuration import Count, Fraction, NotNegative, Positive
 from rlsuite.networks.averaging import Average
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
-from rlsuite.networks.population import Adam, Population, clip_rows, gradient
+from rlsuite.networks.population import Adam, Population
 from rlsuite.networks.recurrent import empty_memory, memory_size, with_memory
 from rlsuite.replay.sequence_store import SequenceBatch, n_step_targets
 from rlsuite.state import restore
 from rlsuite.training.exploration import epsilon_greedy
-from rlsuite.training.schedules import every, linear, per_seed
+from rlsuite.training.schedules import linear, per_seed, target_share
 
 _EXPLORATION_STREAM, _EVALUATION_STREAM = 31, 32
 _SLOPE = 1e-3  # of the square root's rescaling, for large values
@@ -167,13 +167,11 @@ class R2D2:
             losses = (each if weight is None else weight * each).mean(dim=1)
             return losses, {"loss/td": losses, "value/q": value.mean(dim=(1, 2)), "error": error.abs()}
 
-        gradients, metrics = gradient(loss, self.online)
-        error = metrics.pop("error")
-        if self.config.max_gradient_norm is not None:
-            gradients, metrics["gradient/norm"] = clip_rows(gradients, self.config.max_gradient_norm)
         scale = linear(self.optimiser.updates, self.config.total_updates, 1.0, self.config.final_learning_rate_fraction)
-        self.optimiser.step(self.online, gradients, scale)
-        self._move_target()
+        metrics = self.optimiser.minimise(loss, self.online, self.config.max_gradient_norm, scale)
+        error = metrics.pop("error")
+        share = target_share(self.optimiser.updates, self.config.target_period_updates, self.config.tau)
+        self.target.follow(self.online, share)
         if weight is None:
             return metrics
         mean = error.sum(dim=2) / counts.sum(dim=2).clamp(min=1.0)
@@ -195,13 +193,6 @@ class R2D2:
         value = self.to_returns(next_value)
         returns = n_step_targets(reward, bootstrap, valid, value, self.discount, self.config.n_step)
         return self.from_returns(returns)
-
-    def _move_target(self) -> None:
-        if self.config.tau is not None:
-            self.target.follow(self.online, self.config.tau)
-        else:
-            due = every(self.config.target_period_updates, self.optimiser.updates)
-            self.target.follow(self.online, due)
 
     def from_returns(self, x: Tensor) -> Tensor:
         """Rescaled values of returns: large ones become small."""

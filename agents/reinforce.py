@@ -19,7 +19,7 @@ from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
 from rlsuite.configuration import Count, Fraction, NotNegative, Widths
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.policy import Categorical, policy_for
-from rlsuite.networks.population import Adam, Population, clip_rows, gradient
+from rlsuite.networks.population import Adam, Population
 from rlsuite.networks.recurrent import empty_memory, with_memory
 from rlsuite.replay.rollout import RolloutBatch, reward_to_go, weighted_mean, windows
 from rlsuite.state import restore
@@ -211,13 +211,10 @@ class Reinforce:
             losses = -gain - self.config.entropy_weight * entropy
             return losses, {"loss/policy": losses, "value/entropy": entropy}
 
-        gradients, metrics = gradient(loss, self.policy.parameters)
-        if self.config.max_gradient_norm is not None:
-            gradients, metrics["gradient/policy_norm"] = clip_rows(gradients, self.config.max_gradient_norm)
-        updates = self.config.total_env_steps // self.config.rollout_env_steps
-        scale = linear(self.policy_optimiser.updates, updates, 1.0, self.config.final_learning_rate_fraction)
-        self.policy_optimiser.step(self.policy.parameters, gradients, scale)
-        return metrics
+        config, updates = self.config, self.policy_optimiser.updates
+        scale = linear(updates, config.total_updates, 1.0, config.final_learning_rate_fraction)
+        limit = config.max_gradient_norm
+        return self.policy_optimiser.minimise(loss, self.policy.parameters, limit, scale, norm="gradient/policy_norm")
 
     def _improve_baseline(
         self, observation: Tensor, began: Tensor, returns: Tensor, weight: Tensor, memory: Tensor | None = None
@@ -227,11 +224,8 @@ class Reinforce:
             losses = weighted_mean(F.mse_loss(values, returns, reduction="none"), weight)
             return losses, {"loss/baseline": losses}
 
-        gradients, metrics = gradient(loss, self.baseline.parameters)
-        if self.config.max_gradient_norm is not None:
-            gradients, metrics["gradient/baseline_norm"] = clip_rows(gradients, self.config.max_gradient_norm)
-        self.baseline_optimiser.step(self.baseline.parameters, gradients)
-        return metrics
+        limit = self.config.max_gradient_norm
+        return self.baseline_optimiser.minimise(loss, self.baseline.parameters, limit, norm="gradient/baseline_norm")
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -150,7 +150,7 @@ class SAC:
             return losses, {"loss/critic": losses, "value/q": value.mean(dim=(1, 2))}
 
         limit = self.config.max_gradient_norm
-        return self.critic_optimiser.minimise(loss, self.critic.parameters, limit, name="critic")
+        return self.critic_optimiser.minimise(loss, self.critic.parameters, limit, norm="gradient/critic_norm")
 
     def _improve_actor(self, batch: Batch) -> dict[str, Tensor]:
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -160,7 +160,7 @@ class SAC:
             return losses, {"loss/actor": losses, "value/entropy": entropy}
 
         limit = self.config.max_gradient_norm
-        return self.actor_optimiser.minimise(loss, self.actor.parameters, limit, name="actor")
+        return self.actor_optimiser.minimise(loss, self.actor.parameters, limit, norm="gradient/actor_norm")
 
     def _outcomes(self, observation: Tensor, stream: int, parameters: Tensor | None = None) -> "_Outcomes":
         key = random.key(self.seeds, stream, self.actor_optimiser.updates.long())

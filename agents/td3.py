@@ -16,6 +16,7 @@ from rlsuite import random
 from rlsuite.agent import AgentSpec
 from rlsuite.configuration import Count, NotNegative
 from rlsuite.experience import Batch
+from rlsuite.state import dotted
 
 _SMOOTHING_STREAM = 41
 
@@ -75,8 +76,7 @@ class TD3(DDPG):
         return (action + noise.clamp(-clip, clip)).clamp(-1.0, 1.0)
 
     def state_dict(self) -> dict[str, Any]:
-        delayed = {name.replace("/", "."): value for name, value in self._actor_metrics.items()}
-        return super().state_dict() | {"actor_metrics": delayed, "waited": self._waited}
+        return super().state_dict() | {"actor_metrics": dotted(self._actor_metrics), "waited": self._waited}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)

@@ -4,6 +4,7 @@ A shuffled deck is dealt card by card. Drawing each from the numbers that are le
 distribution as shuffling, and costs no permutation in each environment and step.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ _COLORS = np.array([(86, 180, 233), (230, 159, 0), (0, 158, 115), (204, 121, 167
 _CELL, _GAP = 72, 8  # pixels
 
 
-class _Cards:
+class _Cards(ABC):
     """What both games have in common: the deck, the suit seen, and the suit to name.
 
     State: ``left`` (cards of each suit still in the deck, ``[N, 4]``), ``dealt`` (suits, the newest last, int8
@@ -49,8 +50,9 @@ class _Cards:
         count = state["count"] + 1
         return {"left": left, "dealt": dealt, "count": count}, count == self.cards
 
+    @abstractmethod
     def _kept(self, dealt: Tensor, card: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The suits to keep once a card has been dealt."""
 
     def observe(self, state: State) -> Tensor:
         suits = torch.arange(SUITS, dtype=torch.int8, device=state["dealt"].device)

@@ -28,6 +28,11 @@ def restore(own: Mapping[str, Any], saved: Any, name: str = "") -> None:
     _copy(own, saved)
 
 
+def dotted(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors by names with dots for slashes, which part the levels of a state when it is written."""
+    return {name.replace("/", "."): tensor for name, tensor in tensors.items()}
+
+
 def check(own: Any, saved: Any, name: str = "") -> None:
     """Check that ``saved`` has exactly the names, types, shapes and dtypes of ``own``.
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from rlsuite import random
 
+_STREAM = 14
 _keys: Tensor | None = None  # [S], one for each network, or one number
 _masks = 0  # drawn since the context was entered
 
@@ -26,6 +27,11 @@ def training(keys: Tensor) -> Iterator[None]:
         yield
     finally:
         _keys, _masks = before
+
+
+def keys_of(seeds: Tensor, updates: Tensor) -> Tensor:
+    """The keys ``[S]`` of networks with these seeds, for the update after so many ``[S]``."""
+    return random.key(seeds, _STREAM, updates.long())
 
 
 def is_training() -> bool:

@@ -214,15 +214,20 @@ class Adam:
         parameters.sub_(rate * self.first_moment / size)
 
     def minimise(
-        self, loss: Loss, parameters: Tensor, limit: float | None = None, scale: Tensor | float = 1.0, name: str = ""
+        self,
+        loss: Loss,
+        parameters: Tensor,
+        limit: float | None = None,
+        scale: Tensor | float = 1.0,
+        norm: str = "gradient/norm",
     ) -> dict[str, Tensor]:
         """Take a step down the ``gradient`` of ``loss``, which is scaled seed by seed to a norm of at most ``limit``.
 
-        Returns the metrics of the loss and, where it is limited, the norm, as ``gradient/NAME_norm``.
+        Returns the metrics of the loss and, where it is limited, the norm by the name ``norm``.
         """
         gradients, metrics = gradient(loss, parameters)
         if limit is not None:
-            gradients, metrics[f"gradient/{name}_norm"] = clip_rows(gradients, limit)
+            gradients, metrics[norm] = clip_rows(gradients, limit)
         self.step(parameters, gradients, scale)
         return metrics
 

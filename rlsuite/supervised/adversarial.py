@@ -19,14 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rlsuite import random
 from rlsuite.configuration import Count, NotNegative, Positive
 from rlsuite.networks import modes
-from rlsuite.networks.population import Adam, Population, gradient
-from rlsuite.state import restore
+from rlsuite.networks.population import Adam, Population
+from rlsuite.state import dotted, restore
 from rlsuite.supervised.config import RunConfig
 
-_DROPOUT_STREAM = 14
 _BETAS = (0.5, 0.9)  # the other network changes too: old gradients say little
 
 
@@ -93,16 +91,14 @@ class Adversarial:
         """One step of the discriminator, and one of the generator against it."""
         first, second = batch.noise.unbind(1)
         of_generator, of_discriminator = self.optimisers
-        with modes.training(random.key(self.seeds, _DROPOUT_STREAM, of_generator.updates.long())):
+        with modes.training(modes.keys_of(self.seeds, of_generator.updates)):
             generated = self.generator(first)
-            gradients, metrics = gradient(
+            metrics = of_discriminator.minimise(
                 lambda own: self._discriminator_loss(own, batch, generated), self.discriminator.parameters
             )
-            of_discriminator.step(self.discriminator.parameters, gradients)
             if self.config.slope == "clipping":
                 self.discriminator.parameters.clamp_(-self.config.clip, self.config.clip)
-            gradients, more = gradient(lambda own: self._generator_loss(own, second), self.generator.parameters)
-            of_generator.step(self.generator.parameters, gradients)
+            more = of_generator.minimise(lambda own: self._generator_loss(own, second), self.generator.parameters)
         return metrics | more
 
     def _discriminator_loss(
@@ -140,7 +136,7 @@ class Adversarial:
         for (name, network), optimiser in zip(networks.items(), self.optimisers, strict=True):
             state[name] = {"parameters": network.parameters, "optimiser": optimiser.state_dict()}
             if network.buffers:
-                state[name]["buffers"] = {key.replace("/", "."): tensor for key, tensor in network.buffers.items()}
+                state[name]["buffers"] = dotted(network.buffers)
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

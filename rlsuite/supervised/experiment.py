@@ -10,6 +10,7 @@ import torch
 
 from rlsuite.supervised.config import RunConfig
 from rlsuite.supervised.source import Batches
+from rlsuite.training.device import usable_device
 from rlsuite.training.worker import Learner
 
 C = TypeVar("C", bound=RunConfig)
@@ -101,3 +102,12 @@ class Experiment(Generic[C, D]):
     levels: Callable[[Setting[C, D]], Mapping[str, float]] = lambda setting: {}
     headlines: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, Command[C, D]] = field(default_factory=dict)
+
+    def setting(self, config: C) -> Setting[C, D]:
+        """The setting of a configuration, with its data.
+
+        Raises:
+            ValueError: the device is not usable here, or data are missing or damaged.
+        """
+        device = usable_device(config.device)
+        return Setting(config, self.load(config), range(config.seed, config.seed + config.seeds), device)

@@ -8,13 +8,10 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from rlsuite import random
 from rlsuite.networks import modes
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
-from rlsuite.state import restore
+from rlsuite.state import dotted, restore
 from rlsuite.supervised.config import SupervisedConfig
-
-_DROPOUT_STREAM = 14
 
 State = Mapping[str, Tensor]  # what a recurrent network carries from a batch to the next, [S, ...]; often nothing
 Forward = Callable[..., Any]  # S networks as one: inputs [S, B, ...]; with part="name", only that submodule of each
@@ -67,8 +64,7 @@ class Learner(Generic[B_contra]):
             metrics = {"loss/train": losses} | metrics
             return losses if self.penalty is None else losses + self.penalty(self.network.named(parameters)), metrics
 
-        keys = random.key(self.seeds, _DROPOUT_STREAM, self.optimiser.updates.long())
-        with modes.training(keys):
+        with modes.training(modes.keys_of(self.seeds, self.optimiser.updates)):
             gradients, metrics = gradient(loss, self.network.parameters)
         self.state = {name: tensor.detach() for name, tensor in after.items()}
         if self.config.max_gradient_norm is not None:
@@ -99,7 +95,7 @@ class Learner(Generic[B_contra]):
         state: dict[str, Any] = {"parameters": self.network.parameters, "optimiser": self.optimiser.state_dict()}
         for name, tensors in (("buffers", self.network.buffers), ("state", self.state)):
             if tensors:
-                state[name] = {key.replace("/", "."): tensor for key, tensor in tensors.items()}
+                state[name] = dotted(tensors)
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from rlsuite.configuration import from_json
 from rlsuite.option_groups import nested
 from rlsuite.supervised.config import RunConfig
-from rlsuite.supervised.experiment import Experiment, Setting, Split, Trained
+from rlsuite.supervised.experiment import Experiment, Split, Trained
 from rlsuite.supervised.registry import all_experiments, find
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
@@ -19,7 +19,6 @@ from rlsuite.tracking.notices import without
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.session import session
 from rlsuite.training.checkpoint import Checkpoints, Name, clock, fitting, logged_until
-from rlsuite.training.device import usable_device
 from rlsuite.training.trainer import Schedule, Trainer
 from rlsuite.training.worker import Worker
 
@@ -113,9 +112,7 @@ class _Work:
 
     def __init__(self, chosen: Experiment[Any, Any], config: RunConfig) -> None:
         self.chosen, self.config = chosen, config
-        device = usable_device(config.device)
-        data = chosen.load(config)
-        self.setting = Setting(config, data, range(config.seed, config.seed + config.seeds), device)
+        self.setting = chosen.setting(config)
         self.source = chosen.make_source(self.setting)
         self.total = config.epochs * self.source.an_epoch
         self.learner = chosen.make_learner(self.setting, self.total)

@@ -73,6 +73,11 @@ class Order:
             self._epoch, self._order = epoch, random.uniform(keys, self.examples).argsort(dim=1, stable=True)
         return self._order
 
+    def part(self, number: int, size: int) -> Tensor:
+        """Indices ``[S, size]`` of the batch of that number; a short last batch of an epoch is left out."""
+        epoch, place = divmod(number, self.examples // size)
+        return self(epoch)[:, place * size : (place + 1) * size]
+
 
 def minibatches(
     examples: B,
@@ -97,15 +102,13 @@ def minibatches(
     if batch_size > count:
         raise ValueError(f"--batch-size {batch_size} is more than the {count} examples there are")
     order = Order(count, seeds, tensors[0].device)
-    an_epoch = count // batch_size
 
     def batch(number: int) -> B:
-        epoch, place = divmod(number, an_epoch)
-        chosen = order(epoch)[:, place * batch_size : (place + 1) * batch_size]
+        chosen = order.part(number, batch_size)
         found: B = kind(*(tensor[chosen] for tensor in tensors))
         return found if augment is None else augment(found, random.key(order.seeds, _AUGMENTATION_STREAM, number))
 
-    return Batches(batch, an_epoch)
+    return Batches(batch, count // batch_size)
 
 
 def passes(examples: B, seeds: Sequence[int], batch_size: int | None = None) -> Batches[B]:
@@ -121,15 +124,14 @@ def passes(examples: B, seeds: Sequence[int], batch_size: int | None = None) -> 
     count = tensors[0].shape[1]
     size = min(batch_size or count, count)
     order = Order(count, seeds, tensors[0].device)
-    rows, an_epoch = torch.arange(len(seeds)).unsqueeze(1), count // size
+    rows = torch.arange(len(seeds)).unsqueeze(1)
 
     def batch(number: int) -> B:
-        epoch, place = divmod(number, an_epoch)
-        chosen = order(epoch)[:, place * size : (place + 1) * size]
+        chosen = order.part(number, size)
         found: B = kind(*(tensor[rows, chosen] for tensor in tensors))
         return found
 
-    return Batches(batch, an_epoch)
+    return Batches(batch, count // size)
 
 
 def made_up(

@@ -19,6 +19,14 @@ def every(period: int, updates: Tensor) -> Tensor:
     return materialised(updates % period == 0)
 
 
+def target_share(updates: Tensor, period_updates: int, tau: float | None) -> Tensor | float:
+    """The share of the way that a target network moves at an update: ``tau``, or all of it once in a period.
+
+    The second is bool ``[S]``: no branch on the host, so that the update can be compiled.
+    """
+    return every(period_updates, updates) if tau is None else tau
+
+
 def per_seed(name: str, values: Sequence[float], seeds: Sequence[int]) -> Tensor:
     """``[S]``: one value for all seeds, or one for each.
 

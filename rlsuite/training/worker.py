@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rlsuite.agent import described
-from rlsuite.state import check, check_tensor
+from rlsuite.state import check, check_tensor, dotted
 from rlsuite.training.memory import keep_freed_memory
 from rlsuite.training.per_seed import check_seeds_axis
 from rlsuite.training.stopwatch import Stopwatch
@@ -272,7 +272,7 @@ class Worker(Generic[B]):
             "source": self.source.state_dict(),
             "updates": self.updates,
             "summed": self._summed,
-            "sums": {name.replace("/", "."): total for name, total in self._sums.items()},
+            "sums": dotted(self._sums),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ everything small, for a test.
 """
 
 import dataclasses
+import math
 import multiprocessing
 import os
 import time
@@ -96,7 +97,7 @@ def _one_by_one(tasks: list[_Task], end: float) -> Iterator[dict[str, Any]]:
         if (left := end - time.monotonic()) < 5.0:
             break
         row = _result(task, pool.submit(task.function, *task.arguments), left)
-        if row["value"] != row["value"]:  # not a number: what failed may have spoiled the process
+        if math.isnan(row["value"]):  # what failed may have spoiled the process
             _end(pool)
             pool = _pool(1)
         seeds = task.jax_seeds if end - time.monotonic() > _JAX_MOST_SECONDS else 0

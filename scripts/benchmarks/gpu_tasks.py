@@ -175,17 +175,13 @@ def _economy(model: str, device: str, updates: tuple[int, int], seeds: int) -> t
 def _experiment(name: str, options: dict[str, Any]) -> Worker[Any]:
     import dataclasses
 
-    from rlsuite.supervised.experiment import Setting
     from rlsuite.supervised.registry import find
-    from rlsuite.training.device import usable_device
 
     chosen = find(name)
-    config = dataclasses.replace(chosen.config, **options)
-    seeds = range(config.seed, config.seed + config.seeds)
-    setting = Setting(config, chosen.load(config), seeds, usable_device(config.device))
+    setting = chosen.setting(dataclasses.replace(chosen.config, **options))
     source = chosen.make_source(setting)
-    learner = chosen.make_learner(setting, config.epochs * source.an_epoch)
-    return Worker(learner, source, dict, seeds)
+    learner = chosen.make_learner(setting, setting.config.epochs * source.an_epoch)
+    return Worker(learner, source, dict, setting.seeds)
 
 
 def _on_cpu(state: dict[str, Any]) -> list[Tensor]:

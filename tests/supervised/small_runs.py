@@ -17,7 +17,6 @@ import torch
 
 from rlsuite.supervised import run
 from rlsuite.supervised.config import RunConfig
-from rlsuite.supervised.experiment import Setting
 from rlsuite.supervised.registry import find
 from rlsuite.supervised.source import Batches
 from rlsuite.tracking.jsonl import read_metrics
@@ -65,10 +64,7 @@ def check_small_run(name: str, folder: Path, epochs: int = 2, **options: Any) ->
 def learned(name: str, updates: int, **options: Any) -> dict[str, np.ndarray]:
     """What an experiment measures on its test set after some updates, without a run."""
     chosen = find(name)
-    config = dataclasses.replace(chosen.config, **options)
-    setting: Setting[Any, Any] = Setting(
-        config, chosen.load(config), range(config.seed, config.seed + config.seeds), torch.device("cpu")
-    )
+    setting = chosen.setting(dataclasses.replace(chosen.config, **options))
     source, learner = chosen.make_source(setting), chosen.make_learner(setting, updates)
     for _ in range(updates):
         learner.update(source.sample())
