@@ -32,7 +32,13 @@ CONFIGS = {
 }
 
 
-SLOW = ("dqn, stacked frames", "dqn, long rounds", "ddpg", "reinforce")  # others compile the same parts
+SLOW = (
+    "dqn, stacked frames",
+    "dqn, long rounds",
+    "dqn, on the host",
+    "ddpg",
+    "reinforce",
+)  # others compile the same parts
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in CONFIGS])

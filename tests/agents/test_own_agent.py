@@ -193,7 +193,7 @@ def test_what_does_not_fit_later_is_named(right, wrong, said, tmp_path):
         train_own(tmp_path, TALLY.replace(right, wrong, 1), seed=3)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_an_error_in_the_file_is_told_with_its_place(workers, tmp_path):
     text = TALLY.replace("seen @ self.weights", "seen @ self.wieghts")
     (tmp_path / "tally.py").write_text(text)

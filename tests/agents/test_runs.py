@@ -148,7 +148,10 @@ def reach(workers, env_steps):
     return dict(flat(workers.state_dict()))
 
 
-@pytest.mark.parametrize(("agent", "shards"), [("dqn", 3), ("ddpg", None), ("reinforce", None)])
+@pytest.mark.parametrize(
+    ("agent", "shards"),
+    [("dqn", 3), *(pytest.param(name, None, marks=pytest.mark.slow) for name in ("ddpg", "reinforce"))],
+)
 def test_tiles_of_seeds_do_what_one_worker_does_and_resume_exactly(agent, shards, tmp_path):
     several = {"epsilon_end": (0.1, 0.2, 0.3)} if agent == "dqn" else {}
     run = Run(tmp_path, agent, replace(ON_DEVICE[agent], seeds=3, discount=(0.9, 0.95, 0.99), **several))

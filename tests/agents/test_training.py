@@ -216,6 +216,7 @@ def test_config_json_says_what_was_decided(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_config_json_says_what_a_resumed_run_decides_otherwise(tmp_path):
     assert train("dqn", short(tmp_path, seeds=2, workers=1, shards=2)).finished
     assert resume_run(tmp_path / "run", workers=2, device="cpu", total_env_steps=96).finished

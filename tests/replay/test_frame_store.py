@@ -74,7 +74,7 @@ def live(stream: Stream, seed: int, capacity: int, stack: int, n_step: int) -> l
     return found
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(data=st.data())
 def test_samples_are_the_live_transitions_of_the_oracle(data: st.DataObject) -> None:
     seeds, num_envs = data.draw(st.integers(1, 2), "seeds"), data.draw(st.integers(1, 3), "num_envs")

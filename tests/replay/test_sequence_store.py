@@ -119,7 +119,7 @@ def store(capacity: int, seeds: int = 1, num_envs: int = 1, padding: str | None 
     )
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=12)
 @given(data=st.data())
 @pytest.mark.parametrize(
     ("sampler", "padding"), [("uniform", None), ("prioritised", None), ("uniform", "zero"), ("uniform", "first")]

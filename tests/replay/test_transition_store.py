@@ -31,7 +31,7 @@ def drawn(memory: TransitionStore, seed: int, seeds: int, batch_size: int = 1200
     return keys(sample(memory, random.key(torch.arange(seeds), 5), batch_size), seed)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(data=st.data())
 def test_samples_are_the_newest_transitions_of_the_oracle(data: st.DataObject) -> None:
     seeds, num_envs = data.draw(st.integers(1, 2), "seeds"), data.draw(st.integers(1, 3), "num_envs")
