@@ -9,6 +9,9 @@ The discriminator scores examples, D for real ones and D' for generated ones:
 The second is a distance between the two distributions if the slope of D is at most one. Clipping its parameters sees to
 that, or a penalty on its slope between real and generated examples (Gulrajani et al., 2017), or layers whose slope is
 bounded (``rlsuite.networks.spectral``).
+
+The generator learns more slowly than the discriminator (Heusel et al., 2017), and what is tested is a mean of the
+generators so far: each of them answers the discriminator of its time, and is off to one side.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,8 +22,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rlsuite.configuration import Count, NotNegative, Positive
+from rlsuite.configuration import Count, Fraction, NotNegative, Positive
 from rlsuite.networks import modes
+from rlsuite.networks.averaging import Average
 from rlsuite.networks.population import Adam, Population
 from rlsuite.state import dotted, restore
 from rlsuite.supervised.config import RunConfig
@@ -44,10 +48,12 @@ class AdversarialConfig(RunConfig, group="adversarial"):
     """Largest parameter of a discriminator under clipping."""
     penalty: NotNegative = 10.0
     """Weight of the penalty on the slope."""
-    generator_rate: Positive = 1e-3
+    generator_rate: Positive = 3e-4
     """Learning rate of the generator."""
     discriminator_rate: Positive = 1e-3
     """Learning rate of the discriminator."""
+    average: Fraction = 0.998
+    """What the mean of the generators, which is tested, keeps of itself at an update; 0 for the newest generator."""
 
 
 class Batch(NamedTuple):
@@ -81,6 +87,7 @@ class Adversarial:
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
         self.generator = Population(generator, seeds, device)
         self.discriminator = Population(discriminator, seeds, device)
+        self.average = Average(self.generator.parameters)
         rates = config.generator_rate, config.discriminator_rate
         self.optimisers = [
             Adam(network.parameters, torch.full((len(seeds),), rate), betas=_BETAS)
@@ -99,6 +106,9 @@ class Adversarial:
             if self.config.slope == "clipping":
                 self.discriminator.parameters.clamp_(-self.config.clip, self.config.clip)
             more = of_generator.minimise(lambda own: self._generator_loss(own, second), self.generator.parameters)
+        # Until the mean has that many to forget, each counts alike.
+        share = (1.0 / of_generator.updates).clamp(min=1.0 - self.config.average)
+        self.average.follow(self.generator.parameters, share)
         return metrics | more
 
     def _discriminator_loss(
@@ -127,12 +137,12 @@ class Adversarial:
 
     @torch.no_grad()
     def __call__(self, noise: Tensor) -> Tensor:
-        """Examples of each seed's generator, ``[S, B, ...]``, from noise ``[S, B, K]``."""
-        return self.generator(noise)
+        """Examples of each seed's mean generator, ``[S, B, ...]``, from noise ``[S, B, K]``."""
+        return self.generator(noise, parameters=self.average.mean)
 
     def state_dict(self) -> dict[str, Any]:
         networks = {"generator": self.generator, "discriminator": self.discriminator}
-        state: dict[str, Any] = {}
+        state: dict[str, Any] = {"average": self.average.mean}
         for (name, network), optimiser in zip(networks.items(), self.optimisers, strict=True):
             state[name] = {"parameters": network.parameters, "optimiser": optimiser.state_dict()}
             if network.buffers:

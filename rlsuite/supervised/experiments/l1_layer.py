@@ -5,7 +5,8 @@ than its factor costs ends near zero. Halfway through, inputs whose factor is be
 from then on, and the others are trained on without the penalty, which had shrunk them too. A network without the layer
 is trained beside it on the same batches.
 
-The data are Friedman's first function (1991) of five inputs, and 95 inputs that say nothing.
+The data are Friedman's first function (1991) of five inputs and 95 that say nothing, or tumours by 30 numbers, which
+say much the same, and 70 that say nothing.
 """
 
 import math
@@ -21,6 +22,7 @@ from rlsuite.configuration import Count, NotNegative, Positive
 from rlsuite.networks.mlp import mlp
 from rlsuite.state import restore
 from rlsuite.supervised.config import SupervisedConfig
+from rlsuite.supervised.data.tables import breast_cancer, standardised
 from rlsuite.supervised.experiment import Experiment, Facts, Setting, Split, Target, Trained
 from rlsuite.supervised.figures import figure
 from rlsuite.supervised.learner import Forward, Learner, State
@@ -43,7 +45,7 @@ class SelectionConfig(SupervisedConfig):
     learning_rate: Positive = 3e-3
     weight_decay: NotNegative = 0.1
     inputs: Count = 100
-    """Numbers that an example has, of which five say something."""
+    """Numbers that an example has; the first few say something."""
     strength: NotNegative = 0.05
     """Of the L1 penalty."""
 
@@ -58,6 +60,7 @@ class Examples(NamedTuple):
 class Parts(NamedTuple):
     train: Examples
     test: Examples
+    informative: int  # the first so many inputs
 
 
 Selection = Setting[SelectionConfig, Parts]
@@ -90,7 +93,31 @@ def load(config: SelectionConfig) -> Parts:
         y = friedman(x) + random.normal(random.fold(keys, 1), count)
         return Examples((x - 0.5) * math.sqrt(12.0), (y - 14.4) / 5.0)  # the mean and deviation are about these
 
-    return Parts(part(0, config.examples), part(1, _TESTED))
+    return Parts(part(0, config.examples), part(1, _TESTED), _INFORMATIVE)
+
+
+def load_tumours(config: SelectionConfig) -> Parts:
+    """Tumours, -1 for malignant and 1 for benign, in another order for each seed; what is not trained on is the test.
+
+    Raises:
+        ValueError: scikit-learn is not installed, there are fewer inputs than a tumour has, or no tumours are left.
+    """
+    table = breast_cancer()
+    tumours, informative = table.inputs.shape
+    if config.inputs < informative:
+        raise ValueError(f"--inputs must be at least {informative}, those of a tumour")
+    if config.examples >= tumours:
+        raise ValueError(f"--examples must be below {tumours}, so that tumours are left to test on")
+    keys = random.key(torch.arange(config.seed, config.seed + config.seeds), _STREAM)
+    order = random.uniform(random.fold(keys, 2), tumours).argsort(dim=1)
+    known, noise = table.inputs[order], random.normal(random.fold(keys, 3), tumours, config.inputs - informative)
+    x = torch.cat([standardised(known, known[:, : config.examples]), noise], dim=-1)
+    y = 2.0 * table.labels[order].float() - 1.0
+    return Parts(
+        Examples(x[:, : config.examples], y[:, : config.examples]),
+        Examples(x[:, config.examples :], y[:, config.examples :]),
+        informative,
+    )
 
 
 def friedman(x: Tensor) -> Tensor:
@@ -162,13 +189,14 @@ def make_source(setting: Selection) -> Batches[Examples]:
 
 
 def evaluate(learner: TwoPhases, setting: Selection, split: Split) -> dict[str, np.ndarray]:
-    """Both errors, and whether exactly the five inputs that matter are kept."""
+    """Both errors and their ratio, and how many inputs are kept, of all and of those that say nothing."""
     inputs, targets = (tensor.to(setting.device) for tensor in setting.data.test)
     errors = {part: (learner(inputs, part) - targets).square().mean(dim=1) for part in ("plain", "gated")}
     kept = learner.mask.squeeze(1) > 0.0
-    right = torch.arange(kept.shape[1], device=kept.device) < _INFORMATIVE
+    informative = torch.arange(kept.shape[1], device=kept.device) < setting.data.informative
     found = {f"mse_{part}": error for part, error in errors.items()}
-    found |= {"exact_support": (kept == right).all(dim=1).float(), "kept": kept.float().sum(dim=1)}
+    found |= {"ratio": errors["gated"] / errors["plain"], "exact_support": (kept == informative).all(dim=1).float()}
+    found |= {"kept": kept.float().sum(dim=1), "kept_noise": (kept & ~informative).float().sum(dim=1)}
     return {name: value.cpu().numpy() for name, value in found.items()}
 
 
@@ -179,7 +207,7 @@ def report(trained: Trained[SelectionConfig, Parts]) -> Facts:
         axis = axes[0, 0]
         for row in factors:
             axis.plot(np.arange(1, len(row) + 1), row, ".", color="#0072b2", alpha=0.5, markersize=4)
-        axis.set_xlabel("input; the first five matter")
+        axis.set_xlabel(f"input; those after {trained.setting.data.informative} say nothing")
         axis.set_ylabel("size of its factor")
         axis.set_title("What the L1 layer keeps, all seeds", fontsize="medium", loc="left")
     values = evaluate(trained.learner, trained.setting, "test")
@@ -205,5 +233,19 @@ EXPERIMENTS = [
         evaluate=evaluate,
         report=report,
         tested="last",
-    )
+    ),
+    Experiment(
+        name="l1-layer-tumours",
+        task="Tumours by 30 numbers among 70 that say nothing, by an L1 layer and a second training",
+        data="scikit-learn's breast cancer",
+        target=Target("ratio", 1.0, higher_is_better=False),
+        minutes=1,
+        config=SelectionConfig(examples=400),
+        load=load_tumours,
+        make_source=make_source,
+        make_learner=TwoPhases,
+        evaluate=evaluate,
+        report=report,
+        tested="last",
+    ),
 ]
