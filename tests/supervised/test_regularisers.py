@@ -13,7 +13,7 @@ from rlsuite.networks.modes import DropConnect, Dropout
 from rlsuite.networks.population import Population
 from rlsuite.supervised.classification import Examples, split
 from rlsuite.supervised.config import SupervisedConfig
-from rlsuite.supervised.data import uci
+from rlsuite.supervised.data import tables, uci
 from rlsuite.supervised.data.files import at_hand
 from rlsuite.supervised.experiment import Setting
 from rlsuite.supervised.experiments import deep_mlp, l1_layer, mc_dropout, regularisers
@@ -204,6 +204,17 @@ def test_the_layer_keeps_exactly_the_inputs_that_matter():
         l1_layer.load(l1_layer.SelectionConfig(inputs=4))
 
 
+def test_tumours_are_tested_that_were_not_trained_on():
+    pytest.importorskip("sklearn")
+    data = l1_layer.load_tumours(l1_layer.SelectionConfig(seeds=2, examples=400))
+    assert data.train.inputs.shape == (2, 400, 100) and data.test.inputs.shape == (2, 169, 100)
+    tumours = torch.cat([data.train.inputs, data.test.inputs], dim=1)[..., 0]
+    assert len(tumours[0].unique()) == len(tables.breast_cancer().inputs[:, 0].unique())
+    for options, said in (({"inputs": 29}, "--inputs must be at least 30"), ({"examples": 569}, "must be below 569")):
+        with pytest.raises(ValueError, match=said):
+            l1_layer.load_tumours(l1_layer.SelectionConfig(**options))
+
+
 def test_selus_keep_mean_and_variance_through_32_layers_and_others_do_not():
     torch.manual_seed(0)
     inputs, sizes = torch.randn(500, 256), [256] * 33 + [10]
@@ -222,13 +233,14 @@ def test_selus_keep_mean_and_variance_through_32_layers_and_others_do_not():
     ("name", "options"),
     [
         ("l1-layer", {"seeds": 2, "inputs": 10, "steps": 15}),
+        ("l1-layer-tumours", {"seeds": 2, "steps": 15}),
         ("mc-dropout-gap", {"seeds": 2, "steps": 15, "hidden": 8}),
         ("mc-dropout-yacht", {"seeds": 2, "steps": 15, "hidden": 8}),
         ("deep-selu", {"hidden": 16, "layers": 8, "learning_rate": 3e-3}),
     ],
 )
 def test_small_runs_of_regularisers(name, options, tmp_path, monkeypatch):
-    if name == "deep-selu":
+    if name in ("deep-selu", "l1-layer-tumours"):
         pytest.importorskip("sklearn")
     monkeypatch.setitem(mc_dropout._DRAWS, "test", 20)
     check_small_run(name, tmp_path, epochs=2, **options)
