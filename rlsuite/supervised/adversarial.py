@@ -10,8 +10,9 @@ The second is a distance between the two distributions if the slope of D is at m
 that, or a penalty on its slope between real and generated examples (Gulrajani et al., 2017), or layers whose slope is
 bounded (``rlsuite.networks.spectral``).
 
-The generator learns more slowly than the discriminator (Heusel et al., 2017), and what is tested is a mean of the
-generators so far: each of them answers the discriminator of its time, and is off to one side.
+The generator learns more slowly than the discriminator (Heusel et al., 2017), and both learning rates fall linearly to
+zero. What is tested is a mean of the generators so far: each of them answers the discriminator of its time, and is off
+to one side.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,9 +50,9 @@ class AdversarialConfig(RunConfig, group="adversarial"):
     penalty: NotNegative = 10.0
     """Weight of the penalty on the slope."""
     generator_rate: Positive = 3e-4
-    """Learning rate of the generator."""
+    """Learning rate of the generator at the start."""
     discriminator_rate: Positive = 1e-3
-    """Learning rate of the discriminator."""
+    """Learning rate of the discriminator at the start."""
     average: Fraction = 0.998
     """What the mean of the generators, which is tested, keeps of itself at an update; 0 for the newest generator."""
 
@@ -71,6 +72,7 @@ class Adversarial:
         generator: makes a network from noise ``[B, K]`` to examples.
         discriminator: makes a network from examples to scores ``[B, 1]``.
         config: the game and the learning rates.
+        total_updates: in the whole run, for the learning rates.
         seeds: one integer a pair.
         device: where the parameters live.
     """
@@ -80,10 +82,11 @@ class Adversarial:
         generator: Callable[[], nn.Module],
         discriminator: Callable[[], nn.Module],
         config: AdversarialConfig,
+        total_updates: int,
         seeds: Sequence[int],
         device: torch.device | str = "cpu",
     ) -> None:
-        self.config = config
+        self.config, self.total_updates = config, total_updates
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
         self.generator = Population(generator, seeds, device)
         self.discriminator = Population(discriminator, seeds, device)
@@ -98,14 +101,17 @@ class Adversarial:
         """One step of the discriminator, and one of the generator against it."""
         first, second = batch.noise.unbind(1)
         of_generator, of_discriminator = self.optimisers
+        scale = 1.0 - (of_generator.updates / self.total_updates).clamp(max=1.0)
         with modes.training(modes.keys_of(self.seeds, of_generator.updates)):
             generated = self.generator(first)
             metrics = of_discriminator.minimise(
-                lambda own: self._discriminator_loss(own, batch, generated), self.discriminator.parameters
+                lambda own: self._discriminator_loss(own, batch, generated), self.discriminator.parameters, scale=scale
             )
             if self.config.slope == "clipping":
                 self.discriminator.parameters.clamp_(-self.config.clip, self.config.clip)
-            more = of_generator.minimise(lambda own: self._generator_loss(own, second), self.generator.parameters)
+            more = of_generator.minimise(
+                lambda own: self._generator_loss(own, second), self.generator.parameters, scale=scale
+            )
         # Until the mean has that many to forget, each counts alike.
         share = (1.0 / of_generator.updates).clamp(min=1.0 - self.config.average)
         self.average.follow(self.generator.parameters, share)

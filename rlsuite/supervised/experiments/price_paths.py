@@ -38,7 +38,8 @@ _TOLERATED = {"mean": 0.15, "variance": 0.25, "autocorrelation": 0.05, "kolmogor
 
 @dataclass(frozen=True, kw_only=True)
 class PathsConfig(AdversarialConfig, group="paths"):
-    epochs: Count = 40
+    epochs: Count = 20
+    seeds: Count = 5
     generator: Literal["dense", "recurrent", "dcgan"] = "dense"
     """Kind of the generator; dcgan is of transposed convolutions (Radford et al., 2016, in one dimension)."""
     discriminator: Literal["dense", "convolutional"] = "dense"
@@ -152,7 +153,7 @@ def make_source(setting: PathsSetting) -> Batches[Batch]:
 def make_learner(setting: PathsSetting, total_updates: int) -> Adversarial:
     config = setting.config
     networks = (lambda: generator(config)), (lambda: discriminator(config))
-    return Adversarial(*networks, config, setting.seeds, setting.device)
+    return Adversarial(*networks, config, total_updates, setting.seeds, setting.device)
 
 
 def generated(learner: Adversarial, law: Law, split: Split) -> np.ndarray:
@@ -201,7 +202,7 @@ def experiment(name: str, task: str, config: PathsConfig) -> Experiment[PathsCon
         task=task,
         data="made up",
         target=Target("worst", 1.0, higher_is_better=False),
-        minutes=4,
+        minutes=2,
         config=config,
         load=Law,
         make_source=make_source,
