@@ -123,6 +123,7 @@ def from_command_line(
     return kind(**{name: value for box in found.values() for name, value in vars(box).items()} if boxes else found)
 
 
+@functools.cache
 def _help_texts(kind: type[Any]) -> dict[str, str]:
     """The text under each field, of the class that declared or changed it last."""
     found: dict[str, str] = {}

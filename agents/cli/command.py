@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
 from rlsuite.faults import is_ours, raised_by_us
+from rlsuite.training.signals import stop_with_stdin_if_told
 
 Kind = TypeVar("Kind")
 
@@ -32,6 +33,7 @@ COMMANDS = {
     "watch": "watch a trained agent act, in a window or as a video",
     "evaluate": "evaluate a trained run, with confidence intervals",
     "compare": "draw the learning curves of several runs",
+    "sweep": "train many runs side by side, and compare them",
     "supervised": "train a supervised experiment",
     "equilibrium": "solve an economy, and prove the solution",
     "benchmark": "measure speed and memory beside peers",
@@ -52,8 +54,16 @@ if "OMP_WAIT_POLICY" not in os.environ:
 
 def run(name: str) -> NoReturn:
     """Run the command of a name with the arguments of this process, and exit."""
+    stop_with_stdin_if_told()
     with fail_kindly():
         sys.exit(importlib.import_module(f"agents.cli.{name}").main(sys.argv[1:]))
+
+
+def train_program() -> list[str]:
+    """Return the command of ``train`` for another process, of this checkout or of the installed package."""
+    if CHECKOUT is not None:
+        return [sys.executable, str(CHECKOUT / "scripts" / "train.py")]
+    return [sys.executable, "-P", "-m", "agents.cli", "train"]
 
 
 def program() -> str:

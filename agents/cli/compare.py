@@ -5,6 +5,7 @@ rlsuite compare runs/A runs/B --out figure.png
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -19,8 +20,8 @@ class Options:
     """Picture to write, .png or .pdf."""
     metric: str = "evaluation/score"
     """Metric to draw, by its name in metrics.jsonl."""
-    split_seeds: bool = False
-    """Draw every seed of a run as a curve of its own, labelled with what differs: for sweeps."""
+    split: Literal["runs", "settings", "seeds"] = "runs"
+    """A curve for each run, for each setting of its seeds (such as their learning rate), or for each seed."""
 
 
 def main(arguments: list[str]) -> int:
@@ -29,5 +30,5 @@ def main(arguments: list[str]) -> int:
 
     if not options.runs:
         raise ValueError("name at least one run folder")
-    compare(options.runs, options.out, options.metric, options.split_seeds)
+    compare(options.runs, options.out, options.metric, options.split)
     return 0

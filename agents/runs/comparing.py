@@ -1,9 +1,11 @@
 """Learning curves and final scores of several runs side by side."""
 
+import dataclasses
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from rich.console import Console
@@ -15,27 +17,60 @@ from rlsuite.tracking.jsonl import Series, read_metrics
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.statistics import bootstrap_interval, iqm
 
+Split = Literal["runs", "settings", "seeds"]
 
-def compare(folders: Sequence[Path], out: Path, metric: str = "evaluation/score", split_seeds: bool = False) -> None:
+
+@dataclass(frozen=True)
+class _Compared:
+    """Seeds of a run that count as one: their curve, and the final evaluation of each where there is one."""
+
+    label: str
+    series: Series
+    final: np.ndarray  # [S], or empty
+
+
+def compare(folders: Sequence[Path], out: Path, metric: str = "evaluation/score", split: Split = "runs") -> None:
     """Draw ``metric`` of every run over env steps into ``out`` and print a table of where the runs ended.
+
+    Args:
+        split: what has a curve and a line in the table: each run, each setting of a run's seeds, or each seed.
 
     Raises:
         ValueError: a folder is no run, has no such metric, or the runs were not evaluated by the same rules.
     """
     runs = [open_run(folder) for folder in folders]
     _require_same_protocol(runs)
-    found = [_series(run, metric) for run in runs]
-    curves: list[Curve] = []
-    for run, series in zip(runs, found, strict=True):
-        if split_seeds:
-            labels = _seed_labels(run)
-            curves += [Curve(labels[k], series.env_steps, series.values[k : k + 1]) for k in range(len(labels))]
-        else:
-            curves.append(Curve(run.folder.name, series.env_steps, series.values))
+    compared = [part for run in runs for part in _parts(run, _series(run, metric), split)]
     title = ", ".join(sorted({run.config.env for run in runs}))
+    curves = [Curve(part.label, part.series.env_steps, part.series.values) for part in compared]
     learning_curve(out, curves, y_label=metric.replace("/", " "), title=title)
-    _print_table(runs, found, curves if split_seeds else None, metric)
+    _print_table(compared, metric)
     print(f"written to {out}")
+
+
+def _parts(run: Run, series: Series, split: Split) -> list[_Compared]:
+    """The run as a whole, or its seeds by what differs between them."""
+    final = _final(run)
+    groups: dict[str, list[int]] = {}
+    for k, seed in enumerate(run.seeds):
+        parts = [run.folder.name]
+        parts += [f"{name} {value[k]:g}" for name, value in _differing(run).items()] if split != "runs" else []
+        parts += [f"seed {seed}"] if split == "seeds" else []
+        groups.setdefault(", ".join(parts), []).append(k)
+    return [
+        _Compared(
+            label,
+            dataclasses.replace(series, values=series.values[chosen] if len(groups) > 1 else series.values),
+            final[chosen] if len(final) else final,
+        )
+        for label, chosen in groups.items()
+    ]
+
+
+def _differing(run: Run) -> dict[str, tuple[float, ...]]:
+    """The options in which seeds of a run differ, with the value of each seed."""
+    values = {name: getattr(run.config, name) for name in sorted(run.config.per_seed)}
+    return {name: own for name, own in values.items() if len(set(own)) > 1}
 
 
 def _series(run: Run, metric: str) -> Series:
@@ -60,46 +95,30 @@ def _require_same_protocol(runs: Sequence[Run]) -> None:
         raise ValueError(f"scores of different protocols do not compare ({listed})")
 
 
-def _seed_labels(run: Run) -> list[str]:
-    """Return a label for each seed of a run: its value of every swept option, and the seed."""
-    swept = {
-        name: value
-        for name, value in vars(run.config).items()
-        if isinstance(value, tuple) and len(value) == run.config.seeds > 1 and name != "hidden"
-    }
-    return [
-        ", ".join([f"{name} {value[k]:g}" for name, value in swept.items()] + [f"seed {seed}"])
-        for k, seed in enumerate(run.seeds)
-    ]
-
-
-def _print_table(runs: Sequence[Run], found: Sequence[Series], curves: Sequence[Curve] | None, metric: str) -> None:
-    table = Table(title=f"last {metric}", title_justify="left", box=None)
-    for column in ("run", "env steps", "seeds", "mean", "IQM", "95 % interval", "final evaluation"):
-        table.add_column(column, justify="left" if column == "run" else "right")
-    if curves is not None:
-        for curve in curves:
-            table.add_row(curve.label, f"{int(curve.steps[-1]):,}", "1", f"{curve.values[0, -1]:.1f}", "", "", "")
-    for run, series in zip(runs, found, strict=True):
-        last = series.values[:, -1]
+def _print_table(compared: Sequence[_Compared], metric: str) -> None:
+    table = Table(title=f"last {metric}, and IQM of the final evaluation", title_justify="left", box=None)
+    for column in ("run", "env steps", "seeds", "mean", "IQM", "95 % interval", "final"):
+        table.add_column(column, justify="left" if column == "run" else "right", no_wrap=column != "run")
+    for part in compared:
+        last = part.series.values[:, -1]
         low, high = bootstrap_interval(last, iqm)
-        final = _final(run.folder)
         table.add_row(
-            run.folder.name,
-            f"{series.env_steps[-1]:,}",
+            part.label,
+            f"{part.series.env_steps[-1]:,}",
             str(len(last)),
             f"{last.mean():.1f}",
             f"{iqm(last):.1f}",
-            f"{low:.1f} .. {high:.1f}",
-            "" if final is None else f"IQM {final['iqm']:.1f} ({final['episodes']} episodes)",
+            f"{low:.1f} .. {high:.1f}" if len(last) > 1 else "",
+            f"{iqm(part.final):.1f}" if len(part.final) else "",
         )
     Console(highlight=False).print(table)
 
 
-def _final(folder: Path) -> dict[str, Any] | None:
-    """The report of the final evaluation, where there is a whole one."""
+def _final(run: Run) -> np.ndarray:
+    """Each seed's mean return in the final evaluation; empty where there is no whole report."""
     try:
-        report = json.loads((folder / "evaluation.json").read_text())
-        return {"iqm": float(report["iqm"]), "episodes": int(report["episodes"])}
+        report = json.loads((run.folder / "evaluation.json").read_text())
+        scores = np.array(report["per_seed_mean"], dtype=np.float64)
     except (OSError, ValueError, TypeError, KeyError):
-        return None
+        return np.empty(0)
+    return scores if scores.shape == (len(run.seeds),) else np.empty(0)

@@ -142,7 +142,7 @@ def read_metrics(path: Path) -> dict[str, Series]:
 
 
 def _to_series(rows: list[tuple[dict[str, Any], Any]]) -> Series:
-    per_point = [np.atleast_1d(_from_json(value)) for _, value in rows]
+    per_point = [np.atleast_1d(from_json(value)) for _, value in rows]
     num_seeds = max(len(values) for values in per_point)
     return Series(
         env_steps=np.array([record["env_steps"] for record, _ in rows], dtype=np.int64),
@@ -203,7 +203,7 @@ def _number_to_json(number: np.generic) -> int | float | str | None:
     return float(str(number))
 
 
-def _from_json(value: Any) -> np.ndarray:
+def from_json(value: Any) -> np.ndarray:
     """The inverse of ``_to_json``; ``float`` understands "Infinity"."""
     numbers = value if isinstance(value, list) else [value]
     return np.array([math.nan if number is None else float(number) for number in numbers])

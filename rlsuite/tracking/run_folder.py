@@ -98,14 +98,14 @@ def create(runs: Path, name: str | None, default_name: str, document: Mapping[st
     raise AssertionError("unreachable: the count has no end")
 
 
-def write(folder: Path, document: Mapping[str, Any]) -> None:
-    """Replace ``config.json`` atomically, after the new text is on disk."""
-    fresh = folder / (CONFIG + ".new")
+def write(folder: Path, document: Mapping[str, Any], name: str = CONFIG) -> None:
+    """Replace ``config.json``, or another document, atomically, after the new text is on disk."""
+    fresh = folder / (name + ".new")
     with fresh.open("w", encoding="utf-8") as file:
         file.write(json.dumps(document, indent=2) + "\n")
         file.flush()
         os.fsync(file.fileno())
-    fresh.replace(folder / CONFIG)
+    fresh.replace(folder / name)
 
 
 def read(folder: Path, kind: Kind | None = None) -> dict[str, Any]:

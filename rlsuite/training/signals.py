@@ -10,6 +10,9 @@ from multiprocessing import resource_tracker
 from types import FrameType, TracebackType
 from typing import Any
 
+# A process that is started with this variable is asked to stop once its standard input is closed.
+STOPS_WITH_STDIN = "RLSUITE_STOPS_WITH_STDIN"
+
 _HANGUP = getattr(signal, "SIGHUP", None)  # the terminal is gone
 _STOPS = (signal.SIGINT, signal.SIGTERM, *(() if _HANGUP is None else (_HANGUP,)))
 
@@ -89,3 +92,15 @@ def end_with_parent() -> None:
         os._exit(1)  # there is no parent to report to
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def stop_with_stdin_if_told() -> None:
+    """Stop this process, as SIGTERM does, once the one that started it closes its standard input or is gone."""
+
+    def wait() -> None:
+        while os.read(0, 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if os.environ.pop(STOPS_WITH_STDIN, None):
+        threading.Thread(target=wait, daemon=True).start()

@@ -28,3 +28,24 @@ def test_a_run_without_any_full_line_says_so(tmp_path):
     folder = run_with_returns(tmp_path, [None, 2.0], [1.0, None])
     with pytest.raises(ValueError, match="no line in which all its seeds have"):
         compare([folder], tmp_path / "figure.png", "train/return")
+
+
+def test_settings_and_seeds_have_curves_and_lines_of_their_own(tmp_path, capsys):
+    config = DQNConfig(env="CartPole-v1", seeds=4, learning_rate=(1e-3, 1e-3, 1e-4, 1e-4), name="a", runs=str(tmp_path))
+    folder = create("dqn", config).folder
+    line = {"env_steps": 100, "updates": 1, "wall_seconds": 1.0, "evaluation/score": [1.0, 3.0, 10.0, 30.0]}
+    (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+    (folder / "evaluation.json").write_text(json.dumps({"per_seed_mean": [5.0, 5.0, 7.0, 7.0]}))
+
+    def rows(split):
+        compare([folder], tmp_path / "figure.png", split=split)
+        text = " ".join(capsys.readouterr().out.split()).replace(", ", ",")
+        return [text.count(word) for word in ("learning_rate 0.001", "learning_rate 0.0001", "seed 0", "seed 3")]
+
+    assert rows("runs") == [0, 0, 0, 0]
+    assert rows("settings") == [1, 1, 0, 0]
+    assert rows("seeds") == [2, 2, 1, 1]
+    compare([folder], tmp_path / "figure.png", split="settings")
+    first, second = [line.split() for line in capsys.readouterr().out.splitlines() if " 100 " in line]
+    assert first[-6:] == ["2.0", "2.0", "1.0", "..", "3.0", "5.0"] and second[-6:-4] == ["20.0", "20.0"]
+    assert second[-1] == "7.0"

@@ -84,6 +84,42 @@ def test_ctrl_c_saves_and_the_run_goes_on(tmp_path, script_here):
     assert read_metrics(metrics)["speed/env_steps_per_second"].env_steps[-1] >= stopped_at + 3000
 
 
+@pytest.mark.slow
+def test_a_sweep_interrupted_twice_ends_with_every_run(tmp_path):
+    options = ["--wandb", "disabled", "--no-video", "--final-episodes", "2", *SMALL, "--total-env-steps", "60000"]
+    command = ["dqn", "--env", "CartPole-v1,Acrobot-v1", "--learning-rate", "1e-3,3e-4", "--name", "lr", *options]
+    train = tmp_path / "runs" / "lr" / "dqn-CartPole-v1"
+    lines = 0
+    for arguments in (command, ["--resume", "runs/lr"]):
+        running = subprocess.Popen(
+            [sys.executable, str(ROOT / "scripts" / "sweep.py"), *arguments, "--jobs", "2"],
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 300
+        while len(_lines(train / "metrics.jsonl")) < lines + 3 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        running.send_signal(signal.SIGINT)
+        output, _ = running.communicate(timeout=120)
+        assert running.returncode == 130, output
+        assert "2 stopped; go on with: python" in output and "--resume runs/lr" in output
+        assert len(_lines(train / "metrics.jsonl")) >= lines + 3
+        lines = len(_lines(train / "metrics.jsonl"))
+    done = script("sweep", *command, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs/lr/CartPole-v1.png").exists() and (tmp_path / "runs/lr/Acrobot-v1.png").exists()
+    steps = [json.loads(line)["env_steps"] for line in _lines(train / "metrics.jsonl")]
+    assert steps == sorted(steps) and steps[-1] == 60_000
+    changed = script("sweep", *command, "--batch-size", "64", folder=tmp_path)
+    assert changed.returncode == 1 and "is a sweep with other settings" in changed.stderr
+
+
+def _lines(path):
+    return path.read_text().splitlines() if path.exists() else []
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -109,6 +145,10 @@ def test_ctrl_c_saves_and_the_run_goes_on(tmp_path, script_here):
         (["supervised", "digits-lenet", "--learning-rate", "nan"], "--learning-rate must be finite"),
         (["supervised", "--resume", "runs/none"], "there is no folder"),
         (["supervised", "digits-lenet", "--resume", "--name", "none"], "--resume comes first"),
+        (["sweep", "dqn", "--env", "CartPole-v1"], "a sweep needs a --name"),
+        (["sweep", "dqn", "--env", "CartPole-v1", "--name", "a", "--jobs", "0"], "--jobs must be at least 1, not 0"),
+        (["sweep", "dqn", "--env", "CartPole-v1,CartPol-v1", "--name", "a"], "CartPole-v1"),
+        (["sweep", "--resume", "runs/none"], "is not a sweep"),
         (["equilibrium", "growth", "--damping", "inf"], "--damping must be finite"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -121,7 +161,9 @@ def test_wrong_arguments_are_answered_in_a_line_or_two(arguments, complaint, tmp
     assert list(tmp_path.iterdir()) == []  # the name is still free
 
 
-@pytest.mark.parametrize("words", ["train", "train td3", "evaluate", "watch", "compare", "supervised", "benchmark"])
+@pytest.mark.parametrize(
+    "words", ["train", "train td3", "evaluate", "watch", "compare", "sweep", "supervised", "benchmark"]
+)
 def test_help_answers_without_torch(words, tmp_path):
     name, *agent = words.split()
     code = (

@@ -1,0 +1,92 @@
+"""Train many runs: agents x environments x settings, side by side within the machine's cores.
+
+rlsuite sweep AGENT[,AGENT...] --env ID[,ID...] --name NAME [options of train, with lists of values]
+rlsuite sweep --resume runs/NAME
+
+For example:  rlsuite sweep dqn --env CartPole-v1,Acrobot-v1 --learning-rate 1e-3,3e-4 --seeds 10 --name lr
+
+Values separated by commas are settings; those that may differ by seed (FLOAT[,FLOAT...]) train as one run, with --seeds
+seeds each. The same command again goes on, as --resume does, with what is not finished.
+
+  --name NAME           folder of the sweep, which holds its runs
+  --runs FOLDER         folder that holds sweeps and runs (default: runs)
+  --jobs N              runs side by side; by default as many as the cores have room for
+"""
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agents.cli import command
+from agents.runs.registry import names
+
+if TYPE_CHECKING:
+    from agents.runs.sweeping import Sweep
+
+_OWN = ("--name", "--runs", "--jobs")
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        return command.usage(__doc__, f"Agents: {', '.join(names())}. AGENT --help lists the options of train.")
+    first, *words = arguments
+    if set(words) & {"-h", "--help"}:
+        from agents.cli import train
+
+        return train.main([first.split(",")[0], "--help"])
+    own, options = _own(words)
+    jobs = _count(own.get("--jobs"))
+    if first == "--resume":
+        if len(options) != 1 or {"--name", "--runs"} & own.keys():
+            raise ValueError("--resume takes the folder of one sweep, and --jobs")
+        from agents.runs import sweeping
+
+        return run(sweeping.read(Path(options[0])), jobs)
+    if "--name" not in own:
+        raise ValueError("a sweep needs a --name, by which it goes on")
+
+    from agents.cli.grid import grid
+    from agents.runs import sweeping
+
+    folder = Path(own.get("--runs", "runs")) / own["--name"]
+    members = [sweeping.member(cell.name, cell.agent, cell.options, cell.config) for cell in grid(first, options)]
+    return run(sweeping.begin(folder, members), jobs)
+
+
+def run(sweep: "Sweep", jobs: int | None) -> int:
+    """Run a sweep to its end; returns the exit status."""
+    from agents.runs import sweeping
+    from agents.runs.processes import Processes
+
+    counts = sweeping.run(sweep, Processes(command.train_program(), jobs))
+    if not counts.keys() - {"finished"}:
+        return 0
+    left = ", ".join(f"{number} {state}" for state, number in counts.items() if state != "finished")
+    folder = shlex.quote(os.path.relpath(sweep.folder))
+    print(command.as_typed(f"{left}; go on with: rlsuite sweep --resume {folder}"))
+    return command.INTERRUPTED if "stopped" in counts else 1
+
+
+def _own(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """The values of the sweep's own options, and the words that are left."""
+    own: dict[str, str] = {}
+    rest: list[str] = []
+    left = iter(words)
+    for word in left:
+        name, equals, value = word.partition("=")
+        if name not in _OWN:
+            rest.append(word)
+        elif (not equals and (value := next(left, "")).startswith("--")) or not value:
+            raise ValueError(f"{name} needs a value")
+        else:
+            own[name] = value
+    return own, rest
+
+
+def _count(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"--jobs must be at least 1, not {text}")
+    return int(text)
