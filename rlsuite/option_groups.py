@@ -95,7 +95,7 @@ def from_command_line(
     Raises:
         ValueError: an option has a value that none can have.
     """
-    hints, helps = get_type_hints(kind, include_extras=True), _help_texts(kind)
+    hints, helps = get_type_hints(kind, include_extras=True), _help_texts(kind)  # type: ignore[arg-type]
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
 
     def declared(name: str) -> tuple[str, Any, Any]:
@@ -124,7 +124,7 @@ def from_command_line(
 
 
 @functools.cache
-def _help_texts(kind: type[Any]) -> dict[str, str]:
+def _help_texts(kind: Any) -> dict[str, str]:
     """The text under each field, of the class that declared or changed it last."""
     found: dict[str, str] = {}
     for base in reversed(kind.__mro__):
