@@ -124,7 +124,7 @@ def from_command_line(
 
 
 @functools.cache
-def _help_texts(kind: Any) -> dict[str, str]:
+def _help_texts(kind: type[Any]) -> dict[str, str]:
     """The text under each field, of the class that declared or changed it last."""
     found: dict[str, str] = {}
     for base in reversed(kind.__mro__):

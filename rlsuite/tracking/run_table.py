@@ -35,6 +35,8 @@ class _Row:
 
     def read(self) -> None:
         for clock, values in self.tail.new():
+            if clock.env_steps < self.progress.clock.env_steps:  # the run went back to a checkpoint
+                self.progress = Progress(self.progress.total, _HEADLINES, self.progress.num_seeds)
             self.progress.move(clock)
             self.progress.take(values)
 

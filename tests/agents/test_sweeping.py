@@ -148,3 +148,15 @@ def test_the_table_fits_its_terminal_and_shows_what_runs_first(tmp_path):
     assert all(len(line.rstrip()) < 80 for line in re.split(r"[\r\n]+", text))
     assert "20 runs, 10 running, 10 finished, 75 %" in text and "and 13 more" in text
     assert "batch-size-10" in text and "50 %" in text and "2.00" in text
+
+
+def test_a_run_that_goes_back_to_its_checkpoint_is_shown_there(tmp_path):
+    shown, metrics = io.StringIO(), tmp_path / "metrics.jsonl"
+    table = RunTable("runs/a", rich.console.Console(file=shown, width=100))
+    table.add("a", metrics, 1_000, 1, "running")
+    for env_steps in ([100, 200, 300, 400], [100, 200]):
+        lines = [{"env_steps": step, "updates": 0, "wall_seconds": step / 10} for step in env_steps]
+        metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        table.show()
+    assert table._rows["a"].progress.fraction == 0.2
+    assert table._rows["a"].progress.per_second("env_steps") == 10.0
