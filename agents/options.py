@@ -297,7 +297,7 @@ class ReplayActorCriticConfig(ReplayConfig, group="method"):
     tau: Fraction = 0.005
     """Targets move by this fraction towards the networks at a time."""
     random_env_steps: Natural = 10_000
-    """Env steps of uniformly random actions at the start."""
+    """Env steps of uniformly random actions at the start; in a run that ends before, a tenth of the run."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ import torch
 from gymnasium.spaces import Box, Space
 from gymnasium.vector import AutoresetMode
 
-from agents.options import AgentConfig, EpsilonGreedyConfig, ReplayConfig, RolloutConfig, RunConfig
+from agents.options import AgentConfig, EpsilonGreedyConfig, ReplayConfig, RolloutConfig, RunConfig, SequenceConfig
 from agents.runs.registry import agent_spec, find
 from envs.lookup import find_spec, is_atari, is_gymnasiums_own, is_on_tensors, same_game
 from envs.make import make_environments
@@ -117,7 +117,7 @@ def plan(agent: str, config: RunConfig) -> Run:
     run_folder.require_free(Path(config.runs), config.name)
     if agent.endswith(".py"):
         agent = str(Path(agent).resolve())
-    config = _with_updates(agent_spec(agent).config(**vars(config)))
+    config = _for_its_length(agent_spec(agent).config(**vars(config)))
     # Decided once: a checkpoint of two workers is resumed by two.
     config = dataclasses.replace(config, workers=_workers(config))
     config = dataclasses.replace(config, shards=_shards(config))
@@ -372,16 +372,29 @@ def _has_many_updates(config: RunConfig) -> bool:
     return isinstance(config, ReplayConfig | RolloutConfig) and config.total_updates * config.seeds >= _LONG_UPDATES
 
 
-def _with_updates(config: RunConfig) -> RunConfig:
-    """The configuration, for a short run one that learns: presets fill the replay for as long as the papers' runs."""
-    if not isinstance(config, ReplayConfig) or config.learning_starts_env_steps < config.total_env_steps:
-        return config
-    sooner = config.total_env_steps // 10
-    total, starts = config.total_env_steps, config.learning_starts_env_steps
-    log.warning(
-        f"learning would start after {starts:,} env steps, and the run has {total:,}: it starts after {sooner:,}"
-    )
-    return dataclasses.replace(config, learning_starts_env_steps=sooner)
+def _for_its_length(config: RunConfig) -> RunConfig:
+    """The configuration, for a short run one that learns: defaults and presets fill the replay for long ones.
+
+    Raises:
+        ValueError: a sequence takes more env steps than the run has.
+    """
+    total = config.total_env_steps
+    if isinstance(config, SequenceConfig) and config.sequence_rows * config.num_envs > total:
+        raise ValueError(
+            f"--total-env-steps {total:,} is too little to learn from: a sequence has {config.sequence_rows:,} env steps "
+            f"(--burn-in-env-steps, --sequence-env-steps, --n-step), and --num-envs is {config.num_envs}"
+        )
+    starts = {"learning_starts_env_steps": "learning", "random_env_steps": "acting by the policy"}
+    sooner = {}
+    for name, what in starts.items():
+        start = getattr(config, name, 0)
+        if start >= total:
+            sooner[name] = total // 10
+            log.warning(
+                f"{what} would start after {start:,} env steps, and the run has {total:,}: it starts after "
+                f"{sooner[name]:,}"
+            )
+    return dataclasses.replace(config, **sooner)
 
 
 def _workers(config: RunConfig) -> int:

@@ -230,11 +230,11 @@ class Worker(Generic[B]):
         for name, tensor in (*self._sums.items(), *_tensors(self.learner.state_dict())):
             bad = ~torch.isfinite(tensor)
             if bad.any():
-                raise TrainingError(f"{name} is not finite at {self._where(bad)}")
+                raise TrainingError(f"training has diverged: {name} is not finite at {self._where(bad)}")
 
     def _where(self, bad: Tensor) -> str:
         """The place of what is bad ``[S, ...]``, for people."""
-        where = f"env step {self.env_steps}, update {self.updates}"
+        where = f"env step {self.env_steps}, update {self.updates}" if self.env_steps else f"update {self.updates}"
         if bad.dim() == 0:
             return where
         rows = bad.flatten(1).any(1) if bad.dim() > 1 else bad

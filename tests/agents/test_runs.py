@@ -235,6 +235,18 @@ def test_a_run_shorter_than_its_preset_learns(tmp_path, caplog):
     assert "80,000" in caplog.text
     long = replace(config, total_env_steps=80_001, name="long")
     assert create("dqn", long).config.learning_starts_env_steps == 80_000
+    actor_critic = DDPGConfig(env="Pendulum-v1", random_env_steps=20_000, total_env_steps=20_000, runs=str(tmp_path))
+    assert create("ddpg", replace(actor_critic, name="ddpg")).config.random_env_steps == 2_000
+    assert "acting by the policy would start after 20,000" in caplog.text
+
+
+def test_a_run_shorter_than_its_sequences_is_refused(tmp_path):
+    """Nothing would ever be learned from."""
+    sequences = {"burn_in_env_steps": 4, "sequence_env_steps": 95, "n_step": 1, "num_envs": 2, "runs": str(tmp_path)}
+    config = R2D2Config(env="CartPole-v1", total_env_steps=199, **sequences)
+    with pytest.raises(ValueError, match="--total-env-steps 199 is too little .* a sequence has 100 env steps"):
+        create("r2d2", config)
+    create("r2d2", replace(config, total_env_steps=200))
 
 
 def test_tiles_of_compiled_rounds_are_small(tmp_path):
