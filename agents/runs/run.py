@@ -381,8 +381,8 @@ def _for_its_length(config: RunConfig) -> RunConfig:
     total = config.total_env_steps
     if isinstance(config, SequenceConfig) and config.sequence_rows * config.num_envs > total:
         raise ValueError(
-            f"--total-env-steps {total:,} is too little to learn from: a sequence has {config.sequence_rows:,} env steps "
-            f"(--burn-in-env-steps, --sequence-env-steps, --n-step), and --num-envs is {config.num_envs}"
+            f"--total-env-steps {total:,} is too little to learn from: a sequence has {config.sequence_rows:,} env "
+            f"steps (--burn-in-env-steps, --sequence-env-steps, --n-step), and --num-envs is {config.num_envs}"
         )
     starts = {"learning_starts_env_steps": "learning", "random_env_steps": "acting by the policy"}
     sooner = {}

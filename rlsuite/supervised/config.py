@@ -50,14 +50,15 @@ class ExamplesConfig(RunConfig, group="training"):
     batch_size: Count
     """Examples an update, per seed."""
     validation_fraction: Fraction = 0.1
-    """Share of the training examples that choose the best checkpoint, and are not trained on."""
+    """Share of the training examples that choose the best checkpoint, and are not trained on; data that are made up, or
+    that come with such examples, have others for that."""
     examples: Count | None = None
     """Examples an epoch: of a data set only the first so many, of data that are made up so many new ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SupervisedConfig(ExamplesConfig, group="training"):
-    """How networks are trained by Adam. An experiment with options of its own derives its class from this."""
+class AdamConfig(RunConfig, group="training"):
+    """How networks are trained by Adam."""
 
     learning_rate: Positive = 1e-3
     """Learning rate of Adam at the start."""
@@ -67,3 +68,8 @@ class SupervisedConfig(ExamplesConfig, group="training"):
     """Share of the parameters that an update takes away, times the learning rate."""
     max_gradient_norm: Positive | None = None
     """Gradients are scaled to at most this norm, seed by seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisedConfig(AdamConfig, ExamplesConfig, group="training"):
+    """Examples, and networks trained by Adam. An experiment with options of its own derives its class from this."""

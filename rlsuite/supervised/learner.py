@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rlsuite.networks import modes
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
 from rlsuite.state import dotted, restore
-from rlsuite.supervised.config import SupervisedConfig
+from rlsuite.supervised.config import AdamConfig
 
 State = Mapping[str, Tensor]  # what a recurrent network carries from a batch to the next, [S, ...]; often nothing
 Forward = Callable[..., Any]  # S networks as one: inputs [S, B, ...]; with part="name", only that submodule of each
@@ -42,7 +42,7 @@ class Learner(Generic[B_contra]):
         self,
         network: Callable[[], nn.Module],
         loss: Loss[B_contra],
-        config: SupervisedConfig,
+        config: AdamConfig,
         total_updates: int,
         seeds: Sequence[int],
         device: torch.device | str = "cpu",

@@ -137,6 +137,16 @@ def test_networks_that_know_what_comes_make_no_error(forecast):
     assert gold.evaluate(Oracle(), setting, "test")["ratio_to_persistence"][0] < 1e-3
 
 
+def test_gold_is_learned_from_the_first_examples_and_chosen_by_the_share_that_is_asked_for():
+    config = dataclasses.replace(find("gold-mlp").config, examples=70, validation_fraction=0.25)
+    data = gold.steps(prices(400), (), config)
+    assert len(data.validation.coming) == 100
+    source = gold.make_source(Setting(config, data, range(1), torch.device("cpu")))
+    assert source.an_epoch == 2
+    drawn = torch.cat([source.sample().coming.flatten() for _ in range(2)])
+    assert torch.isin(drawn, data.train.coming[:70]).all()
+
+
 def test_the_walk_of_the_autoregression_is_that_of_least_squares():
     pytest.importorskip("statsmodels")
     config = dataclasses.replace(find("gold-mlp").config, window=8)
@@ -154,7 +164,7 @@ def test_gold_that_is_too_short_or_below_zero_is_refused():
     config = find("gold-mlp").config
     with pytest.raises(ValueError, match="a series of 9 values is shorter than a window of 21"):
         gold.steps(prices(10), (), config)
-    with pytest.raises(ValueError, match="60 prices is too short for windows of 20 steps and batches of 32"):
+    with pytest.raises(ValueError, match="60 prices is too short for windows of 20 steps, batches of 32 and"):
         gold.steps(prices(60), (), config)
     negative = prices()
     negative.values[100] = -1.0

@@ -108,6 +108,16 @@ def test_risk_follows_the_market(tmp_path, monkeypatch):
     assert max(values["loss_ratio"]) < 0.95 and min(values["tests_passed"]) >= 5
 
 
+def test_value_at_risk_is_learned_on_the_first_days_and_chosen_by_the_share_that_is_asked_for():
+    config = dataclasses.replace(find("value-at-risk").config, examples=300, validation_fraction=0.25)
+    data = value_at_risk.days(log_returns(market()), config)
+    days = [len(part.returns) for part in data[:3]]
+    assert days[1] / sum(days) == pytest.approx(0.25, abs=0.01)
+    assert value_at_risk.make_source(value_at_risk.Setting(config, data, range(1), torch.device("cpu"))).an_epoch == 1
+    with pytest.raises(ValueError, match="--validation-fraction 0 leaves no days"):
+        value_at_risk.days(log_returns(market()), dataclasses.replace(config, validation_fraction=0.0))
+
+
 def test_no_forecast_knows_its_day(monkeypatch):
     """What the market does from a day on changes no forecast until that day."""
     config = dataclasses.replace(find("value-at-risk").config, seeds=1)
@@ -115,7 +125,7 @@ def test_no_forecast_knows_its_day(monkeypatch):
     other.values[-100:] *= np.exp(np.linspace(0.05, 5.0, 100))
     found = []
     for series in (one, other):
-        data = value_at_risk.days(log_returns(series))
+        data = value_at_risk.days(log_returns(series), config)
         setting = value_at_risk.Setting(config, data, range(1), torch.device("cpu"))
         found.append(value_at_risk.forecasts(value_at_risk.make_learner(setting, 1), setting, "test"))
     # The deviation of all returns, which scales an input, is that of the training days only.

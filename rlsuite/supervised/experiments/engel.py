@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rlsuite.configuration import Count, Positive
-from rlsuite.supervised.config import SupervisedConfig
+from rlsuite.supervised.config import AdamConfig
 from rlsuite.supervised.experiment import Experiment, Facts, Setting, Split, Target, Trained
 from rlsuite.supervised.figures import COLOURS, figure
 from rlsuite.supervised.learner import Forward, Learner, State
@@ -22,9 +22,8 @@ from rlsuite.supervised.source import Batches
 
 
 @dataclass(frozen=True, kw_only=True)
-class EngelConfig(SupervisedConfig, group="quantiles"):
+class EngelConfig(AdamConfig, group="quantiles"):
     epochs: Count = 10
-    batch_size: Count = 235
     learning_rate: Positive = 0.02
     decay: Literal["constant", "linear", "cosine"] = "cosine"
     steps: Count = 300

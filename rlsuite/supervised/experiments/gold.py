@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlsuite.configuration import Count, NotNegative, Positive
+from rlsuite.configuration import Count, Fraction, NotNegative, Positive
 from rlsuite.networks.mlp import mlp
 from rlsuite.networks.recurrent import LastOutput
 from rlsuite.supervised.config import SupervisedConfig
@@ -28,7 +28,7 @@ from rlsuite.supervised.learner import Forward, Learner, State
 from rlsuite.supervised.source import Batches, minibatches
 from rlsuite.tracking.notices import say
 
-_VALIDATION, _TEST = 0.15, 0.2  # shares of the series, at its end
+_TEST = 0.2  # share of the series, at its end
 _RESAMPLES = 1_000
 _DRAWN = 150  # steps
 
@@ -37,6 +37,7 @@ _DRAWN = 150  # steps
 class GoldConfig(SupervisedConfig, group="forecasts"):
     epochs: Count = 40
     batch_size: Count = 32
+    validation_fraction: Fraction = 0.15
     learning_rate: Positive = 1e-3
     decay: Literal["constant", "linear", "cosine"] = "cosine"
     weight_decay: NotNegative = 0.01
@@ -87,11 +88,12 @@ def steps(prices: Series, others: tuple[Series, ...], config: GoldConfig) -> Gol
     """
     values = prices.values if config.forecast == "prices" else log_returns(prices).values
     pairs = windows(values, config.window + 1)
-    first, second = (len(pairs) - int(share * len(prices.values)) for share in (_TEST + _VALIDATION, _TEST))
-    if first < config.batch_size:
+    later = _TEST + config.validation_fraction, _TEST
+    first, second = (len(pairs) - int(share * len(prices.values)) for share in later)
+    if not config.batch_size <= first < second:
         raise ValueError(
-            f"a series of {len(prices.values):,} prices is too short for windows of {config.window} steps and batches "
-            f"of {config.batch_size}"
+            f"a series of {len(prices.values):,} prices is too short for windows of {config.window} steps, batches "
+            f"of {config.batch_size} and --validation-fraction {config.validation_fraction:g}"
         )
     known = values[: first + config.window]
     shift, scale = (float(known.mean()) if config.forecast == "prices" else 0.0), float(known.std())
@@ -120,7 +122,7 @@ def network_of(config: GoldConfig) -> nn.Module:
 
 
 def make_source(setting: GoldSetting) -> Batches[Steps]:
-    train = Steps(*(tensor.to(setting.device) for tensor in setting.data.train))
+    train = Steps(*(tensor[: setting.config.examples].to(setting.device) for tensor in setting.data.train))
     return minibatches(train, setting.config.batch_size, setting.seeds)
 
 

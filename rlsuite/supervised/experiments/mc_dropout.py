@@ -72,7 +72,9 @@ def load(name: Name, config: DropoutConfig) -> Table:
     chosen = torch.arange(config.seed, config.seed + config.seeds) % uci.SPLITS
     train, test = (own[chosen] for own in uci.splits(len(targets)))
     kept = max(round(config.validation_fraction * train.shape[1]), 1)
-    train, validation = train[:, kept:], train[:, :kept]
+    train, validation = train[:, kept:][:, : config.examples], train[:, :kept]
+    if not train.numel():
+        raise ValueError(f"--validation-fraction {config.validation_fraction:g} leaves nothing to train on")
     seen = targets[train]
     mean, scale = seen.mean(dim=1, keepdim=True), seen.std(dim=1, keepdim=True, correction=0)
     parts = [
@@ -174,11 +176,12 @@ _NOISE, _INNER, _OUTER, _ASKED = 0.1, 1.0, 2.5, 3.5
 
 
 def load_gap(config: DropoutConfig) -> Gap:
-    """A hundred points at distances 1 to 2.5 from zero."""
+    """A hundred points (or ``--examples``) at distances 1 to 2.5 from zero."""
     keys = random.key(torch.arange(config.seed, config.seed + config.seeds), _GAP_STREAM)
-    distance = _INNER + (_OUTER - _INNER) * random.uniform(random.fold(keys, 0), 100)
-    x = torch.where(random.uniform(random.fold(keys, 1), 100) < 0.5, -distance, distance)
-    y = _wave(x) + _NOISE * random.normal(random.fold(keys, 2), 100)
+    points = config.examples or 100
+    distance = _INNER + (_OUTER - _INNER) * random.uniform(random.fold(keys, 0), points)
+    x = torch.where(random.uniform(random.fold(keys, 1), points) < 0.5, -distance, distance)
+    y = _wave(x) + _NOISE * random.normal(random.fold(keys, 2), points)
     asked = torch.linspace(-_ASKED, _ASKED, 281)
     is_outside = (asked.abs() < _INNER) | (asked.abs() > _OUTER)
     return Gap(Rows(x.unsqueeze(-1), y), asked.unsqueeze(-1), _wave(asked), is_outside)

@@ -15,7 +15,7 @@ import torch
 from scipy.signal import lfilter
 from torch import Tensor
 
-from rlsuite.configuration import Count, NotNegative, Positive, Widths
+from rlsuite.configuration import Count, Fraction, NotNegative, Positive, Widths
 from rlsuite.networks.mlp import mlp
 from rlsuite.supervised.config import SupervisedConfig
 from rlsuite.supervised.data.series import Series, log_returns, sp500, windows
@@ -28,7 +28,7 @@ from rlsuite.supervised.source import Batches, minibatches
 _DECAYS = (0.75, 0.94, 0.985)  # of a day's square in a weighted deviation; the second is the unit of the answers
 _WARM_UP = 250  # days before the first forecast
 _CALIBRATION = 1_000  # days
-_TRAIN, _VALIDATION = 0.65, 0.15  # shares of the days; the rest is for testing
+_TEST = 0.2  # share of the days, at their end
 _DRAWN = 500  # days
 
 
@@ -36,6 +36,7 @@ _DRAWN = 500  # days
 class RiskConfig(SupervisedConfig, group="quantiles"):
     epochs: Count = 60
     batch_size: Count = 256
+    validation_fraction: Fraction = 0.15
     learning_rate: Positive = 2e-3
     decay: Literal["constant", "linear", "cosine"] = "cosine"
     weight_decay: NotNegative = 0.05
@@ -65,10 +66,10 @@ Risk = Setting[RiskConfig, Parts]
 
 def load(config: RiskConfig) -> Parts:
     check_levels(config.levels)
-    return days(log_returns(sp500()))
+    return days(log_returns(sp500()), config)
 
 
-def days(series: Series) -> Parts:
+def days(series: Series, config: RiskConfig) -> Parts:
     """Inputs and returns, in the order of time: the first days to train on, the last to test with.
 
     Raises:
@@ -81,7 +82,10 @@ def days(series: Series) -> Parts:
     today, last = returns[_WARM_UP:], returns[_WARM_UP - 1 : -1]
     unit = deviations[:, 1]
     ratios = np.log(deviations[:, [0, 2]] / unit[:, None])
-    first, second = int(_TRAIN * len(today)), int((_TRAIN + _VALIDATION) * len(today))
+    first, second = (int((1.0 - kept) * len(today)) for kept in (_TEST + config.validation_fraction, _TEST))
+    if not 0 < first < second:
+        share = config.validation_fraction
+        raise ValueError(f"--validation-fraction {share:g} leaves no days to learn from, or none to choose by")
     level = np.log(unit / today[:first].std())
     inputs = np.column_stack([ratios, level, last / unit, np.abs(last) / unit])
     known = Days(*(torch.tensor(values, dtype=torch.float32) for values in (inputs, unit, today)))
@@ -98,7 +102,7 @@ def _weighted(values: np.ndarray, decay: float) -> np.ndarray:
 
 
 def make_source(setting: Risk) -> Batches[Days]:
-    train = Days(*(tensor.to(setting.device) for tensor in setting.data.train))
+    train = Days(*(tensor[: setting.config.examples].to(setting.device) for tensor in setting.data.train))
     return minibatches(train, setting.config.batch_size, setting.seeds)
 
 
