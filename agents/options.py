@@ -98,7 +98,7 @@ class EnvironmentOptions(Options, group="environment"):
     frame_stack: Count | None = None
     """Environments of Gymnasium: how many observations the agent sees at once; frames are kept once in a replay."""
     previous_action_and_reward: bool = False
-    """The last action and reward are seen beside an observation, by agents with a memory say. Not for Atari."""
+    """Show the agent its last action and reward beside the observation, which helps a memory. Not for Atari."""
     num_envs: Count = 1
     """Environments of each seed."""
     protocol: Literal["machado", "nature"] = "nature"
@@ -157,8 +157,8 @@ class SystemOptions(Options, group="system"):
     """CPU processes of one thread, each with some of the seeds; by default as many as cores on long runs of several
     seeds that learn from vectors, else 1."""
     shards: Count | None = None
-    """CPU: groups of seeds, each a program of its own, which a worker takes in turn; by default one a worker, or more
-    of five seeds at most where whole rounds are compiled: they fit the cache of a core."""
+    """CPU: groups of seeds, each a program of its own; a worker takes its groups in turn. By default one a worker or,
+    where whole rounds are compiled, as many as give groups of at most five seeds, which fit a core's cache."""
     checkpoint_every_seconds: Positive = 600.0
     """Wall seconds between two checkpoints; one is always written at the end."""
     save_replay: bool = True

@@ -51,10 +51,10 @@ class PPOConfig(ActivationOptions, MemoryRolloutConfig):
     clip: Positive = 0.2
     """The ratio of new to old probability counts up to this far from 1."""
     value_clip: Positive | None = None
-    """Values count up to this far from those that the rollout was collected with; by default all the way."""
+    """New values count up to this far from those at the time of the rollout; by default however far."""
     max_kl: Positive | None = None
-    """Nats of KL divergence from the policy that collected the rollout at which an update leaves a seed's network as
-    it is; by default there is no such stop."""
+    """A seed's update stops once its policy is more than this KL divergence, in nats, away from the one that collected
+    the rollout; by default it never does."""
     standardise: bool = True
     """Scale advantages to mean 0 and standard deviation 1 over each minibatch."""
     value_weight: NotNegative = 0.5

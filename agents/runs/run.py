@@ -385,7 +385,7 @@ def _for_its_length(config: RunConfig) -> RunConfig:
             f"steps (--burn-in-env-steps, --sequence-env-steps, --n-step), and --num-envs is {config.num_envs}"
         )
     starts = {"learning_starts_env_steps": "learning", "random_env_steps": "acting by the policy"}
-    sooner = {}
+    sooner: dict[str, Any] = {}
     for name, what in starts.items():
         start = getattr(config, name, 0)
         if start >= total:
