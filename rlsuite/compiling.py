@@ -44,7 +44,8 @@ def pixels_last(images: Tensor) -> Tensor:
     together here, as the bytes of one integer.
     """
     is_packed = images.dtype == torch.uint8 and images.shape[1] == 4
-    is_hint = torch.compiler.is_compiling() and _CAN_VIEW_AS_TYPE and images.device.type == "cpu"
+    compiled = torch.compiler.is_compiling() and not torch.compiler.is_exporting()
+    is_hint = compiled and _CAN_VIEW_AS_TYPE and images.device.type == "cpu"
     if not is_hint or not is_packed:
         return images
     first, second, third, fourth = images.to(torch.int32).unbind(1)

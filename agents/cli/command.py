@@ -34,6 +34,7 @@ COMMANDS = {
     "evaluate": "evaluate a trained run, with confidence intervals",
     "compare": "draw the learning curves of several runs",
     "sweep": "train many runs side by side, and compare them",
+    "export": "write a trained policy to a file that runs without this project",
     "supervised": "train a supervised experiment",
     "equilibrium": "solve an economy, and prove the solution",
     "benchmark": "measure speed and memory beside peers",

@@ -36,6 +36,7 @@ from rlsuite.tracking import run_folder
 from rlsuite.training.checkpoint import Checkpoints, Name, fitting, to_device
 from rlsuite.training.device import usable_device
 from rlsuite.training.normalisation import Normalised, Normaliser
+from rlsuite.training.per_seed import split_seeds
 from rlsuite.training.schedules import per_seed
 
 log = logging.getLogger("rlsuite")
@@ -423,17 +424,20 @@ def _shards(config: RunConfig) -> int:
     return min(config.seeds, workers * -(-seeds_a_worker // _SEEDS_A_SHARD))
 
 
-def load_agent(run: Run, checkpoint: Name = "best") -> Any:
-    """The trained agent of a run from its ``best``, ``last`` or ``previous`` checkpoint.
+def load_agent(run: Run, checkpoint: Name = "best", seed: int | None = None) -> Any:
+    """The trained agent of a run, or of one of its seeds, from its ``best``, ``last`` or ``previous`` checkpoint.
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged.
     """
-    state = run.checkpoints.load(shown(run, checkpoint))
+    learner = run.checkpoints.load(shown(run, checkpoint))["learner"]
+    if seed is not None:
+        row = run.seeds.index(seed)
+        learner, run = split_seeds(learner, [1] * len(run.seeds))[row], shard(run, row, row + 1)
     spaces = spaces_of(run)
     agent = build_agent(run, spaces.observation, spaces.action)
     with fitting(f"checkpoint {checkpoint} of {run.folder}"):
-        agent.load_state_dict(to_device(state["learner"], run.device))
+        agent.load_state_dict(to_device(learner, run.device))
     return agent
 
 
