@@ -1,4 +1,4 @@
-"""Train many runs: agents x environments x settings, side by side within the machine's cores.
+"""Train many runs: agents x environments x settings, side by side on this machine or on a cluster.
 
 rlsuite sweep AGENT[,AGENT...] --env ID[,ID...] --name NAME [options of train, with lists of values]
 rlsuite sweep --resume runs/NAME
@@ -11,6 +11,7 @@ seeds each. The same command again goes on, as --resume does, with what is not f
   --name NAME           folder of the sweep, which holds its runs
   --runs FOLDER         folder that holds sweeps and runs (default: runs)
   --jobs N              runs side by side; by default as many as the cores have room for
+  --cluster HOST:PORT   run on a Ray cluster that this machine is a node of, or auto; see docs/sweeps.md
 """
 
 import os
@@ -22,9 +23,9 @@ from agents.cli import command
 from agents.runs.registry import names
 
 if TYPE_CHECKING:
-    from agents.runs.sweeping import Sweep
+    from agents.runs.sweep_folder import Hosts, Sweep
 
-_OWN = ("--name", "--runs", "--jobs")
+_OWN = ("--name", "--runs", "--jobs", "--cluster")
 
 
 def main(arguments: list[str]) -> int:
@@ -36,36 +37,48 @@ def main(arguments: list[str]) -> int:
 
         return train.main([first.split(",")[0], "--help"])
     own, options = _own(words)
-    jobs = _count(own.get("--jobs"))
+    _count(own.get("--jobs"))
+    if {"--cluster", "--jobs"} <= own.keys():
+        raise ValueError("--jobs is for this machine: a cluster runs as many side by side as its hosts have room for")
     if first == "--resume":
         if len(options) != 1 or {"--name", "--runs"} & own.keys():
-            raise ValueError("--resume takes the folder of one sweep, and --jobs")
-        from agents.runs import sweeping
+            raise ValueError("--resume takes the folder of one sweep, --jobs and --cluster")
+        from agents.runs.sweep_folder import read
 
-        return run(sweeping.read(Path(options[0])), jobs)
+        return run(read(Path(options[0])), own)
     if "--name" not in own:
         raise ValueError("a sweep needs a --name, by which it goes on")
 
     from agents.cli.grid import grid
-    from agents.runs import sweeping
+    from agents.runs.sweep_folder import begin
+    from agents.runs.sweeping import member
 
     folder = Path(own.get("--runs", "runs")) / own["--name"]
-    members = [sweeping.member(cell.name, cell.agent, cell.options, cell.config) for cell in grid(first, options)]
-    return run(sweeping.begin(folder, members), jobs)
+    members = [member(cell.name, cell.agent, cell.options, cell.config) for cell in grid(first, options)]
+    return run(begin(folder, members), own)
 
 
-def run(sweep: "Sweep", jobs: int | None) -> int:
-    """Run a sweep to its end; returns the exit status."""
+def run(sweep: "Sweep", own: dict[str, str]) -> int:
+    """Run a sweep to its end, on this machine or a cluster; returns the exit status."""
     from agents.runs import sweeping
-    from agents.runs.processes import Processes
 
-    counts = sweeping.run(sweep, Processes(command.train_program(), jobs))
+    counts = sweeping.run(sweep, _hosts(own))
     if not counts.keys() - {"finished"}:
         return 0
     left = ", ".join(f"{number} {state}" for state, number in counts.items() if state != "finished")
     folder = shlex.quote(os.path.relpath(sweep.folder))
     print(command.as_typed(f"{left}; go on with: rlsuite sweep --resume {folder}"))
     return command.INTERRUPTED if "stopped" in counts else 1
+
+
+def _hosts(own: dict[str, str]) -> "Hosts":
+    if "--cluster" in own:
+        from agents.runs.cluster import Cluster
+
+        return Cluster(own["--cluster"], command.train_program())
+    from agents.runs.processes import Processes
+
+    return Processes(command.train_program(), _count(own.get("--jobs")))
 
 
 def _own(words: list[str]) -> tuple[dict[str, str], list[str]]:

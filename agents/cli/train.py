@@ -77,12 +77,24 @@ def resume(arguments: list[str]) -> int:
         """Device to compute on from now on; by default the one that the run used."""
         workers: int | None = None
         """CPU processes to use this time; by default as many as the run did."""
+        take_over: bool = False
+        """Go on although another process seems to train in the folder, on a host that cannot be reached for example:
+        it writes nothing more."""
 
     options = command.parse(Resume, arguments, "--resume")
 
     from agents.runs.training import resume_run
 
-    return status(resume_run(options.run, options.checkpoint, options.total_env_steps, options.device, options.workers))
+    return status(
+        resume_run(
+            options.run,
+            options.checkpoint,
+            options.total_env_steps,
+            options.device,
+            options.workers,
+            options.take_over,
+        )
+    )
 
 
 def status(ended: "Ended") -> int:

@@ -21,6 +21,7 @@ from agents.runs.run import (
 from envs.atari_scores import human_normalised
 from envs.lookup import is_atari
 from envs.protocols import PROTOCOLS
+from rlsuite.tracking.lease import require_lease
 from rlsuite.tracking.notices import say
 from rlsuite.tracking.statistics import bootstrap_interval, iqm
 from rlsuite.training.checkpoint import Name
@@ -75,6 +76,7 @@ def evaluate_run(run: Run, episodes: int = 100, checkpoint: Name = "last", proto
             f"the evaluation was cut at {limit:,} env steps (--evaluation-max-env-steps): "
             f"{result.unfinished} of {episodes * len(per_seed)} episodes were open or had not begun"
         )
+    require_lease(run.folder)
     (run.folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
     return report
 

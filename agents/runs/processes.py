@@ -7,18 +7,22 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from agents.runs.sweeping import Event, Member, Sweep
+from agents.runs.sweep_folder import Event, Member, Sweep
 from rlsuite.training.signals import STOPS_WITH_STDIN
 
 RESTARTS = 3  # of a run whose process was killed, by the system for want of memory for example
 _SECONDS_TO_LEAVE = 10.0
 
 
-def start(program: Sequence[str], sweep: Sweep, member: Member) -> subprocess.Popen[bytes]:
-    """A process that trains a run: ``train`` as people call it, which stops as soon as this process is gone."""
+def start(program: Sequence[str], sweep: Sweep, member: Member, take_over: bool = False) -> subprocess.Popen[bytes]:
+    """A process that trains a run: ``train`` as people call it, which stops as soon as this process is gone.
+
+    Args:
+        take_over: go on with a run though another host, which cannot be reached, may still train it.
+    """
     with sweep.log(member).open("ab") as log:
         return subprocess.Popen(
-            [*program, *sweep.arguments(member)],
+            [*program, *sweep.arguments(member, take_over)],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,

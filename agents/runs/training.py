@@ -17,6 +17,7 @@ from rlsuite.experience import ExperienceError
 from rlsuite.option_groups import nested
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
+from rlsuite.tracking.lease import require_lease
 from rlsuite.tracking.notices import without
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.record import Clock
@@ -61,18 +62,20 @@ def resume_run(
     total_env_steps: int | None = None,
     device: str | None = None,
     workers: int | None = None,
+    take_over: bool = False,
 ) -> Ended:
     """Go on with a run where its checkpoint left it, or from the start where it has none; see ``train``.
 
     Args:
         total_env_steps: where the run is to end from now on; kept in its ``config.json``.
         device, workers: to use instead of the run's own, this time; ``decided`` in ``config.json`` then names them.
+        take_over: although another process trains there, which then writes nothing more.
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged.
     """
     open_run(folder)
-    with run_folder.locked(folder), ExitStack() as at_work:
+    with run_folder.locked(folder, take_over), ExitStack() as at_work:
         run = open_run(folder)
         named = {"total_env_steps": total_env_steps, "device": device, "workers": workers}
         changes: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
@@ -174,6 +177,7 @@ def _finish(run: Run, opened: Session, clock: Clock) -> None:
     checkpoint: Name = "last" if run.config.target_return is None else "best"
     report = evaluate_run(run, episodes, checkpoint) if episodes else {}
     series = read_metrics(run.folder / "metrics.jsonl").get("evaluation/score")
+    require_lease(run.folder)
     if series is not None:
         curve = Curve(run.folder.name, series.env_steps, series.values)
         with without("learning curve"):

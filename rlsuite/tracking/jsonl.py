@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from rlsuite.tracking.lease import require_lease
 from rlsuite.tracking.notices import say
 from rlsuite.tracking.record import Clock, Status, Values
 
@@ -77,6 +78,7 @@ class JsonlWriter:
         """Results of the whole run are in files of their own."""
 
     def sync(self) -> None:
+        require_lease(self._path)
         with self._explained():
             self._write()
             self._file.truncate(self._whole_bytes)
@@ -93,6 +95,7 @@ class JsonlWriter:
         """Append the lines that wait, all of them or none."""
         if not self._waiting:
             return
+        require_lease(self._path)
         try:
             self._file.truncate(self._whole_bytes)  # remove half a line of an earlier failed write
             left = memoryview(self._waiting)

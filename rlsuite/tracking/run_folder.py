@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from rlsuite.tracking.lease import lease, require_lease
+
 if sys.platform == "win32":
     import msvcrt
 else:
@@ -100,11 +102,13 @@ def create(runs: Path, name: str | None, default_name: str, document: Mapping[st
 
 def write(folder: Path, document: Mapping[str, Any], name: str = CONFIG) -> None:
     """Replace ``config.json``, or another document, atomically, after the new text is on disk."""
+    require_lease(folder)
     fresh = folder / (name + ".new")
     with fresh.open("w", encoding="utf-8") as file:
         file.write(json.dumps(document, indent=2) + "\n")
         file.flush()
         os.fsync(file.fileno())
+    require_lease(folder)
     fresh.replace(folder / name)
 
 
@@ -141,14 +145,17 @@ def _kind_of(document: Mapping[str, Any]) -> Kind | None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, take_over: bool = False) -> Iterator[None]:
     """Keep other processes from training in ``folder`` while entered; the system lets go of it when this one dies.
+
+    Args:
+        take_over: go on although another process trains there, which then writes nothing more: it cannot be reached.
 
     Raises:
         ValueError: another process trains there.
     """
     with (folder / _LOCK).open("a+") as file:
-        if not _try_lock(file):
+        if not _try_lock(file) and not take_over:
             file.seek(0)
             holder = file.read(20).strip()
             who = f" (process {holder})" if holder.isdigit() else ""
@@ -156,7 +163,8 @@ def locked(folder: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
-        yield
+        with lease(folder):
+            yield
 
 
 def _try_lock(file: IO[str]) -> bool:

@@ -10,6 +10,8 @@ from typing import Any, Self
 import imageio_ffmpeg
 import numpy as np
 
+from rlsuite.tracking.lease import partial, require_lease
+
 # H.264 in 4:2:0 plays everywhere but needs even sizes. Players read the index first, so it goes to the front.
 _MP4 = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-c:v", "libx264", "-crf", "18", "-pix_fmt", "yuv420p"]
 _MP4 += ["-movflags", "+faststart", "-f", "mp4"]
@@ -45,7 +47,7 @@ class VideoWriter:
                 self._encoding = ["-vf", f"fps={min(frames_per_second, _GIF_FASTEST)},{_GIF_FILTER}", "-f", "gif"]
             case suffix:
                 raise ValueError(f"a video's file name ends in .mp4 or .gif, not in {suffix!r}: {self.path}")
-        self._partial = self.path.with_name(self.path.name + ".partial")
+        self._partial = partial(self.path)
         self._shape: tuple[int, ...] = ()
         self._encoder: subprocess.Popen[bytes] | None = None
 
@@ -97,6 +99,7 @@ class VideoWriter:
         complaint = self._encoder.communicate()[1]
         if self._encoder.returncode != 0:
             raise self._failure(complaint)
+        require_lease(self.path)
         os.replace(self._partial, self.path)
 
 

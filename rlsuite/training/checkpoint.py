@@ -19,6 +19,7 @@ from torch import Tensor
 
 from rlsuite.experience import ExperienceError
 from rlsuite.state import check, map_tensors
+from rlsuite.tracking.lease import partial, require_lease
 from rlsuite.tracking.record import Clock
 
 FORMAT = 5
@@ -57,18 +58,21 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
     Raises:
         OSError: the disk is full or not writable; an earlier file at ``path`` is unchanged.
+        SupersededError: another session has taken over the run.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
+    require_lease(path)
+    unfinished = partial(path)
     try:
-        with open(partial, "wb") as file:
+        with open(unfinished, "wb") as file:
             _write(file, state)
             file.flush()
             os.fsync(file.fileno())
+        require_lease(path)  # writing may have taken long
+        os.replace(unfinished, path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise
-    os.replace(partial, path)
     _sync_folder(path.parent)
 
 
@@ -296,11 +300,12 @@ class Checkpoints:
 
     def _tidy(self) -> None:
         """Finish a save that a crash interrupted, without replacing a whole checkpoint by a damaged one."""
+        require_lease(self.folder)
         for name in ("next", "last"):
             if self.folder.joinpath(name).is_file() and not _is_whole(self.folder / name):
                 (self.folder / name).unlink()
-        for partial in self.folder.glob("*.partial"):
-            partial.unlink()
+        for unfinished in self.folder.glob("*.partial"):
+            unfinished.unlink()
         if self.folder.joinpath("next").exists():
             self._rename_next()
         self._is_tidy = True
@@ -311,6 +316,7 @@ class Checkpoints:
         self._rename("next", "last")
 
     def _rename(self, name: str, new: str) -> None:
+        require_lease(self.folder)
         os.replace(self.folder / name, self.folder / new)
         _sync_folder(self.folder)
 

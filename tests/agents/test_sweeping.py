@@ -13,7 +13,8 @@ import rich.console
 from agents.dqn import DQNConfig
 from agents.runs import sweeping
 from agents.runs.processes import RESTARTS, Processes
-from agents.runs.sweeping import Member, begin, member, read
+from agents.runs.sweep_folder import Member, begin, read
+from agents.runs.sweeping import member
 from rlsuite.tracking.run_table import RunTable
 
 # In place of ``train``: leaves its arguments behind, and ends as the agent's name says.
@@ -106,6 +107,7 @@ def test_a_run_that_has_begun_is_resumed(tmp_path):
     (tmp_path / "a/run-0").mkdir()
     (tmp_path / "a/run-0/config.json").touch()
     assert sweep.arguments(sweep.members[0]) == ["--resume", f"{folder}/run-0"]
+    assert sweep.arguments(sweep.members[0], take_over=True)[2:] == ["--take-over"]
 
 
 def test_processes_and_threads_are_decided_when_a_sweep_is_made(tmp_path):
