@@ -1,36 +1,48 @@
-"""Deep Q-learning (Mnih et al., 2015), with double, dueling, n-step targets and prioritised replay as choices.
+"""Deep Q-learning (Mnih et al., 2015) and its family: each part of it is a choice of the options.
 
-Shapes: S seeds, E environments or B transitions of each, A actions.
+Which return a target is (``rlsuite.networks.returns.targets``), what the network says of a return (the models beside
+it), dueling heads, noisy layers, n-step returns, and how a replay is sampled. C51, QR-DQN, IQN, Rainbow and Munchausen
+DQN are files with their papers' choices.
+
+Shapes: S seeds, E environments or B transitions of each, A actions, N outputs of each action.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-import torch.nn.functional as F
 from gymnasium.spaces import Box, Discrete, Space
 from torch import Tensor, nn
 
 from agents.options import EpsilonGreedyConfig, RatePerSeed, ReplayConfig
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
-from rlsuite.configuration import Count, Fraction, Positive
+from rlsuite.configuration import Count, Fraction, NotNegative, Positive, Within
 from rlsuite.experience import Batch
 from rlsuite.networks.averaging import Average
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
+from rlsuite.networks.noisy import noisy, perturbed
 from rlsuite.networks.population import Adam, Population
+from rlsuite.networks.returns import targets
+from rlsuite.networks.returns.c51 import C51
+from rlsuite.networks.returns.iqn import ImplicitQuantiles
+from rlsuite.networks.returns.model import ReturnModel, Returns
+from rlsuite.networks.returns.quantiles import QuantileRegression
+from rlsuite.networks.returns.scalar import Scalar
 from rlsuite.state import restore
 from rlsuite.training.exploration import epsilon_greedy
 from rlsuite.training.schedules import linear, per_seed, target_share
 
 _EXPLORATION_STREAM, _EVALUATION_STREAM = 2, 3
+_ACTING_NOISE_STREAM, _NOISE_STREAM, _LEVELS_STREAM = 6, 7, 8
+_ONLINE, _TARGET, _CHOICE = range(3)  # networks that draw noise and levels apart in an update
 
 
 @dataclass(frozen=True, kw_only=True)
 class DQNConfig(EpsilonGreedyConfig, ReplayConfig):
-    """Deep Q-network (Mnih et al., 2015) with double, dueling and n-step targets as choices."""
+    """Deep Q-network (Mnih et al., 2015), and the options that make the rest of its family of it."""
 
     learning_rate: RatePerSeed = (1e-4,)
     """Learning rate of Adam at the start."""
@@ -44,16 +56,55 @@ class DQNConfig(EpsilonGreedyConfig, ReplayConfig):
     """Updates between two copies into the target network; ignored if tau is set."""
     tau: Fraction | None = None
     """Move the target network by this fraction towards the online one at each update, instead of copying."""
-    double: bool = True
-    """Choose the next action by the online network, value it by the target network (van Hasselt et al., 2016)."""
+    target_rule: Literal["one-step", "double", "munchausen"] = "double"
+    """The next action of a target: the target network's best; the online network's best, valued by the target network
+    (van Hasselt et al., 2016); or a draw of the softmax policy, with the policy's log-probabilities as rewards
+    (Vieillard et al., 2020)."""
+    munchausen_weight: Fraction = 0.9
+    """Munchausen: share of the temperature times log pi(a|s) that is added to a reward."""
+    munchausen_temperature: Positive = 0.03
+    """Munchausen: temperature of the softmax policy."""
+    munchausen_lowest: Annotated[float, Within(-1e9, 0)] = -1.0
+    """Munchausen: the least that the temperature times log pi(a|s) counts."""
+    distribution: Literal["none", "c51", "qr", "iqn"] = "none"
+    """What is learned of a return: its mean, probabilities of fixed returns (Bellemare et al., 2017), its quantiles at
+    fixed levels (Dabney et al., 2018), or at any level (the same, 2018b)."""
+    atoms: Annotated[int, Within(2)] = 51
+    """C51: number of fixed returns."""
+    support_low: float = -10.0
+    """C51: the least of them."""
+    support_high: float = 10.0
+    """C51: the largest of them."""
+    quantiles: Count = 200
+    """QR-DQN: number of quantiles."""
+    quantile_limit: NotNegative = 1.0
+    """QR-DQN and IQN: error beyond which the loss grows linearly (kappa)."""
+    quantile_samples: Count = 64
+    """IQN: levels that are drawn for a transition, and for its target."""
+    acting_quantiles: Count = 32
+    """IQN: levels whose mean quantile is the value of an action."""
+    cosines: Count = 64
+    """IQN: waves in the embedding of a level."""
     dueling: bool = False
     """State value and action advantages as two heads (Wang et al., 2016)."""
+    noise_scale: NotNegative = 0.0
+    """Noisy linear layers explore (Fortunato et al., 2018), with this scale at the start, 0.5 in the paper; 0 for plain
+    layers. Epsilon may then be 0."""
     loss: Literal["huber", "mse"] = "huber"
-    """Loss function of the temporal-difference error."""
+    """Loss function of the temporal-difference error, where no distribution is learned."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.support_low >= self.support_high:
+            raise ValueError(f"--support-low {self.support_low:g} must be below --support-high {self.support_high:g}")
+        if self.target_rule == "munchausen" and self.n_step > 1:
+            raise ValueError(
+                f"--target-rule munchausen gives every step a reward of its own: --n-step 1, not {self.n_step}"
+            )
 
 
 class DQN:
-    """Q(s, a) by regression on ``reward + discount * Q_target(s', argmax_a Q(s', a))``.
+    """Q(s, a), or the distribution of its return, by regression on ``reward + discount * (a return in s')``.
 
     Args:
         config: see ``DQNConfig``; values per seed are single numbers or one for each of ``seeds``.
@@ -66,7 +117,7 @@ class DQN:
         ValueError: the action space is not discrete.
     """
 
-    acts_in = "Discrete"
+    name, acts_in = "dqn", "Discrete"
     compilable = ("update",)
 
     def __init__(
@@ -78,17 +129,23 @@ class DQN:
         device: torch.device | str = "cpu",
     ) -> None:
         if not isinstance(action_space, Discrete):
-            raise ValueError(f"dqn needs a Discrete action space, but this one is {action_space}")
+            raise ValueError(f"{self.name} needs a Discrete action space, but this one is {action_space}")
         assert isinstance(observation_space, Box)
         self.config = config
         self.actions = int(action_space.n)
+        self.model = _model(config, device)
+
+        def head(features: int, outputs: int) -> nn.Module:
+            if config.dueling:
+                return Dueling(features, self.actions, outputs)
+            return nn.Linear(features, self.actions * outputs)
 
         def network() -> nn.Module:
             body, features = encoder(
                 observation_space, config.encoder, config.hidden, precision=config.encoder_precision
             )
-            head = Dueling(features, self.actions) if config.dueling else nn.Linear(features, self.actions)
-            return nn.Sequential(body, head)
+            whole = self.model.network(body, features, head)
+            return noisy(whole, config.noise_scale) if config.noise_scale else whole
 
         self.network = Population(network, seeds, device)
         self.online = self.network.parameters  # [S, P]
@@ -98,23 +155,35 @@ class DQN:
         self.epsilon_end = per_seed("epsilon_end", config.epsilon_end, seeds).to(device)
 
     @torch.no_grad()
-    def values(self, observation: Tensor) -> Tensor:
-        """Q-values ``[S, E, A]`` of observations ``[S, E, ...]``."""
-        return self.network(observation, parameters=self.online)
+    def values(self, observation: Tensor, parameters: Tensor | None = None) -> Tensor:
+        """Q-values ``[S, E, A]`` of observations ``[S, E, ...]``, by the online network unless others are given."""
+        return self.model.mean(self._outputs(observation, self.model.inputs(observation), parameters))
+
+    def _outputs(self, observation: Tensor, inputs: tuple[Tensor, ...], parameters: Tensor | None = None) -> Tensor:
+        """What the network says ``[S, B, A, N]`` of each action's return."""
+        return self.network(observation, *inputs, parameters=parameters).unflatten(-1, (self.actions, -1))
+
+    def _noisy(self, parameters: Tensor, stream: int, *counters: Tensor | int) -> Tensor:
+        """The parameters with a draw of noise, where the network has noisy layers."""
+        if not self.config.noise_scale:
+            return parameters
+        return perturbed(self.network, parameters, random.key(self.seeds, stream, *counters))
 
     def initial_state(self, num_envs: int) -> ActingState:
         """Nothing: the next action depends on the observation alone."""
         return {}
 
+    @torch.no_grad()
     def act(self, observation: Tensor, state: ActingState, began: Tensor, env_step: Tensor, *, explore: bool) -> Acted:
-        """Epsilon-greedy actions ``[S, E]``, chosen for each environment apart."""
+        """Epsilon-greedy actions ``[S, E]``, chosen for each environment apart; noise is one for all of a seed's."""
         epsilon = (
             self.epsilon(env_step)
             if explore
             else torch.full_like(self.epsilon_end, self.config.evaluation_epsilon or 0.0)
         )
         key = random.key(self.seeds, _EXPLORATION_STREAM if explore else _EVALUATION_STREAM, env_step)
-        return Acted(epsilon_greedy(self.values(observation), epsilon, key), state)
+        parameters = self._noisy(self.online, _ACTING_NOISE_STREAM, env_step) if explore else self.online
+        return Acted(epsilon_greedy(self.values(observation, parameters), epsilon, key), state)
 
     def epsilon(self, env_step: Tensor) -> Tensor:
         """Probability of a random action ``[S]``."""
@@ -127,20 +196,20 @@ class DQN:
     def update(self, batch: Batch) -> dict[str, Tensor] | tuple[dict[str, Tensor], Tensor]:
         """One step of gradient descent on a batch ``[S, B]``, and the target network's move.
 
-        Returns metrics ``[S]``; from a prioritised batch also the absolute errors ``[S, B]``, its new priorities.
+        Returns metrics ``[S]``; from a prioritised batch also its new priorities ``[S, B]``: the absolute errors, or
+        the losses where distributions are learned.
         """
         weight = batch.extras.get("weight")
+        updates = self.optimiser.updates.long()
         with torch.no_grad():
-            next_values = self.network(batch.next_observation, parameters=self.target.mean)
-            choice = self.network(batch.next_observation, parameters=self.online) if self.config.double else next_values
-            next_value = next_values.gather(-1, choice.argmax(dim=-1, keepdim=True)).squeeze(-1)
-            target = batch.reward + batch.discount * next_value
+            target = self._target(batch, updates)
+        inputs = self._inputs(batch.observation, updates, _ONLINE)
 
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-            values = self.network(batch.observation, parameters=parameters)
-            value = values.gather(-1, batch.action.unsqueeze(-1)).squeeze(-1)
-            loss_function = F.huber_loss if self.config.loss == "huber" else F.mse_loss
-            each = loss_function(value, target, reduction="none")
+            noised = self._noisy(parameters, _NOISE_STREAM, updates, _ONLINE)
+            outputs = targets.of_action(self._outputs(batch.observation, inputs, noised), batch.action)
+            each, priority = self.model.loss(outputs, target, *inputs)
+            value = self.model.mean(outputs)
             losses = (each if weight is None else weight * each).mean(dim=1)
             # A spread of 0 shows a network whose output does not depend on its input.
             metrics = {
@@ -148,14 +217,39 @@ class DQN:
                 "value/q": value.mean(dim=1),
                 "value/q_std": value.std(dim=1, correction=0),
             }
-            return losses, metrics if weight is None else metrics | {"error": (value - target).abs()}
+            return losses, metrics if weight is None else metrics | {"priority": priority}
 
         limit = self.config.max_gradient_norm
         metrics = self.optimiser.minimise(loss, self.online, limit, self._learning_rate_scale())
-        priority = metrics.pop("error", None)
+        priority = metrics.pop("priority", None)
         share = target_share(self.optimiser.updates, self.config.target_period_updates, self.config.tau)
         self.target.follow(self.online, share)
         return metrics if priority is None else (metrics, priority)
+
+    def _inputs(self, observation: Tensor, updates: Tensor, network: int) -> tuple[Tensor, ...]:
+        return self.model.inputs(observation, random.key(self.seeds, _LEVELS_STREAM, updates, network))
+
+    def _target(self, batch: Batch, updates: Tensor) -> Returns:
+        """The returns ``[S, B, N]`` that the taken actions should have had."""
+        following = batch.next_observation
+        parameters = self._noisy(self.target.mean, _NOISE_STREAM, updates, _TARGET)
+        outputs = self._outputs(following, self._inputs(following, updates, _TARGET), parameters)
+        returns, values, reward = self.model.returns(outputs), self.model.mean(outputs), batch.reward
+        match self.config.target_rule:
+            case "munchausen":
+                temperature = self.config.munchausen_temperature
+                log_policy = targets.soft_log_policy(values, temperature)
+                returns = targets.of_soft_policy(returns, log_policy, temperature)
+                log_policy = targets.soft_log_policy(self.values(batch.observation, parameters), temperature)
+                bonus = self.config.munchausen_weight, self.config.munchausen_lowest
+                reward = reward + targets.munchausen_bonus(log_policy, batch.action, *bonus)
+            case "double":
+                online = self._noisy(self.online, _NOISE_STREAM, updates, _CHOICE)
+                returns = targets.of_best(returns, self.values(following, online))
+            case _:
+                returns = targets.of_best(returns, values)
+        value = reward.unsqueeze(-1) + batch.discount.unsqueeze(-1) * returns.value
+        return Returns(value, returns.probability)
 
     def _learning_rate_scale(self) -> Tensor:
         return linear(self.optimiser.updates, self.config.total_updates, 1.0, self.config.final_learning_rate_fraction)
@@ -169,6 +263,18 @@ class DQN:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         restore(self.state_dict(), state)
+
+
+def _model(config: DQNConfig, device: torch.device | str) -> ReturnModel:
+    match config.distribution:
+        case "c51":
+            return C51(config.atoms, config.support_low, config.support_high, device)
+        case "qr":
+            return QuantileRegression(config.quantiles, config.quantile_limit, device)
+        case "iqn":
+            sizes = config.quantile_samples, config.acting_quantiles, config.cosines
+            return ImplicitQuantiles(*sizes, config.quantile_limit, device)
+    return Scalar(config.loss)
 
 
 SPEC = AgentSpec("dqn", DQNConfig, DQN, learns_from="replay", headline={"loss/td": "loss"})

@@ -21,7 +21,7 @@ from rlsuite.networks.encoder import encoder
 from rlsuite.networks.policy import Categorical, policy_for
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
 from rlsuite.networks.recurrent import WithMemory, empty_memory, with_memory
-from rlsuite.replay.rollout import RolloutBatch, advantages, weighted_mean, windows
+from rlsuite.replay.rollout import RolloutBatch, advantages, minibatches, next_outputs, weighted_mean, windows
 from rlsuite.state import restore
 from rlsuite.training.schedules import linear, per_seed
 
@@ -202,7 +202,8 @@ class PPO:
     def update(self, batch: RolloutBatch) -> dict[str, Tensor]:
         """``epochs`` times through the rollout in shuffled minibatches; metrics are ``[S]``, of the last of them."""
         value = batch.extras["value"]
-        advantage = advantages(batch, value, self._next_value(batch), self.discount, self.config.trace)
+        next_value = next_outputs(self.network, batch)[..., -1]
+        advantage = advantages(batch, value, next_value, self.discount, self.config.trace)
         steps = {
             "observation": batch.observation,
             "began": batch.began,
@@ -219,23 +220,9 @@ class PPO:
         metrics: dict[str, Tensor] = {}
         for epoch in range(self.config.epochs):
             key = random.key(self.seeds, _SHUFFLE_STREAM, self.optimiser.updates.long(), epoch)
-            order = random.uniform(key, steps["weight"].shape[1]).argsort(dim=1)
-            for chosen in order.chunk(self.config.minibatches, dim=1):
-                metrics = self._improve(*(_rows(tensor, chosen) for tensor in steps.values()))
+            for part in minibatches(steps, key, self.config.minibatches):
+                metrics = self._improve(*part)
         return metrics
-
-    @torch.no_grad()
-    def _next_value(self, batch: RolloutBatch) -> Tensor:
-        """The critic's values ``[S, T, E]`` of the next observations, which follow those that were acted on."""
-
-        def single(steps: Tensor) -> Tensor:
-            return steps.flatten(1, 2).unsqueeze(2)  # windows of one step
-
-        memory = batch.extras.get("memory")
-        if memory is not None:
-            *_, memory = self._outputs(single(batch.observation), single(batch.began), memory.flatten(1, 2))
-        following = single(batch.next_observation), single(torch.zeros_like(batch.began))
-        return self._outputs(*following, memory)[1].view_as(batch.reward)
 
     def _improve(
         self,
@@ -303,12 +290,6 @@ def _near_zero(head: nn.Module) -> nn.Module:
         if isinstance(module, nn.Linear):
             module.weight.data.mul_(0.01)
     return head
-
-
-def _rows(values: Tensor, chosen: Tensor) -> Tensor:
-    """The elements ``[S, M, ...]`` of ``values`` ``[S, N, ...]`` at each seed's indices ``[S, M]``."""
-    seeds = torch.arange(len(values), device=values.device).unsqueeze(1)
-    return values[seeds, chosen]
 
 
 SPEC = AgentSpec("ppo", PPOConfig, PPO, learns_from="rollout", headline={"loss/policy": "loss"})

@@ -7,12 +7,16 @@ from torch import Tensor, nn
 
 
 class Dueling(nn.Module):
-    """Q(s, a) = V(s) + A(s, a) - mean_a A(s, a) (Wang et al., 2016, equation 9); features ``[B, F]`` to ``[B, A]``."""
+    """Q(s, a) = V(s) + A(s, a) - mean_a A(s, a) (Wang et al., 2016, equation 9); features ``[B, F]`` to ``[B, A]``.
 
-    def __init__(self, features: int, actions: int) -> None:
+    With N numbers for each action, such as the parts of a distribution, so for each of them: to ``[B, A N]``.
+    """
+
+    def __init__(self, features: int, actions: int, numbers: int = 1) -> None:
         super().__init__()
-        self.value = nn.Linear(features, 1)
-        self.advantage = nn.Linear(features, actions)
+        self.numbers = numbers
+        self.value = nn.Linear(features, numbers)
+        self.advantage = nn.Linear(features, actions * numbers)
 
     def forward(self, features: Tensor) -> Tensor:
         return self._combined(self.value(features), self.advantage(features))
@@ -22,7 +26,8 @@ class Dueling(nn.Module):
         return self._combined(child("value", features), child("advantage", features))
 
     def _combined(self, value: Tensor, advantage: Tensor) -> Tensor:
-        return value + advantage - advantage.mean(dim=-1, keepdim=True)
+        advantage = advantage.unflatten(-1, (-1, self.numbers))
+        return (value.unsqueeze(-2) + advantage - advantage.mean(dim=-2, keepdim=True)).flatten(-2)
 
 
 class ActionValue(nn.Module):

@@ -71,6 +71,10 @@ class Population:
             for name, piece, shape in zip(self._names, pieces, self._shapes, strict=True)
         }
 
+    def joined(self, named: dict[str, Tensor]) -> Tensor:
+        """Named parameters ``[S, ...]`` as one matrix ``[S, P]``: the way back from ``named``."""
+        return torch.cat([_turned(named[name], 1).flatten(1) for name in self._names], dim=1)
+
     def single(self, row: int) -> nn.Module:
         """The network of one seed as a plain module, a copy to look into."""
         network = copy.deepcopy(self.module)
@@ -92,8 +96,9 @@ def _is_turned(shape: Sequence[int]) -> bool:
     return len(shape) == 2 and shape[0] > 1 and 8 * shape[0] > shape[1]
 
 
-def _turned(parameter: Tensor) -> Tensor:
-    return parameter.mT if _is_turned(parameter.shape) else parameter
+def _turned(parameter: Tensor, seeds: int = 0) -> Tensor:
+    """A parameter as it is stored, after so many axes of seeds."""
+    return parameter.mT if _is_turned(parameter.shape[seeds:]) else parameter
 
 
 def _turned_back(stored: Tensor, shape: Sequence[int]) -> Tensor:

@@ -1,14 +1,16 @@
 """On-policy experience: the last T vector steps, and the returns that followed each of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from rlsuite import random
 from rlsuite.agent import TensorSpec
 from rlsuite.experience import Batch, Step
+from rlsuite.networks.population import Population
 from rlsuite.state import restore
 
 
@@ -135,6 +137,29 @@ class Rollout:
 def windows(values: Tensor, length: int) -> Tensor:
     """Steps ``[S, T, E, ...]`` as windows ``[S, N, L, ...]`` of L steps of an environment; there are N = E T / L."""
     return values.unflatten(1, (-1, length)).transpose(2, 3).flatten(1, 2)
+
+
+def minibatches(windows: dict[str, Tensor], key: Tensor, parts: int) -> Iterator[list[Tensor]]:
+    """Tensors ``[S, N, ...]`` in so many parts ``[S, N / parts, ...]``, shuffled for each seed apart by key ``[S]``."""
+    tensors = list(windows.values())
+    order = random.uniform(key, tensors[0].shape[1]).argsort(dim=1)
+    seeds = torch.arange(len(order), device=order.device).unsqueeze(1)
+    for chosen in order.chunk(parts, dim=1):
+        yield [tensor[seeds, chosen] for tensor in tensors]
+
+
+@torch.no_grad()
+def next_outputs(network: Population, batch: RolloutBatch) -> Tensor:
+    """What networks with a memory, or none, say ``[S, T, E, O]`` of the next observations, after those acted on."""
+
+    def single(steps: Tensor) -> Tensor:
+        return steps.flatten(1, 2).unsqueeze(2)  # windows of one step
+
+    memory = batch.extras.get("memory")
+    if memory is not None:
+        _, memory = network(single(batch.observation), memory.flatten(1, 2), single(batch.began))
+    outputs, _ = network(single(batch.next_observation), memory, single(torch.zeros_like(batch.began)))
+    return outputs.view(*batch.reward.shape, -1)
 
 
 def reward_to_go(batch: RolloutBatch, discount: Tensor, next_value: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -62,7 +62,7 @@ def _config(precision: Precision) -> DQNConfig:
         updates_per_train=1,
         target_period_updates=250,
         learning_rate=(1e-4,),
-        double=False,
+        target_rule="one-step",
         clip_rewards=True,
         replay_capacity=_REPLAY,
         learning_starts_env_steps=_WARM_UP,

@@ -72,7 +72,7 @@ def options(seeds: int) -> dict[str, Any]:
         "target_period_updates": 50,
         "epsilon_decay_env_steps": 250_000,
         "max_gradient_norm": None,
-        "double": False,
+        "target_rule": "one-step",
         "loss": "mse",
     }
 

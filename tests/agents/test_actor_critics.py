@@ -14,7 +14,7 @@ from agents.sac import SAC, SACConfig
 from agents.td3 import TD3, TD3Config
 from rlsuite.experience import Batch
 from rlsuite.networks.distributions import tanh_log_derivative
-from rlsuite.replay.rollout import RolloutBatch, advantages
+from rlsuite.replay.rollout import RolloutBatch, advantages, next_outputs
 
 STATES = Box(-1.0, 1.0, (2,), np.float32)
 ARM = Box(np.array([-2.0], np.float32), np.array([6.0], np.float32))
@@ -179,7 +179,8 @@ def test_the_step_of_a2c_is_up_the_gradient_of_the_log_probability_times_the_adv
     policy = torch.distributions.Categorical(logits=outputs)
     log_prob = policy.log_prob(batch.action.flatten(1, 2))
     batch.extras["log_prob"], batch.extras["value"] = (x.detach().view(1, 8, 2) for x in (log_prob, value))
-    advantage = advantages(batch, batch.extras["value"], agent._next_value(batch), agent.discount, 1.0).flatten(1, 2)
+    next_value = next_outputs(agent.network, batch)[..., -1]
+    advantage = advantages(batch, batch.extras["value"], next_value, agent.discount, 1.0).flatten(1, 2)
     returns = advantage + value.detach()
     loss = -(log_prob * advantage).mean() + 0.5 * (value - returns).square().mean() - 0.1 * policy.entropy().mean()
     (gradient,) = torch.autograd.grad(loss, leaf)

@@ -9,10 +9,15 @@ import torch
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Tuple
 
 from agents.a2c import A2C, A2CConfig
+from agents.c51 import C51, C51Config
 from agents.ddpg import DDPG, DDPGConfig
 from agents.dqn import DQN, DQNConfig
+from agents.iqn import IQN, IQNConfig
+from agents.munchausen import Munchausen, MunchausenConfig
 from agents.ppo import PPO, PPOConfig
+from agents.qr_dqn import QRDQN, QRDQNConfig
 from agents.r2d2 import R2D2, R2D2Config
+from agents.rainbow import Rainbow, RainbowConfig
 from agents.reinforce import Reinforce, ReinforceConfig
 from agents.sac import SAC, SACConfig
 from agents.td3 import TD3, TD3Config
@@ -34,12 +39,23 @@ CASES = {
     "dqn dueling": (DQN, DQNConfig(env="-", hidden=HIDDEN, dueling=True, loss="mse"), VECTORS, Discrete(3)),
     "dqn averaging": (
         DQN,
-        DQNConfig(env="-", hidden=HIDDEN, tau=0.01, double=False),
+        DQNConfig(env="-", hidden=HIDDEN, tau=0.01, target_rule="one-step"),
         VECTORS,
         Discrete(3),
     ),
     "dqn pixels": (DQN, DQNConfig(env="-"), PIXELS, Discrete(3)),
     "dqn pixels lenet": (DQN, DQNConfig(env="-", encoder="lenet-5"), PIXELS, Discrete(3)),
+    "c51": (C51, C51Config(env="-", hidden=HIDDEN, atoms=11, target_period_updates=7), VECTORS, Discrete(3)),
+    "qr-dqn": (QRDQN, QRDQNConfig(env="-", hidden=HIDDEN, quantiles=9, dueling=True), VECTORS, Discrete(3)),
+    "iqn": (IQN, IQNConfig(env="-", hidden=HIDDEN, quantile_samples=8, cosines=16), VECTORS, Discrete(3)),
+    "munchausen": (Munchausen, MunchausenConfig(env="-", hidden=HIDDEN), VECTORS, Discrete(3)),
+    "munchausen iqn": (
+        Munchausen,
+        MunchausenConfig(env="-", hidden=HIDDEN, distribution="iqn", quantile_samples=8),
+        VECTORS,
+        Discrete(3),
+    ),
+    "rainbow": (Rainbow, RainbowConfig(env="-", hidden=HIDDEN, atoms=11), VECTORS, Discrete(3)),
     "ddpg": (DDPG, DDPGConfig(env="-", hidden=HIDDEN), VECTORS, ARM),
     "ddpg pixels": (DDPG, DDPGConfig(env="-", hidden=HIDDEN), PIXELS, ARM),
     "td3": (TD3, TD3Config(env="-", hidden=HIDDEN, max_gradient_norm=1.0), VECTORS, ARM),

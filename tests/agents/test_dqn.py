@@ -36,9 +36,9 @@ ONLINE = [[1.0, 2.0], [0.5, -1.0]]  # in the first next state action 0 looks bes
 TARGET = [[1.0, 1.0], [2.0, 3.0]]  # there the target values the actions at 2 and 6
 
 
-@pytest.mark.parametrize(("double", "bootstrap"), [(True, 2.0), (False, 6.0)])
-def test_the_loss_is_the_papers(double, bootstrap):
-    dqn = agent(double=double, loss="mse")
+@pytest.mark.parametrize(("rule", "bootstrap"), [("double", 2.0), ("one-step", 6.0)])
+def test_the_loss_is_the_papers(rule, bootstrap):
+    dqn = agent(target_rule=rule, loss="mse")
     linear(dqn, ONLINE, TARGET)
     first = 1.0 + 0.5 * bootstrap - 1.0  # target minus Q(s, 0) = 1
     second = -1.0 - (-1.0)  # the discount is 0: nothing is bootstrapped; Q(s, 1) = -1
@@ -47,7 +47,7 @@ def test_the_loss_is_the_papers(double, bootstrap):
 
 
 def test_huber_is_linear_beyond_one():
-    dqn = agent(double=False, loss="huber")
+    dqn = agent(target_rule="one-step", loss="huber")
     linear(dqn, ONLINE, TARGET)
     assert dqn.update(BATCH)["loss/td"].item() == pytest.approx((3.0 - 0.5) / 2)
 

@@ -1,0 +1,61 @@
+"""Noisy linear layers (Fortunato et al., 2018): noise on weights, of a scale that is learned, explores.
+
+Noise is a change of parameters: ``perturbed`` adds to each weight and bias its scale times a draw, a pure function of
+a key, and the layers themselves are linear layers that know of no noise. With the parameters as they are, a network
+acts by the means of its weights.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from rlsuite import random
+from rlsuite.networks.population import Population
+
+_WEIGHT, _BIAS = "weight_scale", "bias_scale"
+
+
+class NoisyLinear(nn.Linear):
+    """A linear layer with a scale for the noise of each weight and bias.
+
+    Args:
+        inputs, outputs: numbers of them.
+        scale: at the start, over the root of the inputs; 0.5 in the paper.
+    """
+
+    def __init__(self, inputs: int, outputs: int, scale: float) -> None:
+        super().__init__(inputs, outputs)
+        start = scale * inputs**-0.5
+        self.register_parameter(_WEIGHT, nn.Parameter(torch.full_like(self.weight, start)))
+        self.register_parameter(_BIAS, nn.Parameter(torch.full_like(self.bias, start)))
+
+
+def noisy(network: nn.Module, scale: float) -> nn.Module:
+    """The network with noisy layers in place of its linear ones."""
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if type(child) is nn.Linear:
+                setattr(parent, name, NoisyLinear(child.in_features, child.out_features, scale))
+    return network
+
+
+def perturbed(network: Population, parameters: Tensor, key: Tensor) -> Tensor:
+    """Parameters ``[S, P]`` with a draw of noise by key ``[S]`` on the weights of the noisy layers.
+
+    The noise of a weight is the product of one of its input and one of its output (factorised noise).
+    """
+    named = network.named(parameters)
+    layers = [name.removesuffix(_WEIGHT) for name in named if name.endswith(_WEIGHT)]
+    for number, layer in enumerate(layers):
+        outputs, inputs = named[layer + _WEIGHT].shape[1:]
+        of_inputs, of_outputs = (
+            _flattened(random.normal(random.fold(key, number, side), count))
+            for side, count in enumerate((inputs, outputs))
+        )
+        draw = of_outputs.unsqueeze(-1) * of_inputs.unsqueeze(-2)
+        named[layer + "weight"] = named[layer + "weight"] + named[layer + _WEIGHT] * draw
+        named[layer + "bias"] = named[layer + "bias"] + named[layer + _BIAS] * of_outputs
+    return network.joined(named)
+
+
+def _flattened(noise: Tensor) -> Tensor:
+    return noise.sign() * noise.abs().sqrt()
