@@ -355,6 +355,18 @@ class MemoryRolloutConfig(MemoryOptions, RolloutConfig, group="rollout"):
             )
         return window
 
+    def require_whole(self, minibatches: int) -> None:
+        """Refuse so many minibatches where they do not divide the windows of a rollout.
+
+        Raises:
+            ValueError: they do not.
+        """
+        window = self.window_env_steps
+        windows_of_all = self.rollout_env_steps // self.num_envs // window * self.num_envs
+        if windows_of_all % minibatches:
+            parts = "env steps" if self.memory == "none" else f"windows of {window} env steps"
+            raise ValueError(f"--minibatches {minibatches} does not divide the {windows_of_all} {parts} of a rollout")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceConfig(ReplayConfig, group="sequences"):

@@ -127,14 +127,8 @@ class PPO:
         device: torch.device | str = "cpu",
     ) -> None:
         assert isinstance(observation_space, Box)
-        self.window = config.window_env_steps
-        windows_of_all = config.rollout_env_steps // config.num_envs // self.window * config.num_envs
-        if windows_of_all % config.minibatches:
-            parts = "env steps" if config.memory == "none" else f"windows of {self.window} env steps"
-            raise ValueError(
-                f"--minibatches {config.minibatches} does not divide the {windows_of_all} {parts} of a rollout"
-            )
-        self.config = config
+        config.require_whole(config.minibatches)
+        self.config, self.window = config, config.window_env_steps
         # Compilers unroll a memory's steps one by one, which takes minutes.
         self.compilable = ("_improve",) if config.memory == "none" else ()
         self.distribution = policy_for(self.name, action_space, config.initial_log_std, device)

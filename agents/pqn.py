@@ -22,7 +22,7 @@ from rlsuite.networks.encoder import encoder
 from rlsuite.networks.layer_norm import layer_normed
 from rlsuite.networks.population import Adam, Population
 from rlsuite.networks.recurrent import empty_memory, with_memory
-from rlsuite.replay.rollout import RolloutBatch, advantages, minibatches, next_outputs, weighted_mean, windows
+from rlsuite.replay.rollout import RolloutBatch, lambda_returns, minibatches, next_outputs, weighted_mean, windows
 from rlsuite.state import restore
 from rlsuite.training.exploration import epsilon_greedy
 from rlsuite.training.schedules import linear, per_seed
@@ -90,7 +90,8 @@ class PQN:
         if not isinstance(action_space, Discrete):
             raise ValueError(f"pqn needs a Discrete action space, but this one is {action_space}")
         assert isinstance(observation_space, Box)
-        self.config, self.window, self.actions = config, config.whole_windows(config.minibatches), int(action_space.n)
+        config.require_whole(config.minibatches)
+        self.config, self.window, self.actions = config, config.window_env_steps, int(action_space.n)
         # Compilers unroll a memory's steps one by one, which takes minutes.
         self.compilable = ("_improve",) if config.memory == "none" else ()
 
@@ -136,11 +137,12 @@ class PQN:
 
     def update(self, batch: RolloutBatch) -> dict[str, Tensor]:
         """``epochs`` times through the rollout in shuffled minibatches; metrics are ``[S]``, of the last of them."""
+        next_value = next_outputs(self.network, batch).max(dim=-1).values
         steps = {
             "observation": batch.observation,
             "began": batch.began,
             "action": batch.action,
-            "returns": self.lambda_returns(batch),
+            "returns": lambda_returns(batch, next_value, self.discount, self.config.trace),
             "weight": batch.valid.float(),
         }
         steps = {name: windows(tensor, self.window) for name, tensor in steps.items()}
@@ -152,17 +154,6 @@ class PQN:
             for part in minibatches(steps, key, self.config.minibatches):
                 metrics = self._improve(*part)
         return metrics
-
-    def lambda_returns(self, batch: RolloutBatch) -> Tensor:
-        """G_t = r_t + g ((1 - trace) max_a Q(s_t+1, a) + trace G_t+1), ``[S, T, E]``, by the network as it is now.
-
-        Generalised advantages over any baseline are these less the baseline. It is the value of the state before
-        wherever the episode goes on, so that all but the last of a sum cancels.
-        """
-        next_value = next_outputs(self.network, batch).max(dim=-1).values
-        # The value of a state that follows within the episode; others do not matter, since they cancel in their step.
-        value = next_value.roll(1, dims=1)
-        return advantages(batch, value, next_value, self.discount, self.config.trace) + value
 
     def _improve(
         self,

@@ -45,5 +45,5 @@ def layer_normed(network: nn.Module) -> nn.Module:
                 elif isinstance(before, nn.Conv2d):
                     layers.append(LayerNorm(before.out_channels))
             layers.append(layer)
-        sequence._modules = dict(zip(map(str, range(len(layers))), layers, strict=True))  # type: ignore[assignment]
+        sequence._modules = dict(zip(map(str, range(len(layers))), layers, strict=True))
     return network

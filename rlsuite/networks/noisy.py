@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rlsuite import random
+from rlsuite.compiling import materialised
 from rlsuite.networks.population import Population
 
 _WEIGHT, _BIAS = "weight_scale", "bias_scale"
@@ -48,7 +49,7 @@ def perturbed(network: Population, parameters: Tensor, key: Tensor) -> Tensor:
     for number, layer in enumerate(layers):
         outputs, inputs = named[layer + _WEIGHT].shape[1:]
         of_inputs, of_outputs = (
-            _flattened(random.normal(random.fold(key, number, side), count))
+            materialised(_flattened(random.normal(random.fold(key, number, side), count)))  # once, not for each weight
             for side, count in enumerate((inputs, outputs))
         )
         draw = of_outputs.unsqueeze(-1) * of_inputs.unsqueeze(-2)

@@ -207,6 +207,23 @@ def advantages(batch: RolloutBatch, value: Tensor, next_value: Tensor, discount:
     return _suffix_sums(discount * trace * (batch.bootstrap & ~batch.ended), error)
 
 
+def lambda_returns(batch: RolloutBatch, next_value: Tensor, discount: Tensor, trace: float) -> Tensor:
+    """G_t = r_t + g ((1 - trace) V(s_t+1) + trace G_t+1), ``[S, T, E]``; with V alone where the next step is unknown.
+
+    That is where the episode ends, or the rollout. Those of phantom steps mean nothing.
+
+    Args:
+        next_value: V of ``batch.next_observation``, ``[S, T, E]``.
+        discount: g of each seed, ``[S]``.
+        trace: lambda, 0 for one-step returns, 1 for the whole rollout's.
+    """
+    discount = discount.view(-1, 1, 1)
+    goes_on = batch.bootstrap & ~batch.ended
+    goes_on[:, -1] = False
+    kept = trace * goes_on
+    return _suffix_sums(discount * kept, batch.reward + discount * batch.bootstrap * (1.0 - kept) * next_value)
+
+
 def _suffix_sums(factor: Tensor, term: Tensor) -> Tensor:
     """x of the recursion x_t = term_t + factor_t x_(t+1) along axis 1, with nothing after the last.
 

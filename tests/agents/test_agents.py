@@ -15,6 +15,7 @@ from agents.dqn import DQN, DQNConfig
 from agents.iqn import IQN, IQNConfig
 from agents.munchausen import Munchausen, MunchausenConfig
 from agents.ppo import PPO, PPOConfig
+from agents.pqn import PQN, PQNConfig
 from agents.qr_dqn import QRDQN, QRDQNConfig
 from agents.r2d2 import R2D2, R2D2Config
 from agents.rainbow import Rainbow, RainbowConfig
@@ -76,6 +77,9 @@ CASES = {
     "ppo gaussian": (PPO, PPOConfig(env="-", hidden=HIDDEN, **SMALL_ROLLOUT), VECTORS, ARM),
     "ppo multi-binary": (PPO, PPOConfig(env="-", hidden=HIDDEN, **SMALL_ROLLOUT), VECTORS, MultiBinary(2)),
     "ppo memory": (PPO, PPOConfig(env="-", hidden=HIDDEN, **SMALL_MEMORY, **SMALL_ROLLOUT), VECTORS, Discrete(3)),
+    "pqn": (PQN, PQNConfig(env="-", hidden=HIDDEN, **SMALL_ROLLOUT), VECTORS, Discrete(3)),
+    "pqn pixels": (PQN, PQNConfig(env="-", **SMALL_ROLLOUT), PIXELS, Discrete(3)),
+    "pqn memory": (PQN, PQNConfig(env="-", hidden=HIDDEN, **SMALL_MEMORY, **SMALL_ROLLOUT), VECTORS, Discrete(3)),
     "reinforce memory": (
         Reinforce,
         ReinforceConfig(env="-", hidden=HIDDEN, memory="lstm", memory_units=8, num_envs=2, rollout_env_steps=8),
@@ -105,7 +109,7 @@ def batches(name, seeds, count, size=8):
     made = []
     for number in range(count):
         torch.manual_seed(number)
-        if kind in (Reinforce, PPO, A2C):
+        if kind in (Reinforce, PPO, A2C, PQN):
             axes, leading = (seeds, size // 2, 2), 3
         elif kind is R2D2:
             axes, leading = (seeds, 4, config.sequence_rows), 2
@@ -125,7 +129,7 @@ def batches(name, seeds, count, size=8):
         }
         began = torch.rand(axes) < 0.2
         valid = torch.ones(axes, dtype=torch.bool)
-        if kind in (Reinforce, PPO, A2C):
+        if kind in (Reinforce, PPO, A2C, PQN):
             next_observation = observations(observation_space, *axes)
             made.append(
                 RolloutBatch(
@@ -234,6 +238,8 @@ def test_a_restored_agent_goes_on_bit_for_bit(name):
         (Reinforce, ReinforceConfig(env="-"), Tuple([Discrete(2)]), "reinforce needs a Discrete, MultiDiscrete"),
         (PPO, PPOConfig(env="-"), Tuple([Discrete(2)]), "ppo needs a Discrete, MultiDiscrete"),
         (R2D2, R2D2Config(env="-"), ARM, "r2d2 needs a Discrete"),
+        (Rainbow, RainbowConfig(env="-"), ARM, "rainbow needs a Discrete"),
+        (PQN, PQNConfig(env="-"), ARM, "pqn needs a Discrete"),
     ],
 )
 def test_spaces_an_agent_cannot_act_in_are_named(kind, config, space, needs):

@@ -9,9 +9,11 @@ from agents.c51 import C51, C51Config
 from agents.dqn import DQNConfig
 from agents.iqn import IQN, IQNConfig
 from agents.munchausen import Munchausen, MunchausenConfig
+from agents.pqn import PQN, PQNConfig
 from agents.qr_dqn import QRDQN, QRDQNConfig
 from agents.rainbow import Rainbow, RainbowConfig
 from rlsuite.experience import Batch
+from rlsuite.replay.rollout import RolloutBatch
 
 STATES = Box(-1.0, 1.0, (1,), np.float32)
 QUICK = {"env": "-", "hidden": (32,), "learning_rate": (1e-2,), "target_period_updates": 10}
@@ -83,3 +85,47 @@ def test_what_cannot_be_is_refused_by_its_option(options, said):
     with pytest.raises(ValueError) as error:
         DQNConfig(env="-", **options)
     assert said in str(error.value)
+
+
+def rollout(number, steps=16, num_envs=8):
+    """The task of ``transitions`` as a rollout, whose steps are all followed by others."""
+    one = transitions(number, steps * num_envs)
+    axes = (1, steps, num_envs)
+    state = one.observation.view(1, steps, num_envs, 1)
+    never = torch.zeros(axes, dtype=torch.bool)
+    return RolloutBatch(
+        observation=state,
+        action=one.action.view(axes),
+        reward=one.reward.view(axes),
+        next_observation=torch.cat([state[:, 1:], state[:, :1]], dim=1),
+        ended=never,
+        bootstrap=~never,
+        valid=~never,
+        began=never,
+    )
+
+
+@pytest.mark.parametrize("memory", ["none", "gru"])
+def test_pqn_learns_the_value_of_the_right_action(memory):
+    options = {"epochs": 2, "minibatches": 2, "num_envs": 8, "rollout_env_steps": 128, "memory": memory}
+    config = PQNConfig(
+        env="-", hidden=(32,), discount=(0.5,), trace=0.0, learning_rate=(1e-2,), bptt_env_steps=4, **options
+    )
+    agent = PQN(config, STATES, Discrete(2), [0])
+    for number in range(40):
+        batch = rollout(number)
+        batch.extras.update(
+            {name: state.unsqueeze(1).expand(1, 16, 8, -1) for name, state in agent.initial_state(8).items()}
+        )
+        metrics = agent.update(batch)
+    assert metrics["loss/td"].isfinite().all()
+    seen, began = torch.tensor([[[-0.6], [0.6]]]), torch.ones(1, 2, dtype=torch.bool)
+    acted = agent.act(seen, agent.initial_state(2), began, torch.tensor(0), explore=False)
+    values = agent.diagnose(seen, agent.initial_state(2), acted).scores[0]
+    assert acted.action.tolist() == [[0, 1]]
+    torch.testing.assert_close(values, torch.tensor([[2.0, 1.0], [1.0, 2.0]]), atol=0.45, rtol=0.0)
+
+
+def test_pqn_needs_minibatches_that_divide_a_rollout():
+    with pytest.raises(ValueError, match="--minibatches 3 does not divide the 128 env steps of a rollout"):
+        PQN(PQNConfig(env="-", num_envs=8, rollout_env_steps=128, minibatches=3), STATES, Discrete(2), [0])

@@ -102,3 +102,15 @@ def test_a_ball_on_a_plain_background_reaches_the_features():
     with torch.no_grad():
         features = network(screens)
     assert features.std(dim=0).mean() > 0.005
+
+
+def test_dueling_heads_of_several_numbers_are_one_head_for_each_number():
+    torch.manual_seed(0)
+    whole, features = Dueling(8, 3, 2), torch.randn(5, 8)
+    outputs = whole(features).unflatten(-1, (3, 2))
+    for number in range(2):
+        one = Dueling(8, 3)
+        for part in ("value", "advantage"):
+            mine, theirs = one.get_submodule(part), whole.get_submodule(part)
+            mine.weight.data, mine.bias.data = theirs.weight[number::2].clone(), theirs.bias[number::2].clone()
+        torch.testing.assert_close(outputs[..., number], one(features))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from replay_oracle import Episode, Stream, scripts
 from torch import Tensor
 
-from rlsuite.replay.rollout import Rollout, RolloutBatch, reward_to_go
+from rlsuite.replay.rollout import Rollout, RolloutBatch, lambda_returns, reward_to_go
 
 KEY = torch.zeros(2, dtype=torch.int64)
 DISCOUNTS = torch.tensor([0.5, 0.25])
@@ -105,3 +105,26 @@ def test_add_and_returns_trace_without_graph_breaks() -> None:
 def test_wrong_numbers_are_named() -> None:
     with pytest.raises(ValueError, match="must be positive"):
         Rollout(0, seeds=1, num_envs=1, observation_shape=(4,))
+
+
+@pytest.mark.parametrize("trace", [0.0, 0.65, 1.0])
+def test_lambda_returns_are_the_recursion_of_their_definition(trace: float) -> None:
+    torch.manual_seed(0)
+    axes = (2, 7, 3)
+    ended = torch.rand(axes) < 0.3
+    bootstrap = ~ended | (torch.rand(axes) < 0.5)
+    bootstrap[:, 3] &= torch.rand(2, 3) < 0.5  # lives are lost
+    flags = {"ended": ended, "bootstrap": bootstrap, "began": ended, "valid": torch.ones_like(ended)}
+    nothing = torch.zeros(axes)
+    batch = RolloutBatch(nothing, nothing, torch.randn(axes), nothing, **flags)
+    next_value = torch.randn(axes)
+    returns = lambda_returns(batch, next_value, DISCOUNTS, trace)
+    for seed, environment in torch.cartesian_prod(torch.arange(2), torch.arange(3)).tolist():
+        after = 0.0
+        for time in reversed(range(7)):
+            at = (seed, time, environment)
+            value = next_value[at].item()
+            if time < 6 and not ended[at]:
+                value = (1 - trace) * value + trace * after
+            after = batch.reward[at].item() + DISCOUNTS[seed].item() * bool(bootstrap[at]) * value
+            assert returns[at].item() == pytest.approx(after, abs=1e-5)
