@@ -24,7 +24,7 @@ from rlsuite.networks.averaging import Average
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.heads import Dueling
 from rlsuite.networks.noisy import noisy, perturbed
-from rlsuite.networks.population import Adam, Population
+from rlsuite.networks.population import Adam, Parameters, Population
 from rlsuite.networks.returns import targets
 from rlsuite.networks.returns.c51 import C51
 from rlsuite.networks.returns.iqn import ImplicitQuantiles
@@ -155,15 +155,15 @@ class DQN:
         self.epsilon_end = per_seed("epsilon_end", config.epsilon_end, seeds).to(device)
 
     @torch.no_grad()
-    def values(self, observation: Tensor, parameters: Tensor | None = None) -> Tensor:
+    def values(self, observation: Tensor, parameters: Parameters | None = None) -> Tensor:
         """Q-values ``[S, E, A]`` of observations ``[S, E, ...]``, by the online network unless others are given."""
         return self.model.mean(self._outputs(observation, self.model.inputs(observation), parameters))
 
-    def _outputs(self, observation: Tensor, inputs: tuple[Tensor, ...], parameters: Tensor | None = None) -> Tensor:
+    def _outputs(self, observation: Tensor, inputs: tuple[Tensor, ...], parameters: Parameters | None = None) -> Tensor:
         """What the network says ``[S, B, A, N]`` of each action's return."""
         return self.network(observation, *inputs, parameters=parameters).unflatten(-1, (self.actions, -1))
 
-    def _noisy(self, parameters: Tensor, stream: int, *counters: Tensor | int) -> Tensor:
+    def _noisy(self, parameters: Tensor, stream: int, *counters: Tensor | int) -> Parameters:
         """The parameters with a draw of noise, where the network has noisy layers."""
         if not self.config.noise_scale:
             return parameters

@@ -39,8 +39,8 @@ def noisy(network: nn.Module, scale: float) -> nn.Module:
     return network
 
 
-def perturbed(network: Population, parameters: Tensor, key: Tensor) -> Tensor:
-    """Parameters ``[S, P]`` with a draw of noise by key ``[S]`` on the weights of the noisy layers.
+def perturbed(network: Population, parameters: Tensor, key: Tensor) -> dict[str, Tensor]:
+    """Parameters ``[S, P]``, by name, with a draw of noise by key ``[S]`` on the weights of the noisy layers.
 
     The noise of a weight is the product of one of its input and one of its output (factorised noise).
     """
@@ -55,7 +55,7 @@ def perturbed(network: Population, parameters: Tensor, key: Tensor) -> Tensor:
         draw = of_outputs.unsqueeze(-1) * of_inputs.unsqueeze(-2)
         named[layer + "weight"] = named[layer + "weight"] + named[layer + _WEIGHT] * draw
         named[layer + "bias"] = named[layer + "bias"] + named[layer + _BIAS] * of_outputs
-    return network.joined(named)
+    return named
 
 
 def _flattened(noise: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from rlsuite.networks import modes
 from rlsuite.networks.precision import Bfloat16, rounding
 from rlsuite.state import restore
 
+Parameters = Tensor | dict[str, Tensor]  # of S networks: a matrix [S, P], or by name [S, ...]
 Loss = Callable[[Tensor], tuple[Tensor, dict[str, Tensor]]]  # of parameters [S, P]: losses [S], and metrics by name
 
 # Layers with this many outputs are quicker as one sum for each output, fused with the code around it, than as a matrix
@@ -71,10 +72,6 @@ class Population:
             for name, piece, shape in zip(self._names, pieces, self._shapes, strict=True)
         }
 
-    def joined(self, named: dict[str, Tensor]) -> Tensor:
-        """Named parameters ``[S, ...]`` as one matrix ``[S, P]``: the way back from ``named``."""
-        return torch.cat([_turned(named[name], 1).flatten(1) for name in self._names], dim=1)
-
     def single(self, row: int) -> nn.Module:
         """The network of one seed as a plain module, a copy to look into."""
         network = copy.deepcopy(self.module)
@@ -82,12 +79,15 @@ class Population:
         network.load_state_dict(tensors, strict=False, assign=True)
         return network.eval().requires_grad_(False)
 
-    def __call__(self, *inputs: Any, parameters: Tensor | None = None, part: str | None = None) -> Any:
-        """Each seed's network on its own inputs ``[S, B, ...]``; with other ``parameters`` ``[S, P]`` if given.
+    def __call__(self, *inputs: Any, parameters: Parameters | None = None, part: str | None = None) -> Any:
+        """Each seed's network on its own inputs ``[S, B, ...]``; with other ``parameters`` if given.
+
+        These are a matrix ``[S, P]``, or what ``named`` makes of one.
 
         Of a network whose parts are called one by one, ``part`` is the name of the submodule to call.
         """
-        named = self.named(self.parameters if parameters is None else parameters) | self.buffers
+        parameters = self.parameters if parameters is None else parameters
+        named = (parameters if isinstance(parameters, dict) else self.named(parameters)) | self.buffers
         return _stacked(self.module, named, *inputs) if part is None else _child(self.module, part, named, *inputs)
 
 
@@ -96,9 +96,8 @@ def _is_turned(shape: Sequence[int]) -> bool:
     return len(shape) == 2 and shape[0] > 1 and 8 * shape[0] > shape[1]
 
 
-def _turned(parameter: Tensor, seeds: int = 0) -> Tensor:
-    """A parameter as it is stored, after so many axes of seeds."""
-    return parameter.mT if _is_turned(parameter.shape[seeds:]) else parameter
+def _turned(parameter: Tensor) -> Tensor:
+    return parameter.mT if _is_turned(parameter.shape) else parameter
 
 
 def _turned_back(stored: Tensor, shape: Sequence[int]) -> Tensor:

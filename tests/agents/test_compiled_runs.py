@@ -8,7 +8,6 @@ import torch
 
 from agents.ddpg import DDPGConfig
 from agents.dqn import DQNConfig
-from agents.pqn import PQNConfig
 from agents.reinforce import ReinforceConfig
 from agents.runs.building import build_worker
 from agents.runs.run import Run
@@ -27,7 +26,6 @@ CONFIGS = {
     "dqn, long rounds": DQNConfig(env="rlsuite/CartPole-v1", tau=0.1, **REPLAY | LONG_ROUNDS, **SMALL),
     "dqn, on the host": DQNConfig(env="brief/CartPole-v1", target_period_updates=5, n_step=3, **REPLAY, **SMALL),
     "dqn, stacked frames": DQNConfig(env="ALE/Pong-v5", clip_rewards=True, **REPLAY, **SMALL | {"seeds": 1}),
-    "pqn": PQNConfig(env="rlsuite/CartPole-v1", rollout_env_steps=32, minibatches=2, **SMALL),
     "td3": TD3Config(env="rlsuite/Pendulum-v1", policy_delay_updates=3, **NORMALISED, **REPLAY, **SMALL),
     "ddpg": DDPGConfig(env="rlsuite/Pendulum-v1", noise="ornstein-uhlenbeck", random_env_steps=40, **REPLAY, **SMALL),
     "reinforce": ReinforceConfig(env="rlsuite/CartPole-v1", rollout_env_steps=32, **SMALL),
