@@ -189,9 +189,12 @@ class DQN:
         """Probability of a random action ``[S]``."""
         return linear(env_step, self.config.epsilon_decay_env_steps, self.config.epsilon_start, self.epsilon_end)
 
+    @torch.no_grad()
     def diagnose(self, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
-        values = self.values(observation)
-        return Diagnostics("value: max Q(s, a)", values.max(dim=-1).values, "Q(s, a)", values)
+        outputs = self._outputs(observation, self.model.inputs(observation))
+        values = self.model.mean(outputs)
+        returns = None if self.config.distribution == "none" else self.model.returns(outputs)
+        return Diagnostics("value: max Q(s, a)", values.max(dim=-1).values, "Q(s, a)", values, returns=returns)
 
     def update(self, batch: Batch) -> dict[str, Tensor] | tuple[dict[str, Tensor], Tensor]:
         """One step of gradient descent on a batch ``[S, B]``, and the target network's move.

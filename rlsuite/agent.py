@@ -58,7 +58,7 @@ class Actor(Protocol):
 class Diagnostics:
     """An agent's estimates for its present observations, for display; ``None`` where it has no such numbers.
 
-    Shapes: S seeds, E environments, A discrete actions, M numbers of memory.
+    Shapes: S seeds, E environments, A discrete actions, M numbers of memory, N values of a return.
     """
 
     value_name: str = ""
@@ -68,6 +68,7 @@ class Diagnostics:
     scores_are_probabilities: bool = False
     entropy: Tensor | None = None  # [S, E], of the policy, in nats
     memory: Tensor | None = None  # [S, E, M], what it remembers
+    returns: tuple[Tensor, Tensor] | None = None  # [S, E, A, N] each, values of an action's return and probabilities
 
 
 @dataclass(frozen=True)

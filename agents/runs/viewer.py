@@ -18,12 +18,13 @@ from envs.protocols import PROTOCOLS
 from envs.rendered import make_rendered, picture
 from rlsuite.agent import Acted, ActingState, Diagnostics
 from rlsuite.tracking.text import number_text
-from rlsuite.tracking.watch_panel import PLOT_ENV_STEPS, Bars, Frame, Sliders
+from rlsuite.tracking.watch_panel import PLOT_ENV_STEPS, Bars, Frame, Histogram, Sliders
 from rlsuite.training.checkpoint import Name
 
 _DEFAULT_FRAMES_PER_SECOND = 30
 _PAUSE_SECONDS = 1.0  # on the last picture of an episode
 _AXIS_ENV_STEPS = 100  # env steps of scores that set the limits of the axis
+_BINS = 40  # of a distribution
 
 
 @dataclass
@@ -36,6 +37,7 @@ class _Episode:
     values: deque[float] = field(default_factory=lambda: deque(maxlen=PLOT_ENV_STEPS))
     memories: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=PLOT_ENV_STEPS))  # [M] each
     scores: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=_AXIS_ENV_STEPS))  # [A] each
+    reaches: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=_AXIS_ENV_STEPS))  # of returns
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class _Thought:
     shown: Bars | Sliders
     value_title: str
     entropy: float | None = None  # of the policy, where it has one
+    returns: Histogram | None = None  # of the action, where their distribution is known
 
 
 class Viewer:
@@ -135,6 +138,7 @@ class Viewer:
             value_title=thought.value_title,
             values=tuple(episode.values),
             memory=np.stack(episode.memories) if episode.memories else None,
+            returns=thought.returns,
             note=note,
         )
 
@@ -166,7 +170,8 @@ class Viewer:
             case _:
                 shown = self._bars(int(chosen), thoughts, row, episode)
         entropy = None if thoughts.entropy is None else float(thoughts.entropy[row, 0])
-        return _Thought(actions[row : row + 1], shown, thoughts.value_name, entropy)
+        returns = None if thoughts.returns is None else _histogram(thoughts.returns, row, int(chosen), episode)
+        return _Thought(actions[row : row + 1], shown, thoughts.value_name, entropy, returns)
 
     def _sliders(self, chosen: np.ndarray, low: np.ndarray, high: np.ndarray) -> Sliders:
         return Sliders("action", self.names, chosen.reshape(-1), low.reshape(-1), high.reshape(-1))
@@ -180,6 +185,18 @@ class Viewer:
         lately = np.stack(episode.scores)
         limits = (0.0, 1.0) if thoughts.scores_are_probabilities else (float(lately.min()), float(lately.max()))
         return Bars(thoughts.score_name, self.names, scores, chosen, limits)
+
+
+def _histogram(returns: tuple[Tensor, Tensor], row: int, action: int, episode: _Episode) -> Histogram:
+    """The returns of an action, in bins between the ends of those of the last steps."""
+    value, probability = (part[row, 0, action].cpu().numpy() for part in returns)
+    episode.reaches.append((float(value.min()), float(value.max())))
+    reaches = np.array(episode.reaches)
+    limits = float(reaches[:, 0].min()), float(reaches[:, 1].max())
+    if not np.isfinite(limits).all():  # of a network that has diverged
+        return Histogram("return of the action", np.zeros(_BINS), limits)
+    shares, _ = np.histogram(value, _BINS, limits, weights=probability)
+    return Histogram("return of the action", shares, limits)
 
 
 def diagnostics(agent: Any, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:

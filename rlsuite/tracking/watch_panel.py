@@ -61,6 +61,15 @@ class Sliders:
 
 
 @dataclass(frozen=True)
+class Histogram:
+    """Probabilities of K bins of equal width between two limits."""
+
+    title: str
+    shares: np.ndarray  # [K]
+    limits: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Frame:
     """One picture, and the text and numbers shown beside it."""
 
@@ -72,6 +81,7 @@ class Frame:
     value_title: str
     values: Sequence[float]  # one an env step, the last one now; none at all for agents without values
     memory: np.ndarray | None = None  # [T, M], what is remembered after each of the last env steps, the last one now
+    returns: Histogram | None = None  # what may come of the chosen action
     note: str = ""  # on the picture
 
 
@@ -116,6 +126,9 @@ class WatchPanel:
         if frame.memory is not None:
             bottom -= _STRIP_HEIGHT + _GAP
             self._draw_strip(panel, bottom + _GAP, frame.memory)
+        if frame.returns is not None:
+            bottom -= _STRIP_HEIGHT + _GAP
+            self._draw_histogram(panel, bottom + _GAP, frame.returns)
         rows = self._draw_bars if isinstance(frame.action, Bars) else self._draw_sliders
         rows(panel, _HEADER_HEIGHT + _GAP, bottom, frame.action)  # type: ignore[arg-type]
         if frame.note:
@@ -225,6 +238,21 @@ class WatchPanel:
         # Not smoothed: averages of numbers that lie side by side only by chance would say nothing.
         panel.blit(pygame.transform.scale(image, (width, inner.height)), inner.topleft)
 
+    def _draw_histogram(self, panel: pygame.Surface, top: int, histogram: Histogram) -> None:
+        """A column for each bin, the likeliest as high as there is room."""
+        self._write(panel, self._bold, histogram.title, TEXT, (_MARGIN, top))
+        low, high = histogram.limits
+        ends = f"axis {number_text(low)} .. {number_text(high)}"
+        self._write(panel, self._small, ends, DIM, (_PANEL_WIDTH - _MARGIN, top + 1), from_right=True)
+        box = pygame.Rect(_MARGIN, top + 20, _INSIDE, _STRIP_HEIGHT - 20)
+        pygame.draw.rect(panel, BACKGROUND, box, border_radius=3)
+        inner = box.inflate(-12, -8)
+        edges = np.linspace(inner.left, inner.right, len(histogram.shares) + 1).round().astype(int)
+        for left, right, share in zip(edges, edges[1:], histogram.shares, strict=False):
+            height = round(inner.height * _share(share, 0.0, histogram.shares.max()))
+            if share > 0:
+                pygame.draw.rect(panel, CHOSEN, (left, inner.bottom - height, max(1, right - left - 1), height))
+
     def _draw_note(self, canvas: pygame.Surface, width: int, note: str) -> None:
         text = self._bold.render(note, True, TEXT)
         pill = text.get_rect(centerx=width // 2, top=12).inflate(20, 10)
@@ -260,7 +288,8 @@ def _height(frame: Frame) -> int:
     """Return the height of the panel with a row for each action, within limits."""
     needed = _HEADER_HEIGHT + _GAP + _TITLE_HEIGHT + len(frame.action.names) * _ROW_HEIGHTS[0] + _MARGIN
     needed += _PLOT_HEIGHT + _GAP if frame.values else 0
-    needed += _STRIP_HEIGHT + _GAP if frame.memory is not None else 0
+    strips = (frame.memory is not None) + (frame.returns is not None)
+    needed += strips * (_STRIP_HEIGHT + _GAP)
     return min(max(needed, _LOWEST), _HIGHEST)
 
 

@@ -13,7 +13,9 @@ import torch
 from agents.ddpg import DDPGConfig
 from agents.dqn import DQNConfig
 from agents.ppo import PPOConfig
+from agents.pqn import PQNConfig
 from agents.r2d2 import R2D2Config
+from agents.rainbow import RainbowConfig
 from agents.reinforce import ReinforceConfig
 from agents.runs.building import build_trainer, build_workers
 from agents.runs.registry import config_class
@@ -54,6 +56,16 @@ ON_DEVICE = {
         RUNS["sac"], env="rlsuite/Pendulum-v1", num_envs=2, train_every_env_steps=16, temperature=(0.5, 1.0)
     ),
     "reinforce": replace(RUNS["reinforce"], env="rlsuite/CartPole-v1", memory="gru", memory_units=8),
+    "rainbow": RainbowConfig(
+        env="rlsuite/CartPole-v1",
+        num_envs=2,
+        train_every_env_steps=4,
+        atoms=5,
+        target_period_updates=9,
+        **REPLAY,
+        **SMALL,
+    ),
+    "pqn": PQNConfig(env="rlsuite/CartPole-v1", num_envs=2, rollout_env_steps=64, minibatches=2, **SMALL),
     "r2d2": R2D2Config(
         env="rlsuite/PositionOnlyCartPole-v1",
         num_envs=2,

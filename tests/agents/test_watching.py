@@ -142,12 +142,24 @@ def test_each_seed_of_a_population_plays_as_it_would_alone(tmp_path: Path) -> No
 
 def test_dqn_shows_q_values_and_marks_the_chosen_action(tmp_path: Path) -> None:
     for frame in frames(trained(tmp_path)):
+        assert frame.returns is None
         assert isinstance(frame.action, Bars)
         assert frame.action.names == ("action 0", "action 1", "action 2")
         assert frame.action.chosen == frame.action.values.argmax()
         assert frame.values[-1] == pytest.approx(frame.action.values.max())
         low, high = frame.action.limits
         assert low <= frame.action.values.min() and frame.action.values.max() <= high
+
+
+@pytest.mark.parametrize("agent", ["c51", "qr-dqn", "iqn"])
+def test_distributions_show_that_of_the_chosen_action(tmp_path: Path, agent: str) -> None:
+    for frame in frames(trained(tmp_path, agent)):
+        assert isinstance(frame.action, Bars) and frame.returns is not None
+        shares, (low, high) = frame.returns.shares, frame.returns.limits
+        assert shares.sum() == pytest.approx(1.0, abs=1e-5)
+        width = (high - low) / len(shares)
+        mean = shares @ (low + width * (np.arange(len(shares)) + 0.5))
+        assert mean == pytest.approx(frame.action.values[frame.action.chosen], abs=width)
 
 
 def test_an_action_chosen_at_random_is_marked_all_the_same(tmp_path: Path) -> None:

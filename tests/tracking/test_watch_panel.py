@@ -10,6 +10,7 @@ from rlsuite.tracking.watch_panel import (
     PANEL,
     Bars,
     Frame,
+    Histogram,
     Sliders,
     WatchPanel,
     pixels,
@@ -155,6 +156,17 @@ def test_what_is_remembered_is_a_strip_over_time() -> None:
     _, (third, half), *_ = blobs(frame, CHOSEN, inside)
     assert (whole, half) == (156, 78)  # half of the room, and half of that
     assert 40 < third - first < 55  # two thirds of the strip's height
+
+
+def test_returns_are_columns_as_high_as_they_are_likely() -> None:
+    histogram = Histogram("return", np.array([0.0, 0.25, 0.0, 0.5]), (0.0, 4.0))
+    plain, frame = drawn(example(bars(2, chosen=0))), drawn(example(bars(2, chosen=0), returns=histogram))
+    top, bottom = frame.shape[0] - 18 - 112 - 14 - 78, frame.shape[0] - 18 - 112 - 14
+    columns = (frame[top:bottom, 618:942] == CHOSEN).all(axis=-1).sum(axis=0)
+    assert not (plain[top:bottom, 618:942] == CHOSEN).all(axis=-1).any()
+    quarters = [part.max() for part in np.array_split(columns[6:-6], 4)]
+    assert quarters[0] == quarters[2] == 0
+    assert quarters[3] == pytest.approx(2 * quarters[1], abs=1) and quarters[3] > 60
 
 
 def test_numbers_beyond_one_are_drawn_as_one() -> None:
