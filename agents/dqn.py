@@ -36,7 +36,7 @@ from rlsuite.training.exploration import epsilon_greedy
 from rlsuite.training.schedules import linear, per_seed, target_share
 
 _EXPLORATION_STREAM, _EVALUATION_STREAM = 2, 3
-_ACTING_NOISE_STREAM, _NOISE_STREAM, _LEVELS_STREAM = 6, 7, 8
+_ACTING_NOISE_STREAM, _NOISE_STREAM, _LEVELS_STREAM = 36, 37, 38
 _ONLINE, _TARGET, _CHOICE = range(3)  # networks that draw noise and levels apart in an update
 
 
@@ -230,7 +230,7 @@ class DQN:
         return metrics if priority is None else (metrics, priority)
 
     def _inputs(self, observation: Tensor, updates: Tensor, network: int) -> tuple[Tensor, ...]:
-        return self.model.inputs(observation, random.key(self.seeds, _LEVELS_STREAM, updates, network))
+        return self.model.inputs(observation, self.seeds, _LEVELS_STREAM, updates, network)
 
     def _target(self, batch: Batch, updates: Tensor) -> Returns:
         """The returns ``[S, B, N]`` that the taken actions should have had."""

@@ -118,7 +118,7 @@ def test_levels_are_embedded_by_the_cosines_of_the_paper():
 
 def test_levels_are_drawn_by_key_and_even_without():
     model, seen = ImplicitQuantiles(6, 4, 8, 1.0), torch.zeros(2, 3, 5)
-    (drawn,), (again,) = (model.inputs(seen, torch.tensor([7, 8])) for _ in range(2))
+    (drawn,), (again,) = (model.inputs(seen, torch.tensor([7, 8]), 1, 2) for _ in range(2))
     assert torch.equal(drawn, again) and drawn.shape == (2, 3, 6) and not torch.equal(drawn[0], drawn[1])
     assert model.inputs(seen)[0][1, 2].tolist() == [0.125, 0.375, 0.625, 0.875]
 

@@ -33,12 +33,12 @@ class ImplicitQuantiles(QuantileRegression):
     def network(self, body: nn.Module, features: int, head: Head) -> nn.Module:
         return ImplicitQuantileNetwork(body, features, self.cosines, head(features, 1))
 
-    def inputs(self, observation: Tensor, key: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Levels ``[S, B, K]``."""
+    def inputs(self, observation: Tensor, seeds: Tensor | None = None, *counters: Tensor | int) -> tuple[Tensor, ...]:
+        """Levels ``[S, B, K]``: as many as are learned from, drawn, or even ones to decide by."""
         leading = observation.shape[:2]
-        if key is None:
+        if seeds is None:
             return (self.levels.expand(*leading, -1),)
-        return (random.uniform(key, leading[1], self.samples),)
+        return (random.uniform(random.key(seeds, *counters), leading[1], self.samples),)
 
     def loss(self, outputs: Tensor, target: Returns, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         (levels,) = inputs

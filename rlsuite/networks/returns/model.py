@@ -35,8 +35,11 @@ class ReturnModel:
         """The network ``[B, ...]`` to ``[B, A N]`` on an encoder with so many features."""
         return nn.Sequential(body, head(features, self.outputs))
 
-    def inputs(self, observation: Tensor, key: Tensor | None = None) -> tuple[Tensor, ...]:
-        """What the network reads beside observations ``[S, B, ...]``; the same each time unless there is a key."""
+    def inputs(self, observation: Tensor, seeds: Tensor | None = None, *counters: Tensor | int) -> tuple[Tensor, ...]:
+        """What the network reads beside observations ``[S, B, ...]``.
+
+        A draw by seeds ``[S]`` and counters, as for ``random.key``; without them the same each time.
+        """
         return ()
 
     def mean(self, outputs: Tensor) -> Tensor:
