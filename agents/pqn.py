@@ -174,7 +174,7 @@ class PQN:
             return losses, {"loss/td": losses, "value/q": weighted_mean(value, weight)}
 
         scale = linear(self.optimiser.updates, self.config.total_updates, 1.0, self.config.final_learning_rate_fraction)
-        return self.optimiser.minimise(loss, self.network.parameters, self.config.max_gradient_norm, scale, "q")
+        return self.optimiser.minimise(loss, self.network.parameters, self.config.max_gradient_norm, scale)
 
     def state_dict(self) -> dict[str, Any]:
         return {"network": self.network.parameters, "optimiser": self.optimiser.state_dict()}
