@@ -93,6 +93,13 @@ class DQNConfig(EpsilonGreedyConfig, ReplayConfig):
     loss: Literal["huber", "mse"] = "huber"
     """Loss function of the temporal-difference error, where no distribution is learned."""
 
+    @classmethod
+    def renamed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if "double" not in values:
+            return values
+        values = dict(values)
+        return {"target_rule": "double" if values.pop("double") else "one-step"} | values
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.support_low >= self.support_high:

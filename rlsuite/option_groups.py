@@ -41,6 +41,11 @@ class Options:
         super().__init_subclass__(**rest)
         cls.group = group
 
+    @classmethod
+    def renamed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The flat values of a file that an older version may have written, by the names of this one."""
+        return values
+
 
 Kind = TypeVar("Kind")
 
@@ -80,7 +85,7 @@ def flat(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
         if name in known and not isinstance(value, Mapping):
             raise ValueError(f"its group {name!r} is not an object")
         found.update(value if name in known else {name: value})
-    return found
+    return kind.renamed(found) if issubclass(kind, Options) else found
 
 
 def from_command_line(

@@ -4,6 +4,7 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from agents.dqn import DQN, DQNConfig
+from rlsuite.configuration import from_json
 from rlsuite.experience import Batch
 
 SPACE = Box(-1.0, 1.0, (2,), np.float32)
@@ -89,3 +90,8 @@ def test_the_learning_rate_falls_to_its_end():
     settled = dqn.online.clone()
     dqn.update(BATCH)
     assert torch.equal(dqn.online, settled)
+
+
+@pytest.mark.parametrize(("before", "now"), [(True, "double"), (False, "one-step")])
+def test_a_run_of_the_time_of_double_is_read(before, now, tmp_path):
+    assert from_json(DQNConfig, {"method": {"double": before}, "env": "-"}, tmp_path).target_rule == now
