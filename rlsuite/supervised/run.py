@@ -49,7 +49,7 @@ def train(experiment: str, config: RunConfig) -> int:
     document = {"experiment": experiment, "config": nested(config)}
     folder = run_folder.create(Path(config.runs), config.name, experiment, document)
     with run_folder.locked(folder):
-        return _train(folder, work, None)
+        return _train(folder, work)
 
 
 def resume(folder: Path, checkpoint: Name = "last", **changed: Any) -> int:
@@ -62,7 +62,7 @@ def resume(folder: Path, checkpoint: Name = "last", **changed: Any) -> int:
             ``patience_epochs``.
 
     Raises:
-        ValueError: the folder holds no supervised run.
+        ValueError: the folder holds no supervised run, or one that is longer already.
         CheckpointError: there is nothing whole to resume from.
     """
     chosen, config = read(folder)
@@ -72,9 +72,14 @@ def resume(folder: Path, checkpoint: Name = "last", **changed: Any) -> int:
         config = dataclasses.replace(config, **changed)
     with run_folder.locked(folder):
         work = _Work(chosen, config)
+        checkpoints = Checkpoints(folder / "checkpoint")
+        state = None if checkpoints.is_empty else checkpoints.load(checkpoint)
+        now = 0 if state is None else clock(state).updates
+        if "epochs" in changed and work.total < now:
+            raise ValueError(f"--epochs {config.epochs} ends at update {work.total:,}, and {folder} is at {now:,}")
         if changed:
             run_folder.write(folder, {"experiment": chosen.name, "config": nested(config)})
-        return _train(folder, work, checkpoint)
+        return _train(folder, work, state, checkpoint)
 
 
 def read(folder: Path) -> tuple[Experiment[Any, Any], RunConfig]:
@@ -132,8 +137,8 @@ class _Work:
         return values
 
 
-def _train(folder: Path, work: _Work, checkpoint: Name | None) -> int:
-    """Train a new run, or go on from a checkpoint."""
+def _train(folder: Path, work: _Work, state: dict[str, Any] | None = None, checkpoint: Name = "last") -> int:
+    """Train a run from its start, or from the state of a checkpoint."""
     chosen, config, source = work.chosen, work.config, work.source
     schedule = Schedule(
         work.total,
@@ -144,7 +149,6 @@ def _train(folder: Path, work: _Work, checkpoint: Name | None) -> int:
         patience_evaluations=config.patience_epochs,
     )
     checkpoints = Checkpoints(folder / "checkpoint")
-    state = None if checkpoint is None or checkpoints.is_empty else checkpoints.load(checkpoint)
     if state is None:
         (folder / "metrics.jsonl").unlink(missing_ok=True)
     metric = chosen.target.metric

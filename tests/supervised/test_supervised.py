@@ -151,9 +151,9 @@ def test_training_stops_when_patience_or_time_ends(tmp_path):
     assert json.loads((tmp_path / "b" / "evaluation.json").read_text())["split"] == "test"
 
 
-def test_a_run_goes_on_from_its_previous_checkpoint(tmp_path):
+def test_a_run_goes_on_from_its_previous_checkpoint_and_never_backwards(tmp_path):
     pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
-    assert run.train("digits-lenet", small("digits-lenet", tmp_path, "run", epochs=1, examples=128)) == 0
+    assert run.train("digits-lenet", small("digits-lenet", tmp_path, "run", epochs=2, examples=128)) == 0
     before = read_metrics(tmp_path / "run" / "metrics.jsonl")["evaluation/score"]
     (tmp_path / "run" / "checkpoint" / "last").write_bytes(b"damaged")
     with pytest.raises(CheckpointError, match="add --checkpoint previous"):
@@ -161,6 +161,10 @@ def test_a_run_goes_on_from_its_previous_checkpoint(tmp_path):
     assert run.resume(tmp_path / "run", "previous") == 0
     after = read_metrics(tmp_path / "run" / "metrics.jsonl")["evaluation/score"]
     assert (after.values.tolist(), after.updates.tolist()) == (before.values.tolist(), before.updates.tolist())
+    config = (tmp_path / "run" / "config.json").read_text()
+    with pytest.raises(ValueError, match=r"--epochs 1 ends at update \d+, and .*run is at \d+"):
+        run.resume(tmp_path / "run", epochs=1)
+    assert (tmp_path / "run" / "config.json").read_text() == config
 
 
 def test_unknown_experiments_name_the_nearest():
