@@ -227,6 +227,7 @@ def report(trained: Trained[GoldConfig, Gold]) -> Facts:
         marks = np.linspace(0, len(times) - 1, 5).astype(int)
         dates = data.prices.dates[place][shown]
         axis.set_xticks(marks, [dates[mark] for mark in marks])
+        axis.set_ylabel("index" if config.series == "index" else "dollars an ounce")
         axis.set_title("gold, each price foreseen one step before", fontsize="medium", loc="left")
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(frameon=False, fontsize="small")
