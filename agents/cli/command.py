@@ -35,6 +35,7 @@ COMMANDS = {
     "compare": "draw the learning curves of several runs",
     "sweep": "train many runs side by side, and compare them",
     "export": "write a trained policy to a file that runs without this project",
+    "zoo": "list presets, tabulate results, and pack a trained agent",
     "supervised": "train a supervised experiment",
     "equilibrium": "solve an economy, and prove the solution",
     "benchmark": "measure speed and memory beside peers",

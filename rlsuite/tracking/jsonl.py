@@ -137,7 +137,7 @@ def read_metrics(path: Path) -> dict[str, Series]:
         ValueError: a line in the middle is damaged.
     """
     points: dict[str, list[tuple[dict[str, Any], Any]]] = defaultdict(list)
-    for record, _ in _complete_lines(path):
+    for record, _ in complete_lines(path):
         for name, value in record.items():
             if name not in CLOCK_FIELDS:
                 points[name].append((record, value))
@@ -158,7 +158,7 @@ def _to_series(rows: list[tuple[dict[str, Any], Any]]) -> Series:
 def _lines_until(path: Path, clock: Clock) -> tuple[int, dict[str, Any] | None]:
     """Bytes of the complete lines up to the clock, and the last of them; clocks only grow, so the rest is one block."""
     end, last = 0, None
-    for record, line_end in _complete_lines(path):
+    for record, line_end in complete_lines(path):
         if _place(record) > _place(vars(clock)):
             break
         end, last = line_end, record
@@ -169,7 +169,7 @@ def _place(line: Mapping[str, Any] | None) -> tuple[int, int]:
     return (0, 0) if line is None else (line["env_steps"], line["updates"])
 
 
-def _complete_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+def complete_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
     """The decoded lines that end in a newline, each with the byte position after it."""
     position = 0
     with path.open("rb") as file:

@@ -1,0 +1,229 @@
+"""Results of runs as tables, and trained agents as single files: all from the folders of runs alone."""
+
+import dataclasses
+import json
+import shlex
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from agents.runs import sweeping
+from agents.runs.registry import config_class, find, names
+from agents.runs.run import Run, shown
+from rlsuite.tracking import run_folder
+from rlsuite.tracking.jsonl import complete_lines
+from rlsuite.training.checkpoint import load, save
+
+_CARD, _BEST = "README.md", "checkpoint/best"
+_PACKED = (run_folder.CONFIG, "evaluation.json", "metrics.jsonl", _CARD, _BEST)
+_LARGEST = 4 << 30  # bytes that a packed agent may take
+_COLUMNS = (
+    "environment",
+    "agent",
+    "env steps a seed",
+    "seeds",
+    "IQM (95 % interval)",
+    "lowest seed",
+    "protocol",
+    "minutes",
+    "command",
+)
+
+
+def presets() -> list[tuple[str, str, str, str]]:
+    """Agent, preset, env steps and the environments that it is for, of all agents of the project."""
+    return [
+        (name, preset, f"{values.get('total_env_steps', config_class(name).total_env_steps):,}", _example(preset))
+        for name in names()
+        for preset, values in find(name).presets().items()
+    ]
+
+
+def _example(preset: str) -> str:
+    whole = {"Atari": "all games of ALE", "MinAtar": "rlsuite/MinAtar-*"}
+    return whole.get(preset, f"{preset.partition('-')[0]}-v*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """The final score of a run, and what it takes to have it again."""
+
+    name: str
+    command: str
+    agent: str
+    env: str
+    env_steps: int  # of a seed
+    seeds: list[int]
+    iqm: float
+    interval: tuple[float, float]  # 95 %, over seeds or over episodes of the only one
+    per_seed: list[float]
+    episodes: int
+    protocol: str
+    checkpoint: str
+    train_seconds: float  # wall time
+    versions: dict[str, str]
+    commit: str | None
+
+
+def result(folder: Path) -> Result:
+    """The result of an evaluated run.
+
+    Raises:
+        ValueError: the folder holds no run of an agent, or it has not been evaluated.
+    """
+    document = run_folder.read(folder, "agent")
+    try:
+        report = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{folder} has not been evaluated yet: rlsuite evaluate {folder}") from None
+    rows = [row for row, _ in complete_lines(folder / "metrics.jsonl")]
+    program, *words = document["command"]
+    return Result(
+        name=folder.name,
+        command=shlex.join([Path(program).name, *_without_place(words)]),
+        agent=report["agent"],
+        env=report["env"],
+        env_steps=max((row["env_steps"] for row in rows), default=0),
+        seeds=report["seeds"],
+        iqm=report["iqm"],
+        interval=tuple(report["ci95"]),
+        per_seed=report["per_seed_mean"],
+        episodes=report["episodes"],
+        protocol=report["protocol"],
+        checkpoint=report["checkpoint"],
+        train_seconds=max((row.get("wall_seconds", 0.0) for row in rows), default=0.0),
+        versions=document["versions"],
+        commit=document.get("commit"),
+    )
+
+
+def _without_place(words: Sequence[str]) -> Iterator[str]:
+    """The words of a command but for the name and the place of its run."""
+    rest = iter(words)
+    for word in rest:
+        if word in ("--name", "--runs"):
+            next(rest, None)
+        else:
+            yield word
+
+
+def write_results(folders: Sequence[Path], out: Path) -> int:
+    """Write the results of runs and sweeps to a Markdown table, and to a JSON file beside it; returns their number.
+
+    Raises:
+        ValueError: there are none, or a folder holds no evaluated run.
+    """
+    found = sorted((result(folder) for folder in _runs(folders)), key=lambda one: (one.env, one.agent, one.name))
+    if not found:
+        raise ValueError("name at least one run folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.with_suffix(".json").write_text(json.dumps([dataclasses.asdict(one) for one in found], indent=2) + "\n")
+    out.write_text("\n".join(_lines(found)) + "\n", encoding="utf-8")
+    return len(found)
+
+
+def _runs(folders: Sequence[Path]) -> Iterator[Path]:
+    for folder in folders:
+        if (folder / sweeping.DOCUMENT).exists():
+            yield from (folder / one.name for one in sweeping.read(folder).members if one.finished)
+        else:
+            yield folder
+
+
+def _lines(found: Sequence[Result]) -> Iterator[str]:
+    """A Markdown table."""
+    yield f"| {' | '.join(_COLUMNS)} |"
+    yield "|---" * len(_COLUMNS) + "|"
+    for one in found:
+        low, high = one.interval
+        cells = (
+            one.env,
+            one.agent,
+            f"{one.env_steps:,}",
+            f"{len(one.seeds)}",
+            f"{one.iqm:.4g} ({low:.4g} .. {high:.4g})",
+            f"{min(one.per_seed):.4g}",
+            f"{one.protocol}, {one.episodes} episodes, {one.checkpoint}",
+            f"{one.train_seconds / 60:.0f}",
+            f"`{one.command}`",
+        )
+        yield f"| {' | '.join(cells)} |"
+    versions = {f"{name} {version}" for one in found for name, version in one.versions.items()}
+    yield ""
+    yield f"Minutes are wall time. Versions: {', '.join(sorted(versions))}."
+
+
+def pack(run: Run, out: Path) -> None:
+    """Write the agent of a run with its configuration, score, curves and a model card into one file, without pickle.
+
+    Raises:
+        CheckpointError: the run has no checkpoint.
+        OSError: the file cannot be written.
+    """
+    learner = load(run.folder / "checkpoint" / shown(run, "best"))["learner"]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".") as there:
+        folder, partial = Path(there), Path(there) / "packed"
+        save(folder / _BEST, {"learner": learner})
+        (folder / _CARD).write_text(card(run.folder), encoding="utf-8")
+        for name in ("evaluation.json", "metrics.jsonl", run_folder.CONFIG):
+            if (run.folder / name).exists():
+                shutil.copyfile(run.folder / name, folder / name)
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as file:
+            for name in _PACKED:
+                if (folder / name).exists():
+                    file.write(folder / name, name)
+        partial.replace(out)
+
+
+def card(folder: Path) -> str:
+    """What people should know of a trained agent, in Markdown."""
+    document = run_folder.read(folder, "agent")
+    lines = [f"# {document['agent']} on {document['config']['environment']['env']}", ""]
+    try:
+        one = result(folder)
+    except ValueError:
+        lines.append("It has not been evaluated.")
+    else:
+        low, high = one.interval
+        lines += [
+            f"IQM {one.iqm:.4g} (95 % interval {low:.4g} to {high:.4g}) over {len(one.seeds)} seeds, {one.episodes} "
+            f"episodes each; protocol {one.protocol}, checkpoint {one.checkpoint}, after {one.env_steps:,} env steps a "
+            "seed.",
+            "",
+            f"Scores of the seeds: {', '.join(f'{score:.4g}' for score in one.per_seed)}.",
+            "",
+            f"Trained by `{one.command}` in {one.train_seconds / 60:.0f} minutes.",
+        ]
+    versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
+    lines += ["", f"Observations {document['spaces']['observation']}, actions {document['spaces']['action']}.", ""]
+    lines += [f"Versions: {versions}; commit {document.get('commit') or 'unknown'}.", ""]
+    lines += ["To use it: `rlsuite zoo unpack FILE`, then `rlsuite evaluate`, `watch` and `export` on the folder.", ""]
+    return "\n".join(lines)
+
+
+def unpack(file: Path, runs: Path, name: str | None = None) -> Path:
+    """Make a run of what ``pack`` wrote; returns its folder.
+
+    Raises:
+        ValueError: the file is something else, or the name is taken.
+    """
+    try:
+        with zipfile.ZipFile(file) as packed:
+            parts = {entry.filename: entry for entry in packed.infolist()}
+            if not {run_folder.CONFIG, _BEST} <= parts.keys() <= set(_PACKED):
+                raise ValueError(f"{file} is no packed agent")
+            if sum(entry.file_size for entry in parts.values()) > _LARGEST:
+                raise ValueError(f"{file} holds more than {_LARGEST >> 30} GiB")
+            document = json.loads(packed.read(run_folder.CONFIG))
+            folder = run_folder.create(runs, name or file.stem, file.stem, document)
+            for part in parts.keys() - {run_folder.CONFIG}:
+                (folder / part).parent.mkdir(exist_ok=True)
+                (folder / part).write_bytes(packed.read(part))
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {file}") from None
+    except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError):
+        raise ValueError(f"{file} is no packed agent, or damaged") from None
+    return folder
