@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from agents.runs import sweeping
+from agents.runs import sweep_folder
 from agents.runs.registry import config_class, find, names
 from agents.runs.run import Run, shown
 from rlsuite.tracking import run_folder
@@ -126,8 +126,8 @@ def write_results(folders: Sequence[Path], out: Path) -> int:
 
 def _runs(folders: Sequence[Path]) -> Iterator[Path]:
     for folder in folders:
-        if (folder / sweeping.DOCUMENT).exists():
-            yield from (folder / one.name for one in sweeping.read(folder).members if one.finished)
+        if (folder / sweep_folder.DOCUMENT).exists():
+            yield from (folder / one.name for one in sweep_folder.read(folder).members if one.finished)
         else:
             yield folder
 
