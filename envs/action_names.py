@@ -43,6 +43,7 @@ _CONTINUOUS: dict[str, tuple[str, ...]] = {
     "StochasticGrowth": ("share of output invested",),
     "IrreversibleInvestment": ("share of output invested",),
     "ConsumptionSaving": ("share of wealth saved",),
+    "KrusellSmith": ("share of means saved",),
 }
 
 

@@ -78,11 +78,11 @@ class Economy:
 
     def _draw(self, axes: "Axes", columns: Tensor) -> None:
         cloud = self.model.initial_state(random.key(torch.tensor(0)), _CLOUD_STATES)
-        x_name, y_name = (name.replace("_", " ") for name in self.model.state_names)
-        axes.scatter(cloud[:, 0], cloud[:, 1], s=2, color="0.85")
-        axes.scatter(columns[0], columns[1], s=60, color="#d55e00")
-        axes.set_xlabel(x_name)
-        axes.set_ylabel(y_name)
+        (x_name, x), (y_name, y) = self.model.aggregates(torch.cat([columns.unsqueeze(0), cloud])).items()
+        axes.scatter(x[1:], y[1:], s=2, color="0.85")
+        axes.scatter(x[0], y[0], s=60, color="#d55e00")
+        axes.set_xlabel(x_name.replace("_", " "))
+        axes.set_ylabel(y_name.replace("_", " "))
 
 
 class BrockMirman(Economy):
@@ -107,3 +107,12 @@ class ConsumptionSaving(Economy):
     """A household with risky income that cannot borrow; the action is the share of wealth that it saves."""
 
     model_name = "consumption-saving"
+
+
+class KrusellSmith(Economy):
+    """One household among many, without or with a job, in good times and bad.
+
+    The action is the share that it saves of twice what it could consume for ever, were its income always average.
+    """
+
+    model_name = "krusell-smith-household"

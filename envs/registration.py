@@ -27,6 +27,7 @@ _WHOLE: dict[str, tuple[str, int, float | None]] = {
     "StochasticGrowth-v0": ("envs.economy:StochasticGrowth", 200, None),
     "IrreversibleInvestment-v0": ("envs.economy:IrreversibleInvestment", 200, None),
     "ConsumptionSaving-v0": ("envs.economy:ConsumptionSaving", 200, None),
+    "KrusellSmith-v0": ("envs.economy:KrusellSmith", 200, None),
     "RepeatPrevious-v0": ("envs.repeat:RepeatPrevious", 1_000, 0.95),
     "RepeatFirst-v0": ("envs.repeat:RepeatFirst", 1_000, 0.95),
     "TMaze-v0": ("envs.tmaze:TMaze", 500, 3.9),

@@ -94,7 +94,7 @@ def compare(arguments: list[str]) -> int:
     @dataclasses.dataclass(frozen=True)
     class Compare:
         model: tyro.conf.Positional[str]
-        """brock-mirman or growth."""
+        """brock-mirman, growth or krusell-smith-household."""
         seed: int = 0
         """Seed of every method that uses random numbers."""
         runs: str = "runs"

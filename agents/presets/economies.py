@@ -6,4 +6,5 @@ DISCOUNTS = {
     "StochasticGrowth": (0.99,),
     "IrreversibleInvestment": (0.96,),
     "ConsumptionSaving": (0.9,),
+    "KrusellSmith": (0.99,),
 }

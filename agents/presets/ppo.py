@@ -5,6 +5,8 @@ From the literature unless said otherwise; networks are two layers of 64. ``docs
 
 from typing import Any
 
+from agents.presets.economies import DISCOUNTS
+
 # The zoo's values, whose clip falls along with the learning rate; 100,000 steps.
 _CARTPOLE = {
     "total_env_steps": 100_000,
@@ -188,6 +190,17 @@ _DRIVE: dict[str, Any] = {
     "log_every_env_steps": 2_048,
 }
 
+# Ours, untuned: as long as REINFORCE's.
+_ECONOMY: dict[str, Any] = {
+    "total_env_steps": 800_000,
+    "num_envs": 64,
+    "rollout_env_steps": 6_400,
+    "epochs": 10,
+    "minibatches": 10,
+    "evaluate_every_env_steps": 160_000,
+    "log_every_env_steps": 6_400,
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "CartPole": _CARTPOLE,
     "PositionOnlyCartPole": _POSITION_ONLY_CARTPOLE,
@@ -209,4 +222,4 @@ PRESETS: dict[str, dict[str, Any]] = {
     "InvertedPendulum": _MUJOCO | {"total_env_steps": 100_000},
     "InvertedDoublePendulum": _MUJOCO,
     **dict.fromkeys(_MUJOCO_FAMILIES, _MUJOCO),
-}
+} | {name: _ECONOMY | {"discount": discount} for name, discount in DISCOUNTS.items()}

@@ -1,4 +1,4 @@
-"""One economy solved six ways and judged by one certificate: from rewards, from values, and from Euler equations."""
+"""One economy solved in several ways, judged by one certificate: from rewards, values, and Euler equations."""
 
 import dataclasses
 import json
@@ -26,7 +26,12 @@ from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.tracking.wandb_writer import Mode
 
 # Economies whose policy is the share saved alone: an agent does not choose the multiplier of a constraint.
-ENVIRONMENTS = {"brock-mirman": "rlsuite/BrockMirman-v0", "growth": "rlsuite/StochasticGrowth-v0"}
+ENVIRONMENTS = {
+    "brock-mirman": "rlsuite/BrockMirman-v0",
+    "growth": "rlsuite/StochasticGrowth-v0",
+    "krusell-smith-household": "rlsuite/KrusellSmith-v0",
+}
+_AGENTS = ("reinforce", "ppo", "ddpg")
 _ADAM_UPDATES = 3_000  # of the net without a second phase, to take about as long as the one with it
 _INTERRUPTED = 130
 
@@ -43,9 +48,10 @@ class Result:
 
 
 def compare(model_name: str, seed: int = 0, runs: str = "runs", wandb: Mode = "disabled") -> int:
-    """Solve an economy by REINFORCE, DDPG, equilibrium nets, value iteration and its reference; print the table.
+    """Solve an economy by agents, equilibrium nets, value iteration and its reference; print the table.
 
-    Everything is kept in a folder under ``runs``, the table as ``comparison.json``.
+    Value iteration takes states of two columns. Everything is kept in a folder under ``runs``, the table as
+    ``comparison.json``.
 
     Returns:
         The exit status: 0, or 130 when interrupted.
@@ -60,7 +66,7 @@ def compare(model_name: str, seed: int = 0, runs: str = "runs", wandb: Mode = "d
     assert isinstance(model, SingleAgent)
     folder = Path(runs) / f"compare-{model_name}-{time.strftime('%Y%m%d-%H%M%S')}"
     results = []
-    for agent in ("reinforce", "ddpg"):
+    for agent in _AGENTS:
         if not _train(agent, model_name, seed, folder, wandb):
             return _INTERRUPTED
         results.append(_result(agent.upper(), folder / agent, certify(model, _policy(model, folder / agent), seed)))
@@ -71,10 +77,11 @@ def compare(model_name: str, seed: int = 0, runs: str = "runs", wandb: Mode = "d
         if solve(model_name, seed=seed, name=name, runs=str(folder), wandb=wandb, config=config) == _INTERRUPTED:
             return _INTERRUPTED
         results.append(_result(method, folder / name, json.loads((folder / name / "certificate.json").read_text())))
-    started = time.monotonic()
-    grid = value_iteration.solve(model)
-    seconds = time.monotonic() - started
-    results.append(_summary("value iteration", certify(model, grid.policy, seed), seconds, grid.transitions))
+    if len(model.state_names) == 2:
+        started = time.monotonic()
+        grid = value_iteration.solve(model)
+        seconds = time.monotonic() - started
+        results.append(_summary("value iteration", certify(model, grid.policy, seed), seconds, grid.transitions))
     reference, _ = reference_of(model)
     assert reference is not None
     results.append(_summary("reference", certify(model, reference, seed), 0.0, 0))

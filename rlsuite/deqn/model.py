@@ -8,6 +8,7 @@ in front of all others, so that values of today and tomorrow combine without res
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
@@ -59,6 +60,7 @@ class Model(ABC):
         equation_names: of the residuals, in their order.
         euler_curvature: of those residuals that are Euler errors ``(E ratio)^(-1/curvature) - 1``: their curvature, a
             number, one a component, or the name of the state's column that holds it.
+        emphasis: of equations in the loss: what their residuals are multiplied by, 1 where not named.
         exogenous: those columns of the state that no policy moves: shocks, regimes, parameters.
         num_features, num_outputs: of the network between ``features`` and ``head``.
         shocks: what moves the economy, and the rules to integrate over it.
@@ -72,6 +74,7 @@ class Model(ABC):
     state_names: tuple[str, ...]
     equation_names: tuple[str, ...]
     euler_curvature: Mapping[str, float | Tensor | str]
+    emphasis: Mapping[str, float] = MappingProxyType({})
     exogenous: tuple[str, ...] = ()
     num_features: int
     num_outputs: int

@@ -56,8 +56,9 @@ class EquilibriumNet:
         return self.network.policy(self.parameters)
 
     def _weighted(self, policy: PolicyFunction, state: Tensor) -> dict[str, Tensor]:
-        """Residuals, times the roots of the weights that their squares have in the loss."""
+        """Residuals, times their emphasis and the roots of the weights that their squares have in the loss."""
         named = residuals(self.model, policy, state)
+        named |= {name: factor * named[name] for name, factor in self.model.emphasis.items()}
         weights = self.model.weights(state)
         return named | {name: (weight + _LEAST_WEIGHT).sqrt() * named[name] for name, weight in weights.items()}
 

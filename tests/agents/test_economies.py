@@ -15,6 +15,7 @@ from rlsuite.deqn.dynamics import ForecastTest
 
 _SHORT: dict[str, dict[str, Any]] = {
     "reinforce": {"num_envs": 4, "rollout_env_steps": 200, "total_env_steps": 600},
+    "ppo": {"num_envs": 4, "rollout_env_steps": 200, "total_env_steps": 600, "epochs": 1, "minibatches": 2},
     "ddpg": {
         "total_env_steps": 200,
         "learning_starts_env_steps": 150,
@@ -53,7 +54,7 @@ def test_every_method_is_judged_alike(short: None, tmp_path: Path, capsys: pytes
     assert economies.compare("brock-mirman", seed=3, runs=str(tmp_path)) == 0
     (folder,) = tmp_path.iterdir()
     rows = {row["method"]: row for row in json.loads((folder / "comparison.json").read_text())}
-    assert list(rows) == ["REINFORCE", "DDPG", "DEQN-Adam", "DEQN-LM", "value iteration", "reference"]
+    assert list(rows) == ["REINFORCE", "PPO", "DDPG", "DEQN-Adam", "DEQN-LM", "value iteration", "reference"]
     assert {field.name for field in dataclasses.fields(economies.Result)} == set(rows["DDPG"])
     mean = {method: row["euler_log10"]["mean"] for method, row in rows.items()}
     assert mean["reference"] < -15 < mean["value iteration"] < -6
@@ -77,7 +78,7 @@ def test_every_method_is_judged_alike(short: None, tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("olg-6", "olg-6 cannot be compared: only brock-mirman, growth can"),
+        ("olg-6", "olg-6 cannot be compared: only brock-mirman, growth, krusell-smith-household can"),
         ("brok-mirman", "did you mean 'brock-mirman'"),
     ],
 )

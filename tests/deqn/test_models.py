@@ -334,3 +334,24 @@ def test_calibrations_are_json_values() -> None:
     for name in registry.names():
         for calibration in registry.find(name).calibrations.values():
             json.dumps(dataclasses.asdict(calibration))
+
+
+def test_plans_of_one_country_bend_where_another_reaches_its_bound() -> None:
+    plan = torch.tensor([[0.5, 0.2], [0.5, -0.2], [0.1, -0.2], [-0.3, -0.2]]).double()
+    bent = irbc._bent(plan, torch.full_like(plan, -1.0))
+    torch.testing.assert_close(bent[:2], torch.tensor([[0.5, 0.2], [0.3, -0.2]]).double())
+    # The first would be brought below its bound by what the second cannot disinvest, and so bends the second's plan.
+    torch.testing.assert_close(bent[2], torch.tensor([-0.1, -0.3]).double())
+    model = registry.build("irbc", "countries-2-binding")
+    assert model.num_outputs == 3
+    assert registry.build("irbc", "countries-2").num_outputs == 1
+
+
+def test_expectations_of_two_countries_are_exact_for_their_shocks() -> None:
+    rule = irbc._of_two_countries(2, 5)
+    both = rule.nodes[:, :2] + rule.nodes[:, 2:]
+    assert rule.weights.sum().item() == pytest.approx(1)
+    torch.testing.assert_close(rule.weights @ both, torch.zeros(2).double(), atol=1e-12, rtol=0)
+    covariance = torch.einsum("q,qi,qj->ij", rule.weights, both, both)
+    torch.testing.assert_close(covariance, torch.tensor([[2.0, 1.0], [1.0, 2.0]]).double())
+    assert rule.weights @ (both[:, 0] - both[:, 1]) ** 8 == pytest.approx(105 * 2**4)

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 import envs  # noqa: F401  registers rlsuite/*
-from envs.economy import BrockMirman, ConsumptionSaving, Economy, IrreversibleInvestment, StochasticGrowth
+from envs.economy import BrockMirman, ConsumptionSaving, Economy, IrreversibleInvestment, KrusellSmith, StochasticGrowth
 from rlsuite import random
 from rlsuite.deqn.preferences import utility
 
-ALL = (BrockMirman, StochasticGrowth, IrreversibleInvestment, ConsumptionSaving)
+ALL = (BrockMirman, StochasticGrowth, IrreversibleInvestment, ConsumptionSaving, KrusellSmith)
 KEY = random.key(torch.arange(6))
 
 

@@ -3,7 +3,8 @@
 Den Haan, Judd and Juillard (2011), model A4 with irreversible investment.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from rlsuite.deqn import heads
 from rlsuite.deqn.calibration import check, require
 from rlsuite.deqn.model import Expect, Model, Policy, Targets, columns
 from rlsuite.deqn.preferences import consumption_error
-from rlsuite.deqn.quadrature import Gaussian, monomial_3, monomial_5
+from rlsuite.deqn.quadrature import Gaussian, Quadrature, gauss_hermite, monomial_3, monomial_5
 from rlsuite.deqn.references import log_linear
 
 _MOST_INVESTMENT = 0.045  # relative to capital; output is 0.056 of it, so consumption stays positive
@@ -53,6 +54,14 @@ class Calibration:
         """Scales output so that steady-state capital is 1."""
         return (1 / self.discount - 1 + self.depreciation) / self.capital_share
 
+    @property
+    def meets_bound(self) -> bool:
+        """Whether investment is at its bound now and then: with two countries, that is two standard deviations away.
+
+        With a volatility of .01 it is four, and is never met.
+        """
+        return self.volatility > 0.015
+
     @classmethod
     def of(cls, countries: int, volatility: float = 0.01) -> "Calibration":
         """Elasticities evenly spaced from 0.25 to 1."""
@@ -79,6 +88,16 @@ class InternationalBusinessCycle(Model):
     @classmethod
     def tuned(cls, calibration: Any) -> dict[str, Any]:
         countries = len(calibration.substitution)
+        if calibration.meets_bound and countries == 2:
+            # No states from the box: there are kinks where nobody ever comes, whose errors outweigh all others.
+            return {
+                "hidden": (24, 24),
+                "adam_updates": 400,
+                "polish_updates": 60,
+                "polish_states": 3000,
+                "polish_box_share": 0.0,
+                "polish_refresh_updates": 10,
+            }
         settings = {
             "hidden": (16, 16),
             "adam_updates": 1000 if countries <= 6 else 200,
@@ -100,8 +119,14 @@ class InternationalBusinessCycle(Model):
         n = self.countries = len(calibration.substitution)
         self.state_names = (*(f"ln_capital_{j + 1}" for j in range(n)), *(f"productivity_{j + 1}" for j in range(n)))
         self.exogenous = self.state_names[n:]
-        self.num_features, self.num_outputs = 9, 1  # of each country
+        # Of each country; see ``features`` and ``head``.
+        self.num_features, self.num_outputs = (8, 3) if calibration.meets_bound else (9, 1)
         self.shocks = Gaussian(monomial_3(n + 1, rotated=True), monomial_5(n + 1))
+        if calibration.meets_bound and n == 2:
+            self.shocks = Gaussian(_of_two_countries(2, 5), _of_two_countries(5, 15))
+            self.targets = replace(
+                self.targets, box_p99=-1.0, box_max=-0.75
+            )  # of what only paths of a million states visit
         self._substitution = torch.tensor(calibration.substitution, dtype=torch.float64)
         self.euler_curvature = {"euler": 1 / self._substitution}
         self.log_linear = log_linear.solve(calibration)
@@ -162,8 +187,9 @@ class InternationalBusinessCycle(Model):
         for product in (capital**2, capital * productivity, productivity**2):
             parts.append(product.mean(dim=-1, keepdim=True))
         wish = self._wish(state)
-        for shortage in (F.relu(-wish), _NEAR * F.softplus(-wish / _NEAR)):
-            parts.append(10 * shortage.mean(dim=-1, keepdim=True))
+        if not self.calibration.meets_bound:  # else the head knows exactly where investment bends: about there
+            parts.append(10 * F.relu(-wish).mean(dim=-1, keepdim=True))
+        parts.append(10 * _NEAR * F.softplus(-wish / _NEAR).mean(dim=-1, keepdim=True))
         return columns(*parts)
 
     def _wish(self, state: Tensor) -> Tensor:
@@ -177,7 +203,10 @@ class InternationalBusinessCycle(Model):
         capital = torch.exp(self._split(state)[0])
         # The network learns what is left of the log-linear solution, which is stable; from a constant, networks are
         # slow to find the weak forces that bring countries together, and paths stray meanwhile.
-        slack, multiplier = heads.complementarity(self._wish(state) + 0.1 * raw[..., 0])
+        plan, steepness = self._wish(state) + 0.1 * raw[..., 0], torch.ones_like(capital)
+        if own.meets_bound:
+            plan, steepness = _bent(plan, 0.3 * raw[..., 1]), torch.exp(0.3 * raw[..., 2])
+        slack, multiplier = heads.complementarity(plan)
         rate = heads.bounded(own.depreciation * slack, raw.new_tensor(_MOST_INVESTMENT))
         next_capital = (1 - own.depreciation + rate) * capital
         resources = self._resources(state, next_capital)
@@ -186,7 +215,7 @@ class InternationalBusinessCycle(Model):
             "investment_rate": rate,
             # What a country would disinvest beyond the bound costs about that times the adjustment cost; on this scale
             # the raw output has about one slope on both sides of the bound.
-            "multiplier": own.depreciation * (own.adjustment_cost + 0.1) * multiplier,
+            "multiplier": own.depreciation * (own.adjustment_cost + 0.1) * steepness * multiplier,
             "ln_price": self._ln_price(heads.positive(resources, 0.1 * self._steady_consumption * self.countries)),
         }
 
@@ -260,3 +289,30 @@ class InternationalBusinessCycle(Model):
 
     def _split(self, state: Tensor) -> tuple[Tensor, Tensor]:
         return state[..., : self.countries], state[..., self.countries :]
+
+
+def _bent(plan: Tensor, response: Tensor) -> Tensor:
+    """Plans ``[..., N]`` of countries that know what others would disinvest beyond the bound, if they could.
+
+    Policies of all countries have a kink where one of them reaches its bound. With this form they have it exactly
+    there, so that what is left for a network is smooth. The plans of those at the bound depend on each other: twice is
+    enough, as hardly ever two are there at once.
+    """
+    bent = plan
+    for _ in range(2):
+        shortage = F.relu(-bent)
+        bent = plan + response * (shortage.sum(dim=-1, keepdim=True) - shortage)
+    return bent
+
+
+def _of_two_countries(mean: int, distance: int) -> Quadrature:
+    """A product rule with so many nodes for what happens to both countries, and for what drives them apart.
+
+    What drives them apart brings one of them to its bound: expectations have their kinks in that direction. The shock
+    that is common to them adds nothing to these two directions, as its effect is that of one in both countries.
+    """
+    both, apart = gauss_hermite(mean), gauss_hermite(distance)
+    nodes = torch.cartesian_prod(math.sqrt(3) * both.nodes[:, 0], apart.nodes[:, 0])  # variances 3 and 1
+    weights = torch.outer(both.weights, apart.weights).flatten()
+    first, second = nodes.sum(dim=1) / math.sqrt(2), (nodes[:, 0] - nodes[:, 1]) / math.sqrt(2)
+    return Quadrature(torch.stack([first, second, torch.zeros_like(first)], dim=1), weights)

@@ -6,7 +6,7 @@ rules fitted to what came about, until they no longer change.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,27 @@ class Economy(Protocol):
 
 
 @dataclass(frozen=True)
+class Household:
+    """What households consume that believe in given rules."""
+
+    consumption: Array  # [regime, job, moment, grid]
+    moments: Array  # aggregate capital
+    grid: Array  # a household's capital
+
+    def __call__(self, regime: int, job: int, capital: Array, own: Array) -> Array:
+        """Consumption ``[N]`` of households with capital ``own`` in economies with ``capital``."""
+        first, weights = _stencil(self.moments, capital)
+        rows = self.consumption[regime, job]
+        return sum(weights[i] * self._between(rows, first + i, own) for i in range(4))
+
+    def _between(self, rows: Array, moment: Integers, own: Array) -> Array:
+        """Straight lines between points of the grid."""
+        above = np.searchsorted(self.grid, own).clip(1, len(self.grid) - 1)
+        share = (own - self.grid[above - 1]) / (self.grid[above] - self.grid[above - 1])
+        return (1 - share) * rows[moment, above - 1] + share * rows[moment, above]
+
+
+@dataclass(frozen=True)
 class Path:
     """A simulated economy; distributions are those at the beginning of a period."""
 
@@ -69,8 +90,7 @@ class Solution:
 
     def household(self, regime: int, job: int, capital: float, own: Array) -> Array:
         """Consumption of households with capital ``own`` where the economy's is ``capital``."""
-        first, weights = _stencil(self.moments, capital)
-        return np.interp(own, self.grid, weights @ self.consumption[regime, job, first : first + 4])
+        return Household(self.consumption, self.moments, self.grid)(regime, job, np.full(own.shape, capital), own)
 
     def start(self, regimes: Integers) -> Array:
         """The average distribution, with as many unemployed as the first regime has: to start a path from."""
@@ -109,9 +129,8 @@ def solve(
     Raises:
         RuntimeError: no convergence.
     """
-    grid = _CAPITAL * np.linspace(0, 1, grid_points) ** _CURVATURE
+    grid, levels_of_capital = _grids(economy, grid_points, moments)
     histogram_grid = np.linspace(0, _CAPITAL, histogram_points)
-    levels_of_capital = economy.capital * np.linspace(1 - _BAND, 1 + _BAND, moments)
     regimes = draw_regimes(economy, periods, seed)
     consumption = _first_guess(economy, levels_of_capital, grid)
     histogram = _spread(economy, histogram_grid, int(regimes[0]))
@@ -152,6 +171,19 @@ def solve(
     )
 
 
+def household(economy: Economy, rules: Array, *, grid_points: int = 600, moments: int = 5) -> Household:
+    """What a household consumes that believes in such rules ``[regime, (a, b)]``; arguments as of ``solve``."""
+    grid, levels = _grids(economy, grid_points, moments)
+    guess = _first_guess(economy, levels, grid)
+    return Household(_household(economy, rules, guess, levels, grid, tolerance=1e-8), levels, grid)
+
+
+def _grids(economy: Economy, grid_points: int, moments: int) -> tuple[Array, Array]:
+    """A household's capital, and aggregate capital."""
+    grid = _CAPITAL * np.linspace(0, 1, grid_points) ** _CURVATURE
+    return grid, economy.capital * np.linspace(1 - _BAND, 1 + _BAND, moments)
+
+
 def at_rest(economy: Economy, capital: float, own: Array) -> Array:
     """Consumption ``[regime, job, own]`` if aggregate capital never moved: a first guess in a tenth of a second."""
     grid, moments = _CAPITAL * np.linspace(0, 1, 100) ** _CURVATURE, capital * np.array([1.0, 1.01, 1.02, 1.03])
@@ -180,13 +212,13 @@ def _first_guess(economy: Economy, moments: Array, grid: Array) -> Array:
     return guess
 
 
-def _stencil(points: Array, at: float) -> tuple[int, Array]:
-    """The first of four evenly spaced points around a value, and Lagrange's weights of all four.
+def _stencil(points: Array, at: Any) -> tuple[Any, Array]:
+    """The first of four evenly spaced points around each value, and Lagrange's weights of all four.
 
     Straight lines would not do: consumption is concave in aggregate capital, and capital almost a random walk, so that
     errors of a ten-thousandth with one sign move its level by some tenths of a percent.
     """
-    first = int(np.clip((at - points[0]) // (points[1] - points[0]) - 1, 0, len(points) - 4))
+    first = np.clip((at - points[0]) // (points[1] - points[0]) - 1, 0, len(points) - 4).astype(np.int64)
     a = (at - points[first]) / (points[1] - points[0])
     b, c, d = a - 1, a - 2, a - 3
     return first, np.array([-b * c * d / 6, a * c * d / 2, -a * b * d / 2, a * b * c / 6])
