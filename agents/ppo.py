@@ -14,7 +14,7 @@ from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
 from agents.options import ActivationOptions, MemoryRolloutConfig, RatePerSeed
-from rlsuite import random
+from rlsuite import random, ranks
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
 from rlsuite.configuration import Count, Fraction, NotNegative, Positive, Widths
 from rlsuite.networks.encoder import encoder
@@ -259,7 +259,7 @@ class PPO:
             gradients, metrics["gradient/norm"] = clip_rows(gradients, self.config.max_gradient_norm)
         scale = linear(self.optimiser.updates, self.config.total_updates, 1.0, self.config.final_learning_rate_fraction)
         if self.config.max_kl is not None:
-            self._is_near.logical_and_(metrics["policy/kl"] <= self.config.max_kl)
+            self._is_near.logical_and_(ranks.averaged(metrics["policy/kl"]) <= self.config.max_kl)
             scale, gradients = scale * self._is_near, gradients * self._is_near.unsqueeze(1)
         self.optimiser.step(self.network.parameters, gradients, scale)
         return metrics

@@ -18,7 +18,7 @@ from gymnasium.spaces import Box, Discrete, Space
 from torch import Tensor, nn
 
 from agents.options import NotNegativePerSeed, RatePerSeed, ReplayActorCriticConfig
-from rlsuite import random
+from rlsuite import random, ranks
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics
 from rlsuite.experience import Batch
 from rlsuite.networks import distributions
@@ -131,7 +131,7 @@ class SAC:
         """One step of the critics, the actor and the temperature, and the targets move; metrics are ``[S]``."""
         metrics = self._improve_critic(batch) | self._improve_actor(batch)
         self.critic_target.follow(self.critic.parameters, self.config.tau)
-        entropy = metrics["value/entropy"]
+        entropy = ranks.averaged(metrics["value/entropy"])
         self.temperature_optimiser.step(self.log_temperature, (entropy - self.target_entropy).unsqueeze(1))
         return metrics | {"value/temperature": self.log_temperature.exp().squeeze(1)}
 

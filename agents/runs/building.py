@@ -21,11 +21,13 @@ from agents.runs.run import (
 )
 from agents.runs.sources import collector
 from envs.seeding import Purpose
+from rlsuite import ranks
 from rlsuite.tracking.notices import say
 from rlsuite.tracking.record import Clock, Writer
 from rlsuite.training.evaluation import Watch, evaluate
 from rlsuite.training.per_seed import even_split
 from rlsuite.training.plan import compile_worker
+from rlsuite.training.ranked import Ranked
 from rlsuite.training.shards import Shards
 from rlsuite.training.trainer import Schedule, Trainer, Workers
 from rlsuite.training.worker import Worker
@@ -60,6 +62,8 @@ def build_workers(run: Run) -> Workers:
         raise ValueError(
             f"--workers {workers} is more than the {number} groups (--shards) that the run has its seeds in"
         )
+    if ranks.size() > 1:
+        return Ranked(build_worker(run))
     if number == 1:
         return build_worker(run)
     if run.config.vectorization == "async":

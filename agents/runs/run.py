@@ -27,6 +27,7 @@ from envs.make import make_environments
 from envs.preprocessing import Preprocessing
 from envs.protocols import PROTOCOLS
 from envs.seeding import Purpose
+from rlsuite import ranks
 from rlsuite.configuration import from_json
 from rlsuite.experience import Environments
 from rlsuite.networks.encoder import has_pixels
@@ -50,6 +51,7 @@ _SEEDS_A_SHARD = 5
 _PRODUCTS_WORTH_THREADS = 8_000_000
 EVALUATION_ENVS, FINAL_EVALUATION_ENVS = 10, 25  # per seed, at most: populations do not open thousands of them
 _MANY_ENV_STEPS = 100_000  # of an evaluation without a limit on env steps
+_SEEDS_OF_A_RANK = 2**40  # no run has so many seeds
 _PACKAGES = ("gymnasium", "torch", "numpy", "ale-py", "wandb")
 
 
@@ -119,6 +121,7 @@ def plan(agent: str, config: RunConfig) -> Run:
     if agent.endswith(".py"):
         agent = str(Path(agent).resolve())
     config = _for_its_length(agent_spec(agent).config(**vars(config)))
+    config = of_rank(Run(Path(config.runs), agent, config)).config
     # Decided once: a checkpoint of two workers is resumed by two.
     config = dataclasses.replace(config, workers=_workers(config))
     config = dataclasses.replace(config, shards=_shards(config))
@@ -128,6 +131,25 @@ def plan(agent: str, config: RunConfig) -> Run:
     if wants_bfloat16 and not has_bfloat16(usable_device(config.device)):
         log.warning("this processor does not multiply in bfloat16: --encoder-precision float32 is quicker here")
     return Run(Path(config.runs) / (config.name or ""), agent, config)
+
+
+def of_rank(run: Run) -> Run:
+    """The run of this rank, whose environments and random numbers are its own.
+
+    Raises:
+        ValueError: it is not for several ranks.
+    """
+    config = run.config
+    if ranks.size() == 1:
+        return run
+    if isinstance(config, AgentConfig) and (config.normalise_observations or config.normalise_rewards):
+        raise ValueError("--normalise-observations and --normalise-rewards are not for ranks: statistics would differ")
+    if config.execution not in ("auto", "eager") or (config.workers or 1) > 1 or (config.shards or 1) > 1:
+        raise ValueError("ranks run eagerly, one worker each: leave out --execution, --workers and --shards")
+    seed = config.seed + ranks.rank() * _SEEDS_OF_A_RANK
+    return dataclasses.replace(
+        run, config=dataclasses.replace(config, seed=seed, execution="eager", workers=1, shards=1)
+    )
 
 
 def make_folder(run: Run, spaces: "Spaces | None" = None) -> Run:

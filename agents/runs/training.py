@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from agents.options import RunConfig
-from agents.runs.building import build_trainer, build_workers
+from agents.runs.building import build_trainer, build_worker, build_workers
 from agents.runs.evaluating import evaluate_run
 from agents.runs.registry import agent_spec
-from agents.runs.run import Run, Spaces, decided, final_episodes, make_folder, open_run, plan, spaces_of
+from agents.runs.run import Run, Spaces, decided, final_episodes, make_folder, of_rank, open_run, plan, spaces_of
 from agents.runs.sources import require_room_for
 from agents.runs.watching import record
+from rlsuite import ranks
 from rlsuite.experience import ExperienceError
 from rlsuite.option_groups import nested
 from rlsuite.tracking import run_folder
@@ -24,6 +25,7 @@ from rlsuite.tracking.record import Clock
 from rlsuite.tracking.session import Session, session
 from rlsuite.training.checkpoint import Name, clock, logged_until, to_device
 from rlsuite.training.evaluation import EvaluationStopped
+from rlsuite.training.ranked import follow
 from rlsuite.training.trainer import Outcome, Workers
 
 _HEADLINES = {"train/return": "return", "evaluation/score": "evaluation"}
@@ -44,10 +46,17 @@ def train(agent: str, config: RunConfig) -> Ended:
         ValueError: the configuration does not fit.
         TrainingError, ExperienceError: training could not go on; the last good checkpoint is kept.
     """
-    run = plan(agent, config)
-    spaces = spaces_of(run)
-    require_room_for(run, spaces)
-    with ExitStack() as at_work:
+    if ranks.is_restarted():
+        if config.name is None:
+            raise ValueError("ranks that are started again need a --name, by which their run goes on")
+        if (folder := Path(config.runs) / config.name).joinpath(run_folder.CONFIG).exists():
+            return resume_run(folder)
+    with ranks.joined(), ExitStack() as at_work:
+        run = plan(agent, config)
+        spaces = spaces_of(run)
+        require_room_for(run, spaces)
+        if ranks.rank():
+            return _follow(run)
         # Errors in the configuration are raised before any file is written.
         workers = build_workers(run)
         at_work.callback(workers.close)
@@ -74,12 +83,19 @@ def resume_run(
     Raises:
         CheckpointError: the checkpoint is missing or damaged.
     """
-    open_run(folder)
-    with run_folder.locked(folder, take_over), ExitStack() as at_work:
+    named = {"total_env_steps": total_env_steps, "device": device, "workers": workers}
+    changes: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+
+    def opened() -> Run:
         run = open_run(folder)
-        named = {"total_env_steps": total_env_steps, "device": device, "workers": workers}
-        changes: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
-        run = dataclasses.replace(run, config=dataclasses.replace(run.config, **changes))
+        return of_rank(dataclasses.replace(run, config=dataclasses.replace(run.config, **changes)))
+
+    run = opened()
+    if ranks.rank():
+        with ranks.joined():
+            return _follow(run)
+    with ranks.joined(), run_folder.locked(folder, take_over), ExitStack() as at_work:
+        run = opened()  # another session may have extended it until now
         state = _load(run, checkpoint)
         now = 0 if state is None else clock(state).env_steps
         if total_env_steps is not None and total_env_steps < now:
@@ -92,6 +108,12 @@ def resume_run(
         group = build_workers(run)
         at_work.callback(group.close)
         return _train(run, spaces, group, at_work, state, checkpoint)
+
+
+def _follow(run: Run) -> Ended:
+    """Train as rank 0 says, which alone writes into the run's folder."""
+    follow(build_worker(run))
+    return Ended(run, finished=True)
 
 
 def _load(run: Run, checkpoint: Name) -> dict[str, Any] | None:

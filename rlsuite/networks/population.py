@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from rlsuite import ranks
 from rlsuite.compiling import materialised
 from rlsuite.networks import modes
 from rlsuite.networks.precision import Bfloat16, rounding
@@ -169,7 +170,8 @@ def _below(child: str, named: dict[str, Tensor]) -> dict[str, Tensor]:
 def gradient(loss: Loss, parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """The gradient ``[S, P]`` of ``loss(parameters) -> (per-seed losses [S], metrics)`` summed over seeds, and metrics.
 
-    Eager code uses autograd, which costs less a call; a compiled region can trace only ``torch.func``.
+    Where there are several ranks, the gradient is the mean of theirs. Eager code uses autograd, which costs less a
+    call; a compiled region can trace only ``torch.func``.
     """
 
     def total(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -181,7 +183,7 @@ def gradient(loss: Loss, parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]
     leaf = parameters.detach().requires_grad_()
     value, metrics = total(leaf)
     (gradients,) = torch.autograd.grad(value, leaf)
-    return gradients, {name: metric.detach() for name, metric in metrics.items()}
+    return ranks.averaged(gradients), {name: metric.detach() for name, metric in metrics.items()}
 
 
 def clip_rows(gradient: Tensor, limit: float) -> tuple[Tensor, Tensor]:

@@ -278,6 +278,8 @@ class Worker(Generic[B]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if "shards" in state:
             raise ValueError(f"the checkpoint is one of {len(state['shards'])} shards, this run has 1")
+        if "ranks" in state:
+            raise ValueError(f"the checkpoint is one of {len(state['ranks']) + 1} ranks: torchrun goes on with it")
         check({"updates": 0, "summed": 0}, {name: state[name] for name in ("updates", "summed")})
         self.learner.load_state_dict(state["learner"])
         self.source.load_state_dict(state["source"])

@@ -1,0 +1,95 @@
+"""Ranks: processes of ``torchrun`` that train one learner, each on experience of its own.
+
+All hold the same parameters: gradients are averaged over the ranks before each step, and everything else that decides
+a step is the same on all. Without ``torchrun`` there is one rank, and nothing here does anything.
+"""
+
+import datetime
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch.distributed
+from torch import Tensor
+
+_LONGEST_WAIT = datetime.timedelta(days=1)  # for rank 0 to evaluate; a rank that is gone is noticed at once
+_is_joined = False
+
+
+def size() -> int:
+    """The number of ranks."""
+    return int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+
+
+def rank() -> int:
+    """The number of this process: rank 0 logs, evaluates and saves."""
+    return int(os.environ["RANK"]) if size() > 1 else 0
+
+
+def is_restarted() -> bool:
+    """Whether ``torchrun`` has started all ranks again, after one was lost."""
+    return size() > 1 and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Connect the ranks while entered."""
+    global _is_joined
+    if size() == 1 or _is_joined:
+        yield
+        return
+    torch.distributed.init_process_group("gloo", timeout=_LONGEST_WAIT)
+    _is_joined = True
+    try:
+        yield
+    finally:
+        _is_joined = False
+        torch.distributed.destroy_process_group()
+
+
+def averaged(values: Tensor) -> Tensor:
+    """The mean of a tensor over the ranks, the same bits on all.
+
+    Raises:
+        ConnectionError: another rank is gone.
+    """
+    if not _is_joined:
+        return values
+    values = values.clone()
+    with _explained():
+        torch.distributed.all_reduce(values)
+    return values / size()
+
+
+def from_first(value: Any = None) -> Any:
+    """What rank 0 calls this with, on all ranks."""
+    box = [value]
+    with _explained():
+        torch.distributed.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def to_first(value: Any) -> list[Any]:
+    """What all ranks call this with, in their order, on rank 0; nothing on the others."""
+    found = [None] * size() if rank() == 0 else None
+    with _explained():
+        torch.distributed.gather_object(value, found, dst=0)
+    return found or []
+
+
+def to_each(values: Sequence[Any] = ()) -> Any:
+    """The value that rank 0 has for this rank."""
+    box = [None]
+    with _explained():
+        torch.distributed.scatter_object_list(box, list(values) if rank() == 0 else None, src=0)
+    return box[0]
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        reason = (str(error).splitlines() or [""])[0][:100]
+        raise ConnectionError(f"another rank is gone, and the last checkpoint is whole ({reason})") from error
