@@ -98,7 +98,9 @@ def _require_same_protocol(runs: Sequence[Run]) -> None:
 def _print_table(compared: Sequence[_Compared], metric: str) -> None:
     table = Table(title=f"last {metric}, and IQM of the final evaluation", title_justify="left", box=None)
     for column in ("run", "env steps", "seeds", "mean", "IQM", "95 % interval", "final"):
-        table.add_column(column, justify="left" if column == "run" else "right", no_wrap=column != "run")
+        table.add_column(
+            column, justify="left" if column == "run" else "right", no_wrap=column != "run", overflow="fold"
+        )
     for part in compared:
         last = part.series.values[:, -1]
         low, high = bootstrap_interval(last, iqm)

@@ -21,7 +21,8 @@ _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 _DASHES = ("-", "--", ":", "-.")  # change when the colours have been used up
 _FEW_SEEDS = 5
 _LONGEST_NAME = 60
-_LEGEND_INSIDE = 6  # curves; longer legends go below
+_LEGEND_INSIDE = 6  # curves; longer legends, and those of long labels, go below
+_LONG_LABEL = 40
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,10 @@ def learning_curve(
     axes.grid(color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    if len(curves) > _LEGEND_INSIDE:
-        legend = figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
+    is_long = max(len(curve.label) for curve in curves) > _LONG_LABEL
+    if len(curves) > _LEGEND_INSIDE or (is_long and len(curves) > 1):
+        columns = 1 if is_long else 2
+        legend = figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize="small")
     else:
         legend = axes.legend(loc="best", frameon=False, fontsize="small")
     if any(len(curve.values) > 1 for curve in curves):

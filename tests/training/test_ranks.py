@@ -1,10 +1,8 @@
 """Ranks of ``torchrun``: one learner on the experience of all, which is resumed as one."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,6 @@ import pytest
 from agents.dqn import DQNConfig
 from agents.runs.run import Run, of_rank, plan
 from rlsuite import ranks
-from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.training.checkpoint import Checkpoints
 
 ROOT = Path(__file__).parents[2]
@@ -48,22 +45,6 @@ def test_ranks_hold_the_same_parameters_and_are_resumed_together(tmp_path):
     alone = [sys.executable, str(ROOT / "scripts" / "train.py"), "--resume", "runs/r", "--total-env-steps", "1400"]
     done = subprocess.run(alone, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1 and "the checkpoint is one of 2 ranks: torchrun goes on with it" in done.stderr
-
-
-@pytest.mark.slow
-def test_a_killed_rank_resumes_all_from_the_last_checkpoint(tmp_path):
-    options = [*SMALL, "--total-env-steps", "3000", "--checkpoint-every-seconds", "0.5"]
-    running = torchrun(tmp_path, "dqn", *options, restarts=2)
-    metrics = tmp_path / "runs/r/metrics.jsonl"
-    deadline = time.monotonic() + 300
-    while not (metrics.exists() and metrics.read_text().count("\n") > 5) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
-    os.kill(int(children[-1]), signal.SIGKILL)
-    said = running.communicate(timeout=600)[0]
-    assert running.returncode == 0, said
-    steps = read_metrics(metrics)["speed/env_steps_per_second"].env_steps
-    assert list(steps) == sorted(set(steps)) and steps[-1] == 3000
 
 
 def as_rank(monkeypatch, rank, restarts="0"):
