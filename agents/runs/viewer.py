@@ -24,7 +24,7 @@ from rlsuite.training.checkpoint import Name
 _DEFAULT_FRAMES_PER_SECOND = 30
 _PAUSE_SECONDS = 1.0  # on the last picture of an episode
 _AXIS_ENV_STEPS = 100  # env steps of scores that set the limits of the axis
-_BINS = 40  # of a distribution
+_MOST_BINS = 60  # of a distribution
 
 
 @dataclass
@@ -188,14 +188,18 @@ class Viewer:
 
 
 def _histogram(returns: tuple[Tensor, Tensor], row: int, action: int, episode: _Episode) -> Histogram:
-    """The returns of an action, in bins between the ends of those of the last steps."""
+    """The returns of an action, in bins between the ends of those of the last steps.
+
+    No more bins than returns: C51's, which are at equal distances, then fall into one each.
+    """
     value, probability = (part[row, 0, action].cpu().numpy() for part in returns)
+    bins = min(len(value), _MOST_BINS)
     episode.reaches.append((float(value.min()), float(value.max())))
     reaches = np.array(episode.reaches)
     limits = float(reaches[:, 0].min()), float(reaches[:, 1].max())
     if not np.isfinite(limits).all():  # of a network that has diverged
-        return Histogram("return of the action", np.zeros(_BINS), limits)
-    shares, _ = np.histogram(value, _BINS, limits, weights=probability)
+        return Histogram("return of the action", np.zeros(bins), limits)
+    shares, _ = np.histogram(value, bins, limits, weights=probability)
     return Histogram("return of the action", shares, limits)
 
 

@@ -46,12 +46,11 @@ def perturbed(network: Population, parameters: Tensor, key: Tensor) -> dict[str,
     """
     named = network.named(parameters)
     layers = [name.removesuffix(_WEIGHT) for name in named if name.endswith(_WEIGHT)]
-    for number, layer in enumerate(layers):
-        outputs, inputs = named[layer + _WEIGHT].shape[1:]
-        of_inputs, of_outputs = (
-            materialised(_flattened(random.normal(random.fold(key, number, side), count)))  # once, not for each weight
-            for side, count in enumerate((inputs, outputs))
-        )
+    sizes = [size for layer in layers for size in named[layer + _WEIGHT].shape[1:]]  # outputs, then inputs
+    # One draw for all layers, so that one place is compiled, and not again for each weight.
+    noises = iter(materialised(_flattened(random.normal(key, sum(sizes)))).split(sizes, dim=-1))
+    for layer in layers:
+        of_outputs, of_inputs = next(noises), next(noises)
         draw = of_outputs.unsqueeze(-1) * of_inputs.unsqueeze(-2)
         named[layer + "weight"] = named[layer + "weight"] + named[layer + _WEIGHT] * draw
         named[layer + "bias"] = named[layer + "bias"] + named[layer + _BIAS] * of_outputs
