@@ -125,7 +125,7 @@ class DQN:
     """
 
     name, acts_in = "dqn", "Discrete"
-    compilable = ("update",)
+    compilable: tuple[str, ...] = ("update",)
 
     def __init__(
         self,

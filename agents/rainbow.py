@@ -1,7 +1,11 @@
 """Rainbow (Hessel et al., 2018): DQN with all six of its improvements at once, and the paper's values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+import torch
+from gymnasium.spaces import Space
 
 from agents.dqn import DQN, DQNConfig
 from agents.options import FractionPerSeed, RatePerSeed
@@ -39,6 +43,18 @@ class Rainbow(DQN):
     """Double, dueling, prioritised, distributional and noisy, with n-step returns; arguments as for ``DQN``."""
 
     name = "rainbow"
+
+    def __init__(
+        self,
+        config: RainbowConfig,
+        observation_space: Space,
+        action_space: Space,
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__(config, observation_space, action_space, seeds, device)
+        # Compilers for CPUs take minutes for all of its parts at once (docs/benchmarks.md).
+        self.compilable = ("update",) if torch.device(device).type == "cuda" else ()
 
 
 SPEC = AgentSpec("rainbow", RainbowConfig, Rainbow, learns_from="replay", headline={"loss/td": "loss"})

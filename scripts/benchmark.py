@@ -1,6 +1,7 @@
 """Measure speed and memory, side by side with peers in one run.
 
-    python scripts/benchmark.py replay|atari|ddpg|actor_critics|envs|population|recurrent|convolutions|gpu [--json FILE]
+    python scripts/benchmark.py NAME [--json FILE], where NAME is replay, priorities, atari, ddpg, actor_critics, envs,
+    population, recurrent, convolutions or gpu
 
 Peers are compared with where they are installed: pip install -c constraints.txt -e ".[peers]"
 """
@@ -18,14 +19,26 @@ from typing import Any
 import tyro
 from checkout import fail_kindly
 
-BENCHMARKS = ("replay", "atari", "ddpg", "actor_critics", "envs", "population", "recurrent", "convolutions", "gpu")
+BENCHMARKS = (
+    "replay",
+    "priorities",
+    "atari",
+    "ddpg",
+    "actor_critics",
+    "envs",
+    "population",
+    "recurrent",
+    "convolutions",
+    "gpu",
+)
 _PACKAGES = ("torch", "gymnasium", "numpy", "ale-py", "stable-baselines3")
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     name: tyro.conf.Positional[str]
-    """Benchmark to run: replay, atari, ddpg, actor_critics, envs, population, recurrent, convolutions or gpu."""
+    """Benchmark to run: replay, priorities, atari, ddpg, actor_critics, envs, population, recurrent, convolutions or
+    gpu."""
     json: Path | None = None
     """Write the rows to this file too."""
     table: Path | None = None
