@@ -123,6 +123,7 @@ def test_fold_continues_a_key() -> None:
     assert torch.equal(random.fold(random.key(seeds, 1), 2, 3), random.key(seeds, 1, 2, 3))
 
 
+@pytest.mark.slow
 def test_compiled_equals_eager() -> None:
     def draw(seed: Tensor, step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         key = random.key(seed, 4, step)

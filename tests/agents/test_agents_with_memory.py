@@ -13,7 +13,7 @@ from agents.r2d2 import R2D2, R2D2Config
 from agents.reinforce import Reinforce, ReinforceConfig
 from agents.runs.building import build_worker
 from agents.runs.run import Run
-from rlsuite.replay.rollout import windows
+from rlsuite.replay.rollout import next_outputs, windows
 
 # Its episodes are cut after seven steps, or end; what the environment of tensors does in the same step, this one does
 # in a step of its own.
@@ -74,12 +74,13 @@ def test_the_value_after_a_step_is_that_of_the_next_one(kind, tmp_path):
     agent, rollout = collected(kind.__name__.lower(), config, tmp_path, 96)
     batch = rollout.sample(None)
     if kind is PPO:
-        value = batch.extras["value"]
+        value, following = batch.extras["value"], next_outputs(agent.network, batch)[..., -1]
     else:
         steps = [windows(steps, 1) for steps in (batch.observation, batch.began, batch.extras["baseline_memory"])]
         value = agent.baseline(steps[0], steps[2][:, :, 0], steps[1])[0].view_as(batch.reward)
+        following = agent._next_value(batch)
     goes_on = (batch.valid & ~batch.ended)[:, :-1]
-    found = agent._next_value(batch)[:, :-1]
+    found = following[:, :-1]
     torch.testing.assert_close(found[goes_on], value[:, 1:][goes_on], rtol=1e-5, atol=1e-6)
     assert (found != value[:, 1:])[~goes_on].any()  # the last observation of an episode is another than the next one's
 

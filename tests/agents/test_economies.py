@@ -50,6 +50,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(certificate, "den_haan_marcet", lambda *given: ForecastTest(reason="not asked"))
 
 
+@pytest.mark.slow
 def test_every_method_is_judged_alike(short: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert economies.compare("brock-mirman", seed=3, runs=str(tmp_path)) == 0
     (folder,) = tmp_path.iterdir()

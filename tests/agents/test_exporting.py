@@ -78,9 +78,12 @@ def test_seeds_are_told_apart(runs, tmp_path):
 
 def test_a_file_that_differs_is_refused(runs, tmp_path, monkeypatch):
     loaded = exporting._loaded
-    monkeypatch.setattr(
-        exporting, "_loaded", lambda *where: lambda tensors: [x + 1e-3 for x in loaded(*where)(tensors)]
-    )
+
+    def off(*where):
+        program = loaded(*where)
+        return lambda tensors: [x + 1e-3 for x in program(tensors)]
+
+    monkeypatch.setattr(exporting, "_loaded", off)
     with pytest.raises(ValueError, match="from the agent, more than 1e-05: do not use it"):
         export(runs["sac"], "torch", tmp_path / "policy.pt2", "last")
 
@@ -108,6 +111,7 @@ def test_an_onnx_model_plays_without_this_project(runs, tmp_path):
     assert len(played.stdout.splitlines()) == 10
 
 
+@pytest.mark.slow
 def test_a_memory_crosses_an_onnx_model(runs, tmp_path):
     for package in ("onnx", "onnxruntime", "onnxscript"):
         pytest.importorskip(package)

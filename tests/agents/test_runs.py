@@ -48,6 +48,7 @@ RUNS = {
     "sac": SACConfig(env="Pendulum-v1", **SLOW | {"train_every_env_steps": 15}, **REPLAY, **SMALL),
     "reinforce": ReinforceConfig(env="CartPole-v1", num_envs=2, rollout_env_steps=64, **SMALL),
 }
+SLOW_ON_DEVICE = ("ddpg", "td3", "sac")  # they go on in the same way in environments of the host
 ON_DEVICE = {
     "dqn": replace(RUNS["dqn"], env="rlsuite/CartPole-v1"),
     "ddpg": replace(RUNS["ddpg"], env="rlsuite/Pendulum-v1", num_envs=2),
@@ -111,8 +112,15 @@ def flat(state, prefix=""):
 
 @pytest.mark.parametrize(
     ("runs", "agent"),
-    [*((RUNS, agent) for agent in RUNS), *((ON_DEVICE, agent) for agent in ON_DEVICE)],
-    ids=[*RUNS, *(f"{agent} on device" for agent in ON_DEVICE)],
+    [
+        *(pytest.param(RUNS, agent, id=agent) for agent in RUNS),
+        *(
+            pytest.param(
+                ON_DEVICE, agent, id=f"{agent} on device", marks=[pytest.mark.slow] * (agent in SLOW_ON_DEVICE)
+            )
+            for agent in ON_DEVICE
+        ),
+    ],
 )
 def test_an_interrupted_run_goes_on_bit_for_bit(agent, runs, tmp_path, monkeypatch):
     monkeypatch.setattr(worker, "_STRETCH_SECONDS", -1.0)  # looks for a stop after every round

@@ -60,7 +60,7 @@ CASES = {
 }
 
 
-SLOW = ("ddpg",)
+SLOW = ("dqn", "ddpg")
 
 
 @pytest.mark.parametrize("agent", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in CASES])

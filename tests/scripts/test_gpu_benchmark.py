@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_its_tiny_form_agrees_and_measures(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "scripts" / "benchmark.py"), "gpu", "--tiny", "--minutes", "9"]
     command += ["--json", str(tmp_path / "rows.json"), "--table", str(tmp_path / "rows.md")]

@@ -35,7 +35,7 @@ def test_digits_move_straight_and_turn_at_the_borders():
     assert ink[..., 0].any() and ink[..., -1].any()
 
 
-@pytest.mark.parametrize("name", ["moving-digits", "moving-digits-lstm"])
+@pytest.mark.parametrize("name", [pytest.param("moving-digits", marks=pytest.mark.slow), "moving-digits-lstm"])
 def test_moving_digits_are_foreseen(name, tmp_path, monkeypatch):
     monkeypatch.setattr(moving_digits, "_EVALUATED", (10, 10))
     options = {"steps": 2, "channels": 4, "hidden": 16, "batch_size": 8, "examples": 64, "learning_rate": 1e-2}

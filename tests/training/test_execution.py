@@ -41,7 +41,7 @@ def test_what_cannot_be_compiled_runs_eagerly_and_says_so(caplog):
     assert [record.message.count("going on eager") for record in caplog.records] == [1]
 
 
-@pytest.mark.parametrize("n_step", [1, 3])
+@pytest.mark.parametrize("n_step", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_compiled_sampler_of_frames_gives_the_same_batches(n_step):
     store = FrameStore(40, seeds=2, num_envs=3, stack=4, frame_shape=(12, 12), discount=0.9, n_step=n_step)
     replay = Replay(store, 16)
