@@ -78,7 +78,9 @@ COMMON |= {"total_env_steps": 40, "evaluation_episodes": 2, "name": "run"}
 REPLAY = {"learning_starts_env_steps": 8, "replay_capacity": 40, "batch_size": 4}
 
 
-@pytest.mark.parametrize("agent", ["dqn on a host", "dqn on tensors", "reinforce"])
+@pytest.mark.parametrize(
+    "agent", [pytest.param("dqn on a host", marks=pytest.mark.slow), "dqn on tensors", "reinforce"]
+)
 def test_a_changed_state_is_refused_or_taken_never_a_fault(agent, tmp_path):
     env = "rlsuite/CartPole-v1" if "tensors" in agent else "CartPole-v1"
     options = COMMON | {"env": env, "runs": str(tmp_path)}

@@ -118,6 +118,7 @@ def test_a_policy_that_explodes_is_reported_and_not_raised() -> None:
     print_certificate(combine([report], [0]) | {"title": "growth (log)"}, Console(file=io.StringIO()))
 
 
+@pytest.mark.slow
 def test_forecast_errors_of_a_true_policy_cannot_be_forecast() -> None:
     model = registry.build("growth", "quarterly")
     key = random.key(torch.tensor(2), 9)

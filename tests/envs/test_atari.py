@@ -174,7 +174,7 @@ def area_weights(source: int, target: int) -> np.ndarray:
     return np.clip(high - low, 0.0, None) * target / source
 
 
-@pytest.mark.parametrize("protocol", [NATURE, MACHADO])
+@pytest.mark.parametrize("protocol", [NATURE, pytest.param(MACHADO, marks=pytest.mark.slow)])
 def test_colour_pictures_stay_in_step_with_the_observations(protocol: AtariProtocol) -> None:
     """Through no-ops, sticky actions, lost lives and new episodes: the observation is the picture, grey and smaller."""
     watched = RenderedAtariVector("breakout", 2, dataclasses.replace(protocol, frame_cap=200))

@@ -275,6 +275,7 @@ def test_a_copy_goes_on_alike_and_on_its_own(env_id: str, copied: Any) -> None:
     assert data_equivalence(other.spec.to_json(), env.spec.to_json())
 
 
+@pytest.mark.slow
 def test_a_compiled_copy_steps_on_its_own_and_takes_actions_in_any_layout() -> None:
     env, eager = _vector("rlsuite/Pendulum-v1", compile=True), _vector("rlsuite/Pendulum-v1")
     before, _ = env.reset(seed=1)

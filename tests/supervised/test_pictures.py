@@ -37,7 +37,7 @@ def quick(few_digits, monkeypatch):
     monkeypatch.setattr(visualisation, "_EMBEDDED", 40)
 
 
-@pytest.mark.parametrize("name", ["mnist-lenet", "mnist-rotated"])
+@pytest.mark.parametrize("name", ["mnist-lenet", pytest.param("mnist-rotated", marks=pytest.mark.slow)])
 def test_digits_are_learned_and_drawn(name, tmp_path, quick):
     folder = check_small_run(name, tmp_path, batch_size=60, decay="constant")
     for figure in ("filters", "preferred", "features", "confusion"):

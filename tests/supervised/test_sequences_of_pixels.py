@@ -9,6 +9,7 @@ from rlsuite.supervised.experiments import moving_digits, reading_mnist
 from rlsuite.supervised.experiments.moving_digits import films
 
 
+@pytest.mark.slow
 def test_rows_of_mnist_are_read(tmp_path, monkeypatch):
     def few(config):
         *parts, classes = mnist(config)

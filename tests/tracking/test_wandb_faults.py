@@ -75,7 +75,7 @@ def test_a_server_that_becomes_ill(
     assert len(lines) <= 1
 
 
-@pytest.mark.parametrize("when", ["before a row", "before the end"])
+@pytest.mark.parametrize("when", ["before a row", pytest.param("before the end", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
 def test_a_process_that_is_stopped_or_gone(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], number: int, when: str
