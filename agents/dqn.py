@@ -32,7 +32,7 @@ from rlsuite.networks.returns.model import ReturnModel, Returns
 from rlsuite.networks.returns.quantiles import QuantileRegression
 from rlsuite.networks.returns.scalar import Scalar
 from rlsuite.state import restore
-from rlsuite.training.exploration import epsilon_greedy
+from rlsuite.training.exploration import epsilon_greedy, epsilon_now
 from rlsuite.training.schedules import linear, per_seed, target_share
 
 _EXPLORATION_STREAM, _EVALUATION_STREAM = 2, 3
@@ -183,18 +183,14 @@ class DQN:
     @torch.no_grad()
     def act(self, observation: Tensor, state: ActingState, began: Tensor, env_step: Tensor, *, explore: bool) -> Acted:
         """Epsilon-greedy actions ``[S, E]``, chosen for each environment apart; noise is one for all of a seed's."""
-        epsilon = (
-            self.epsilon(env_step)
-            if explore
-            else torch.full_like(self.epsilon_end, self.config.evaluation_epsilon or 0.0)
-        )
+        epsilon = epsilon_now(self.config, self.epsilon_end, env_step, explore=explore)
         key = random.key(self.seeds, _EXPLORATION_STREAM if explore else _EVALUATION_STREAM, env_step)
         parameters = self._noisy(self.online, _ACTING_NOISE_STREAM, env_step) if explore else self.online
         return Acted(epsilon_greedy(self.values(observation, parameters), epsilon, key), state)
 
     def epsilon(self, env_step: Tensor) -> Tensor:
         """Probability of a random action ``[S]``."""
-        return linear(env_step, self.config.epsilon_decay_env_steps, self.config.epsilon_start, self.epsilon_end)
+        return epsilon_now(self.config, self.epsilon_end, env_step, explore=True)
 
     @torch.no_grad()
     def diagnose(self, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:

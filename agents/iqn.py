@@ -1,35 +1,22 @@
 """Implicit quantile networks (Dabney et al., 2018b): deep Q-learning of the return's quantiles at any level.
 
-The values are the paper's, for an agent that is neutral towards risk.
+The values are the paper's, for an agent that is neutral towards risk: those of QR-DQN.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-from agents.dqn import DQN, DQNConfig
-from agents.options import FractionPerSeed, RatePerSeed
+from agents.dqn import DQN
+from agents.qr_dqn import QRDQNConfig
 from rlsuite.agent import AgentSpec
-from rlsuite.configuration import Count, Positive
 
 
 @dataclass(frozen=True, kw_only=True)
-class IQNConfig(DQNConfig):
+class IQNConfig(QRDQNConfig):
     """Implicit quantile network (Dabney et al., 2018b)."""
 
     distribution: Literal["none", "c51", "qr", "iqn"] = "iqn"
     """What is learned of a return; see dqn."""
-    target_rule: Literal["one-step", "double", "munchausen"] = "one-step"
-    """The next action of a target; see dqn."""
-    learning_rate: RatePerSeed = (5e-5,)
-    """Learning rate of Adam at the start."""
-    adam_eps: Positive = 0.01 / 32
-    """Added to the root of Adam's second moment."""
-    max_gradient_norm: Positive | None = None
-    """Gradients are scaled to at most this norm, seed by seed; by default they are not."""
-    target_period_updates: Count = 2_500
-    """Updates between two copies into the target network; ignored if tau is set."""
-    epsilon_end: FractionPerSeed = (0.01,)
-    """Probability of a random action from epsilon_decay_env_steps on."""
 
 
 class IQN(DQN):

@@ -24,7 +24,7 @@ from rlsuite.networks.population import Adam, Population
 from rlsuite.networks.recurrent import empty_memory, with_memory
 from rlsuite.replay.rollout import RolloutBatch, lambda_returns, minibatches, next_outputs, weighted_mean, windows
 from rlsuite.state import restore
-from rlsuite.training.exploration import epsilon_greedy
+from rlsuite.training.exploration import epsilon_greedy, epsilon_now
 from rlsuite.training.schedules import linear, per_seed
 
 _EXPLORATION_STREAM, _EVALUATION_STREAM, _SHUFFLE_STREAM = 33, 34, 35
@@ -119,10 +119,7 @@ class PQN:
     def act(self, observation: Tensor, state: ActingState, began: Tensor, env_step: Tensor, *, explore: bool) -> Acted:
         """Epsilon-greedy actions ``[S, E]``."""
         values, memory = self.network(observation.unsqueeze(2), state.get("memory"), began.unsqueeze(2))
-        if explore:
-            epsilon = linear(env_step, self.config.epsilon_decay_env_steps, self.config.epsilon_start, self.epsilon_end)
-        else:
-            epsilon = torch.full_like(self.epsilon_end, self.config.evaluation_epsilon or 0.0)
+        epsilon = epsilon_now(self.config, self.epsilon_end, env_step, explore=explore)
         key = random.key(self.seeds, _EXPLORATION_STREAM if explore else _EVALUATION_STREAM, env_step)
         # The memory before the action is stored beside it.
         following = {} if memory is None else {"memory": memory}

@@ -22,7 +22,7 @@ from rlsuite.networks.population import Adam, Population
 from rlsuite.networks.recurrent import empty_memory, memory_size, with_memory
 from rlsuite.replay.sequence_store import SequenceBatch, n_step_targets
 from rlsuite.state import restore
-from rlsuite.training.exploration import epsilon_greedy
+from rlsuite.training.exploration import epsilon_greedy, epsilon_now
 from rlsuite.training.schedules import linear, per_seed, target_share
 
 _EXPLORATION_STREAM, _EVALUATION_STREAM = 31, 32
@@ -122,12 +122,10 @@ class R2D2:
     def act(self, observation: Tensor, state: ActingState, began: Tensor, env_step: Tensor, *, explore: bool) -> Acted:
         """Epsilon-greedy actions ``[S, E]`` by what is seen and remembered."""
         values, memory = self.network(observation.unsqueeze(2), state["memory"], began.unsqueeze(2))
+        epsilon = epsilon_now(self.config, self.epsilon_end, env_step, explore=explore)
         if explore:
-            epsilon = linear(env_step, self.config.epsilon_decay_env_steps, self.config.epsilon_start, self.epsilon_end)
             spread = torch.linspace(0.0, self.config.epsilon_spread, began.shape[1], device=epsilon.device)
             epsilon = epsilon.unsqueeze(1) ** (1.0 + spread)
-        else:
-            epsilon = torch.full_like(values[:, :, 0, 0], self.config.evaluation_epsilon or 0.0)
         key = random.key(self.seeds, _EXPLORATION_STREAM if explore else _EVALUATION_STREAM, env_step)
         action = epsilon_greedy(values.squeeze(2), epsilon, key)
         # The recurrent state before the action is stored beside it.

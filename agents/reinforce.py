@@ -21,7 +21,7 @@ from rlsuite.networks.encoder import encoder
 from rlsuite.networks.policy import Categorical, policy_for
 from rlsuite.networks.population import Adam, Population
 from rlsuite.networks.recurrent import empty_memory, with_memory
-from rlsuite.replay.rollout import RolloutBatch, reward_to_go, weighted_mean, windows
+from rlsuite.replay.rollout import RolloutBatch, next_outputs, reward_to_go, weighted_mean, windows
 from rlsuite.state import restore
 from rlsuite.training.schedules import linear, per_seed
 
@@ -181,18 +181,9 @@ class Reinforce:
         """The memory ``[S, N, M]`` with which each window begins, if there is any."""
         return windows(batch.extras[name], self.window)[:, :, 0] if name in batch.extras else None
 
-    @torch.no_grad()
     def _next_value(self, batch: RolloutBatch) -> Tensor:
         """The baseline's values ``[S, T, E]`` of the next observations, which follow those that were acted on."""
-
-        def single(steps: Tensor) -> Tensor:
-            return steps.flatten(1, 2).unsqueeze(2)  # windows of one step
-
-        memory = batch.extras.get("baseline_memory")
-        if memory is not None:
-            _, memory = _run(self.baseline, single(batch.observation), single(batch.began), memory.flatten(1, 2))
-        following = single(batch.next_observation), single(torch.zeros_like(batch.began))
-        return _run(self.baseline, *following, memory)[0].view_as(batch.reward)
+        return next_outputs(self.baseline, batch, "baseline_memory").squeeze(-1)
 
     def _improve_policy(
         self,

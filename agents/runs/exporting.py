@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.runs.run import Run, environments, load_agent, shard, shown
+from agents.runs.run import Run, environments, load_agent, row_of, shard, shown
 from rlsuite.agent import ActingState
 from rlsuite.training.checkpoint import Name
 
@@ -78,12 +78,10 @@ def export(run: Run, kind: Kind, path: Path, checkpoint: Name = "best", seed: in
         ValueError: the run has no such seed, packages are missing, or the agent cannot be exported or differs.
         CheckpointError: the checkpoint is missing or damaged.
     """
-    seed = run.seeds[0] if seed is None else seed
-    if seed not in run.seeds:
-        raise ValueError(f"{run.folder} has no seed {seed}: it has {', '.join(map(str, run.seeds))}")
+    row = row_of(run, seed)
+    seed, alone = run.seeds[row], shard(run, row, row + 1)
     checkpoint = shown(run, checkpoint)
     agent = load_agent(run, checkpoint, seed)
-    alone = shard(run, run.seeds.index(seed), run.seeds.index(seed) + 1)
     test = environments(alone, "test", 1)
     try:
         observation = test.reset()[0]

@@ -446,15 +446,29 @@ def _shards(config: RunConfig) -> int:
     return min(config.seeds, workers * -(-seeds_a_worker // _SEEDS_A_SHARD))
 
 
+def row_of(run: Run, seed: int | None) -> int:
+    """The row of a seed in what the run holds of all; that of the first unless one is named.
+
+    Raises:
+        ValueError: the run has no such seed.
+    """
+    if seed is None:
+        return 0
+    if seed not in run.seeds:
+        raise ValueError(f"{run.folder} has no seed {seed}: it has {', '.join(map(str, run.seeds))}")
+    return run.seeds.index(seed)
+
+
 def load_agent(run: Run, checkpoint: Name = "best", seed: int | None = None) -> Any:
     """The trained agent of a run, or of one of its seeds, from its ``best``, ``last`` or ``previous`` checkpoint.
 
     Raises:
+        ValueError: the run has no such seed.
         CheckpointError: the checkpoint is missing or damaged.
     """
     learner = run.checkpoints.load(shown(run, checkpoint))["learner"]
     if seed is not None:
-        row = run.seeds.index(seed)
+        row = row_of(run, seed)
         learner, run = split_seeds(learner, [1] * len(run.seeds))[row], shard(run, row, row + 1)
     spaces = spaces_of(run)
     agent = build_agent(run, spaces.observation, spaces.action)

@@ -27,7 +27,8 @@ def member(name: str, agent: str, options: Sequence[str], config: RunConfig) -> 
     """
     if agent.endswith(".py"):
         agent = str(Path(agent).resolve())
-    own, gpus = dict[str, Any](), int(config.device.startswith("cuda"))
+    own: dict[str, Any] = {}
+    gpus = int(config.device.startswith("cuda"))
     if gpus:  # of a host that may be another one
         cores = config.workers or 1
     else:

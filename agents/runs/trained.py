@@ -14,7 +14,7 @@ from agents.options import RunConfig
 from agents.runs.evaluating import evaluate_run
 from agents.runs.presets import preset
 from agents.runs.registry import config_class, find, names, nearest
-from agents.runs.run import environments, load_agent, open_run
+from agents.runs.run import environments, load_agent, open_run, row_of
 from agents.runs.training import Ended, resume_run
 from agents.runs.training import train as train_run
 from agents.runs.watching import record
@@ -111,9 +111,7 @@ class Trained:
         self.folder, self.checkpoint, self.finished = folder, checkpoint, finished
         self.config = self._run.config
         self.seeds = self._run.seeds
-        self.seed = self.seeds[0] if seed is None else seed
-        if self.seed not in self.seeds:
-            raise ValueError(f"{folder} has no seed {seed}: it has {', '.join(map(str, self.seeds))}")
+        self.seed = self.seeds[row_of(self._run, seed)]
         self._acting: _Acting | None = None  # made when it first acts
 
     def __repr__(self) -> str:

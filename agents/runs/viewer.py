@@ -11,7 +11,7 @@ import torch
 from gymnasium.spaces import Box, MultiBinary, MultiDiscrete
 from torch import Tensor
 
-from agents.runs.run import Run, load_agent, preprocessing_of
+from agents.runs.run import Run, load_agent, preprocessing_of, row_of
 from envs.action_names import action_names
 from envs.lookup import is_atari
 from envs.protocols import PROTOCOLS
@@ -70,9 +70,7 @@ class Viewer:
         self, run: Run, checkpoint: Name, seed: int | None = None, frames_per_second: float | None = None
     ) -> None:
         self.run = run
-        self.seed = run.seeds[0] if seed is None else seed
-        if self.seed not in run.seeds:
-            raise ValueError(f"{run.folder} has no seed {seed}: it has {', '.join(map(str, run.seeds))}")
+        self.seed = run.seeds[row_of(run, seed)]
         env_id = run.config.env
         protocol = PROTOCOLS[run.config.protocol] if is_atari(env_id) else None
         self.agent = load_agent(run, checkpoint)

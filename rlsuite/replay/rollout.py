@@ -149,13 +149,16 @@ def minibatches(windows: dict[str, Tensor], key: Tensor, parts: int) -> Iterator
 
 
 @torch.no_grad()
-def next_outputs(network: Population, batch: RolloutBatch) -> Tensor:
-    """What networks with a memory, or none, say ``[S, T, E, O]`` of the next observations, after those acted on."""
+def next_outputs(network: Population, batch: RolloutBatch, memory_name: str = "memory") -> Tensor:
+    """What networks with a memory, or none, say ``[S, T, E, O]`` of the next observations, after those acted on.
+
+    ``memory_name`` is that of the memories before each step in the batch's extras.
+    """
 
     def single(steps: Tensor) -> Tensor:
         return steps.flatten(1, 2).unsqueeze(2)  # windows of one step
 
-    memory = batch.extras.get("memory")
+    memory = batch.extras.get(memory_name)
     if memory is not None:
         _, memory = network(single(batch.observation), memory.flatten(1, 2), single(batch.began))
     outputs, _ = network(single(batch.next_observation), memory, single(torch.zeros_like(batch.began)))

@@ -29,6 +29,7 @@ from rlsuite.networks.averaging import Average
 from rlsuite.networks.population import Adam, Population
 from rlsuite.state import dotted, restore
 from rlsuite.supervised.config import RunConfig
+from rlsuite.training.schedules import linear
 
 _BETAS = (0.5, 0.9)  # the other network changes too: old gradients say little
 
@@ -101,7 +102,7 @@ class Adversarial:
         """One step of the discriminator, and one of the generator against it."""
         first, second = batch.noise.unbind(1)
         of_generator, of_discriminator = self.optimisers
-        scale = 1.0 - (of_generator.updates / self.total_updates).clamp(max=1.0)
+        scale = linear(of_generator.updates, self.total_updates, 1.0, 0.0)
         with modes.training(modes.keys_of(self.seeds, of_generator.updates)):
             generated = self.generator(first)
             metrics = of_discriminator.minimise(

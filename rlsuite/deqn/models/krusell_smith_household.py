@@ -63,7 +63,6 @@ class KrusellSmithHousehold(SingleAgent):
         chances = torch.tensor(calibration.chances, dtype=torch.float64)  # [z, e, z', e']
         self.shocks = self._chain = Chain(chances.flatten(2).flatten(0, 1).tolist())
         self._rules = torch.tensor(calibration.rules, dtype=torch.float64)
-        self._productivity = torch.tensor(calibration.productivity, dtype=torch.float64)
         self._unemployment = torch.tensor(calibration.unemployment, dtype=torch.float64)
         low, high = (a / (1 - b) for a, b in calibration.rules)
         self._usual_ln_capital = (low + high) / 2
