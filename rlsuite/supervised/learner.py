@@ -12,6 +12,7 @@ from rlsuite.networks import modes
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
 from rlsuite.state import dotted, restore
 from rlsuite.supervised.config import AdamConfig
+from rlsuite.training.schedules import Plateau
 
 State = Mapping[str, Tensor]  # what a recurrent network carries from a batch to the next, [S, ...]; often nothing
 Forward = Callable[..., Any]  # S networks as one: inputs [S, B, ...]; with part="name", only that submodule of each
@@ -52,6 +53,7 @@ class Learner(Generic[B_contra]):
         self.network = Population(network, seeds, device)
         self.loss, self.penalty, self.config, self.total_updates = loss, penalty, config, total_updates
         self.optimiser = Adam(self.network.parameters, torch.full((len(seeds),), config.learning_rate))
+        self.plateau = Plateau(len(seeds), config.stalled_epochs, device) if config.decay == "stalled" else None
         self.state = dict(state or {})
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
 
@@ -84,7 +86,12 @@ class Learner(Generic[B_contra]):
                 return 1.0 - done
             case "cosine":
                 return 0.5 * (1.0 + (math.pi * done).cos())
-        return torch.ones_like(done)
+        return torch.ones_like(done) if self.plateau is None else self.plateau.share
+
+    def validated(self, scores: Tensor) -> None:
+        """Take note of scores ``[S]`` on the validation set, of which more is better."""
+        if self.plateau is not None:
+            self.plateau.see(scores)
 
     @torch.no_grad()
     def __call__(self, *inputs: Tensor, part: str | None = None) -> Any:
@@ -96,6 +103,8 @@ class Learner(Generic[B_contra]):
         for name, tensors in (("buffers", self.network.buffers), ("state", self.state)):
             if tensors:
                 state[name] = dotted(tensors)
+        if self.plateau is not None:
+            state["plateau"] = self.plateau.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 
 from rlsuite.configuration import from_json
 from rlsuite.option_groups import nested
@@ -131,6 +132,8 @@ class _Work:
 
     def validate(self, folder: Path) -> dict[str, np.ndarray]:
         values = self.evaluate("validation")
+        if hasattr(self.learner, "validated"):
+            self.learner.validated(torch.as_tensor(values["evaluation/score"]))
         if self.chosen.look is not None:
             with without("look at the network"):
                 self.chosen.look(Trained(self.setting, self.learner, folder), self.source.drawn)

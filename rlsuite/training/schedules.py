@@ -36,3 +36,32 @@ def per_seed(name: str, values: Sequence[float], seeds: Sequence[int]) -> Tensor
     if len(values) not in (1, len(seeds)):
         raise ValueError(f"{name} has {len(values)} values for {len(seeds)} seeds: give 1 or {len(seeds)}")
     return torch.tensor(values, dtype=torch.float32).expand(len(seeds)).clone()
+
+
+class Plateau:
+    """A share of the learning rate ``[S]``, which is halved whenever scores have not been better for some time.
+
+    Args:
+        seeds: S.
+        patience: how many scores in a row must be no better than the best before the share is halved.
+        device: where it is kept.
+    """
+
+    def __init__(self, seeds: int, patience: int, device: torch.device | str = "cpu") -> None:
+        self.patience = patience
+        self.share = torch.ones(seeds, device=device)
+        self.best = torch.full((seeds,), torch.finfo().min, device=device)
+        self.waited = torch.zeros(seeds, dtype=torch.int64, device=device)
+
+    def see(self, scores: Tensor) -> None:
+        """Take note of a score of each seed ``[S]``, of which more is better."""
+        scores = scores.to(self.best)
+        better = scores > self.best
+        self.best.copy_(torch.where(better, scores, self.best))
+        self.waited.copy_(torch.where(better, 0, self.waited + 1))
+        stalled = self.waited >= self.patience
+        self.share.copy_(torch.where(stalled, 0.5 * self.share, self.share))
+        self.waited.masked_fill_(stalled, 0)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"share": self.share, "best": self.best, "waited": self.waited}

@@ -7,6 +7,7 @@ from torch import nn
 from rlsuite.networks import modes, vision
 from rlsuite.networks.encoder import encoder
 from rlsuite.networks.population import Population
+from rlsuite.networks.untied import UntiedConv2d
 from rlsuite.networks.vision import TABLE, Branches, Convolution, Full, Plain, ResNet, Shortcut, Simple, classifier
 
 # As published, on 1 x 28 x 28 with 10 classes for LeNet and 3 x 224 x 224 with 1,000 for the others.
@@ -145,3 +146,16 @@ def test_each_is_an_encoder_of_pixels(name, shape, features):
 def test_an_encoder_that_needs_larger_pictures_says_so():
     with pytest.raises(ValueError, match=r"encoder 'vgg-d' needs pictures of at least 32 x 32, not \(10, 10\)"):
         encoder(Box(0, 255, (4, 10, 10), np.uint8), "vgg-d")
+
+
+def test_untied_filters_that_are_equal_are_a_convolution_and_move_with_the_picture():
+    tied, untied = torch.nn.Conv2d(2, 3, 3), UntiedConv2d(2, 3, 3, picture=(6, 5))
+    with torch.no_grad():
+        untied.weight.copy_(tied.weight.flatten(1).unsqueeze(2).expand_as(untied.weight))
+        untied.bias.copy_(tied.bias.unsqueeze(1).expand_as(untied.bias))
+    pictures = torch.randn(4, 2, 6, 5, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(untied(pictures), tied(pictures))
+    moved = pictures.roll(1, dims=3)
+    torch.testing.assert_close(untied(moved)[..., 1:], untied(pictures)[..., :-1])
+    torch.nn.init.normal_(untied.weight)
+    assert not torch.allclose(untied(moved)[..., 1:], untied(pictures)[..., :-1])

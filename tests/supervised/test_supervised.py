@@ -130,7 +130,7 @@ def test_labels_out_of_range_are_refused():
         split(examples, examples, CONFIG, ("a", "b"))
 
 
-@pytest.mark.parametrize("name", ["digits-lenet", "digits-lstm"])
+@pytest.mark.parametrize("name", ["digits-lenet", "digits-lstm", "digits-untied"])
 def test_the_digits_are_learned(name, tmp_path):
     pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
     folder = check_small_run(name, tmp_path, epochs=3, batch_size=64, seeds=2)

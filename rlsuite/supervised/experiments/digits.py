@@ -7,6 +7,7 @@ import numpy as np
 from torch import nn
 
 from rlsuite.networks.mlp import mlp
+from rlsuite.networks.untied import UntiedConv2d
 from rlsuite.networks.recurrent import reader
 from rlsuite.networks.vision import classifier as vision_classifier
 from rlsuite.supervised.classification import Examples, Labelled, accuracy, cross_entropy, report_classes
@@ -43,6 +44,12 @@ def learner_of(network: Callable[[], nn.Module]) -> Callable[[Digits, int], Lear
 
 def evaluate(learner: Learner[Any], setting: Digits, split: Split) -> dict[str, np.ndarray]:
     return accuracy(learner, getattr(setting.data, split))
+
+
+def convolutional(tied: bool) -> nn.Sequential:
+    """Sixteen filters of 3 x 3, the same ones everywhere or others at each of the 36 places, and a dense layer."""
+    filters = nn.Conv2d(1, 16, 3) if tied else UntiedConv2d(1, 16, 3, picture=(8, 8))
+    return nn.Sequential(filters, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16 * 9, 10))
 
 
 def classifier(
@@ -85,6 +92,22 @@ EXPERIMENTS = [
         digits,
         target=0.96,
         config=SupervisedConfig(epochs=30, batch_size=32),
+    ),
+    classifier(
+        "digits-tied",
+        "One layer of convolutions: the same filters at every place",
+        lambda: convolutional(tied=True),
+        digits,
+        target=0.95,
+        config=SupervisedConfig(epochs=30, batch_size=32, decay="stalled"),
+    ),
+    classifier(
+        "digits-untied",
+        "The same layer with filters of its own at every place",
+        lambda: convolutional(tied=False),
+        digits,
+        target=0.93,
+        config=SupervisedConfig(epochs=30, batch_size=32, decay="stalled"),
     ),
     classifier(
         "digits-lstm",
