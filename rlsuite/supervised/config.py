@@ -63,8 +63,8 @@ class AdamConfig(RunConfig, group="training"):
     learning_rate: Positive = 1e-3
     """Learning rate of Adam at the start."""
     decay: Literal["constant", "linear", "cosine", "stalled"] = "constant"
-    """How the learning rate falls: to zero over all epochs, or by half whenever a seed has stalled on the validation set;
-    a constant one does not."""
+    """How the learning rate falls: to zero over all epochs, not at all, or by half whenever a seed has stalled on the
+    validation set."""
     stalled_epochs: Count = 3
     """A seed has stalled once it has not been better than its best for so many epochs."""
     weight_decay: NotNegative = 0.0

@@ -7,8 +7,8 @@ import numpy as np
 from torch import nn
 
 from rlsuite.networks.mlp import mlp
-from rlsuite.networks.untied import UntiedConv2d
 from rlsuite.networks.recurrent import reader
+from rlsuite.networks.untied import UntiedConv2d
 from rlsuite.networks.vision import classifier as vision_classifier
 from rlsuite.supervised.classification import Examples, Labelled, accuracy, cross_entropy, report_classes
 from rlsuite.supervised.config import SupervisedConfig
