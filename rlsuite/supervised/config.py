@@ -6,6 +6,8 @@ from typing import Literal
 from rlsuite.configuration import Count, Fraction, NotNegative, Positive, Seed, check, check_seeds
 from rlsuite.option_groups import Options
 
+Decay = Literal["constant", "linear", "cosine", "stalled"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class SystemOptions(Options, group="system"):
@@ -62,7 +64,7 @@ class AdamConfig(RunConfig, group="training"):
 
     learning_rate: Positive = 1e-3
     """Learning rate of Adam at the start."""
-    decay: Literal["constant", "linear", "cosine", "stalled"] = "constant"
+    decay: Decay = "constant"
     """How the learning rate falls: to zero over all epochs, not at all, or by half whenever a seed has stalled on the
     validation set."""
     stalled_epochs: Count = 3

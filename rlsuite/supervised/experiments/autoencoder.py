@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from rlsuite.configuration import Count, Natural, Widths
 from rlsuite.networks.mlp import ACTIVATIONS
 from rlsuite.supervised.classification import Examples, Labelled
-from rlsuite.supervised.config import SupervisedConfig
+from rlsuite.supervised.config import Decay, SupervisedConfig
 from rlsuite.supervised.data.images import mnist
 from rlsuite.supervised.experiment import Experiment, Facts, Setting, Split, Target, Trained
 from rlsuite.supervised.figures import picture_grid, scatter
@@ -39,7 +39,7 @@ class CodeConfig(SupervisedConfig, group="network"):
     """The shape of an autoencoder; the decoder mirrors the encoder."""
 
     batch_size: Count = 100
-    decay: Literal["constant", "linear", "cosine"] = "cosine"
+    decay: Decay = "cosine"
     code: Count = 2
     """Numbers that a picture goes through."""
     hidden: Widths | None = None

@@ -8,7 +8,7 @@ Shapes: S seeds, B goods, T days from which forecasts are made, K horizons.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from rlsuite import random
 from rlsuite.configuration import Count, Positive
 from rlsuite.networks.forking import ForkingForecaster
-from rlsuite.supervised.config import SupervisedConfig
+from rlsuite.supervised.config import Decay, SupervisedConfig
 from rlsuite.supervised.experiment import Experiment, Facts, Setting, Split, Target, Trained
 from rlsuite.supervised.figures import COLOURS, curves, figure
 from rlsuite.supervised.learner import Forward, Learner, State
@@ -37,7 +37,7 @@ class DemandConfig(SupervisedConfig, group="quantiles"):
     batch_size: Count = 16
     examples: Count = 800
     learning_rate: Positive = 5e-3
-    decay: Literal["constant", "linear", "cosine"] = "cosine"
+    decay: Decay = "cosine"
     max_gradient_norm: Positive | None = 1.0
     days: Count = 70
     """Days that are read."""

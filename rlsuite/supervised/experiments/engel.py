@@ -6,14 +6,14 @@ what linear programming finds (``statsmodels``).
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rlsuite.configuration import Count, Positive
-from rlsuite.supervised.config import AdamConfig
+from rlsuite.supervised.config import AdamConfig, Decay
 from rlsuite.supervised.experiment import Experiment, Facts, Setting, Split, Target, Trained
 from rlsuite.supervised.figures import COLOURS, figure
 from rlsuite.supervised.learner import Forward, Learner, State
@@ -25,7 +25,7 @@ from rlsuite.supervised.source import Batches
 class EngelConfig(AdamConfig, group="quantiles"):
     epochs: Count = 10
     learning_rate: Positive = 0.02
-    decay: Literal["constant", "linear", "cosine"] = "cosine"
+    decay: Decay = "cosine"
     steps: Count = 300
     """Updates an epoch, each on all households."""
     levels: tuple[float, ...] = (0.1, 0.5, 0.9)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from rlsuite.configuration import Count, Fraction, NotNegative, Positive
 from rlsuite.networks.mlp import mlp
 from rlsuite.networks.recurrent import LastOutput
-from rlsuite.supervised.config import SupervisedConfig
+from rlsuite.supervised.config import Decay, SupervisedConfig
 from rlsuite.supervised.data.series import Series, gold_daily, gold_index, gold_monthly, log_returns, silver, windows
 from rlsuite.supervised.experiment import Experiment, Facts, Setting, Split, Target, Trained
 from rlsuite.supervised.figures import COLOURS, figure
@@ -39,7 +39,7 @@ class GoldConfig(SupervisedConfig, group="forecasts"):
     batch_size: Count = 32
     validation_fraction: Fraction = 0.15
     learning_rate: Positive = 1e-3
-    decay: Literal["constant", "linear", "cosine"] = "cosine"
+    decay: Decay = "cosine"
     weight_decay: NotNegative = 0.01
     series: Literal["daily", "monthly", "index"] = "daily"
     """Dollars a day 1985 to 1989, dollars a month from 1971 on, or an index a day 1977 to 2012, with silver."""

@@ -8,7 +8,7 @@ as many of the last 1,000 returns lie below it as should: what a market does to 
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rlsuite.configuration import Count, Fraction, NotNegative, Positive, Widths
 from rlsuite.networks.mlp import mlp
-from rlsuite.supervised.config import SupervisedConfig
+from rlsuite.supervised.config import Decay, SupervisedConfig
 from rlsuite.supervised.data.series import Series, log_returns, sp500, windows
 from rlsuite.supervised.experiment import Experiment, Facts, Setting, Split, Target, Trained
 from rlsuite.supervised.figures import COLOURS, figure
@@ -38,7 +38,7 @@ class RiskConfig(SupervisedConfig, group="quantiles"):
     batch_size: Count = 256
     validation_fraction: Fraction = 0.15
     learning_rate: Positive = 2e-3
-    decay: Literal["constant", "linear", "cosine"] = "cosine"
+    decay: Decay = "cosine"
     weight_decay: NotNegative = 0.05
     levels: tuple[float, ...] = (0.01, 0.05, 0.9, 0.99)
     """Levels of the quantiles, rising."""
