@@ -113,6 +113,19 @@ def test_transitions_are_drawn_in_proportion_to_their_priorities_and_weighed_aga
     assert torch.allclose(drawn_weights, (expected / expected[0])[batch.extras["index"][0]], rtol=1e-4)
 
 
+def test_priorities_that_are_all_zero_draw_alike_and_nan_ones_draw_what_is_there() -> None:
+    replay = filled()
+    batch = replay.sample(random.key(torch.arange(1), 1))
+    every = replace(batch, extras={"index": torch.arange(8).unsqueeze(0)})
+    replay.feedback(every, torch.zeros(1, 8))
+    batch = replay.sample(random.key(torch.arange(1), 2))
+    assert torch.bincount(batch.extras["index"][0], minlength=8).tolist() == [150] * 8
+    assert torch.allclose(batch.extras["weight"], torch.ones(1))
+    replay.feedback(every, torch.full((1, 8), torch.nan))  # the loss they come from stops the run a little later
+    indices = replay.sample(random.key(torch.arange(1), 3)).extras["index"]
+    assert indices.min() >= 0 and indices.max() < 8
+
+
 def test_a_new_transition_has_the_largest_priority_so_far() -> None:
     replay = filled()
     batch = replay.sample(random.key(torch.arange(1), 1))
