@@ -5,7 +5,7 @@ TD3 and SAC: updates a second, nets 256-256, batch 256, as ``ddpg.py`` measures 
 10 epochs of minibatches of 64, nets 64-64.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from benchmarks.ddpg import learner_alone
@@ -23,16 +23,14 @@ _TRANSITIONS = 5_000
 _ENVS, _ROLLOUT, _MINIBATCH = 8, 2_048, 64
 
 
-def rows() -> list[dict[str, Any]]:
-    found = []
+def rows() -> Iterator[dict[str, Any]]:
     for seeds in (1, 8):
+        yield _row("ppo", _ppo(seeds), "env_steps", _ppo_peer(), 2)
         for agent, kind in (("td3", TD3Config), ("sac", SACConfig)):
             options = {"replay_capacity": _TRANSITIONS, "learning_starts_env_steps": _TRANSITIONS, "seeds": seeds}
             config = kind(env="rlsuite/Pendulum-v1", total_env_steps=1_000_000, **options)
             peer = with_all_cores(learner_alone(agent.upper()))
-            found.append(_row(agent, config, "updates", peer, 100))
-        found.append(_row("ppo", _ppo(seeds), "env_steps", _ppo_peer(), 2))
-    return found
+            yield _row(agent, config, "updates", peer, 100)
 
 
 def _row(agent: str, config: RunConfig, unit: Unit, peer: Callable[[], float], warm_up: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Else operations share them.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,11 @@ _TRANSITIONS = 5_000
 _UPDATES = 100  # of one round of the peer
 
 
-def rows() -> list[dict[str, Any]]:
-    found = []
+def rows() -> Iterator[dict[str, Any]]:
     for seeds in (1, 8):
         with learning_workers("ddpg", _config(seeds), _UPDATES) as workers:
             figures = alternate(training_speed(workers, seeds, "updates"), with_all_cores(learner_alone("DDPG")))
-        found.append(row(f"DDPG updates, {seeds} seed(s)", "updates/s over all seeds", STABLE_BASELINES3, figures))
-    return found
+        yield row(f"DDPG updates, {seeds} seed(s)", "updates/s over all seeds", STABLE_BASELINES3, figures)
 
 
 def _config(seeds: int) -> DDPGConfig:
