@@ -82,12 +82,14 @@ def tensor_action_space(space: gymnasium.Space[Any]) -> Box | Discrete | MultiDi
     value an equal share.
 
     Raises:
-        ValueError: any other space, or a ``Box`` of more integers than float32 can tell apart.
+        ValueError: any other space, a ``Box`` of nothing, or one of more integers than float32 can tell apart.
     """
     if isinstance(space, Discrete | MultiDiscrete | MultiBinary):
         return space
     if not isinstance(space, Box):
         raise ValueError(f"action space {space} is not supported: Discrete, MultiDiscrete, MultiBinary and Box are.")
+    if 0 in space.shape:
+        raise ValueError(f"action space {space} holds no number, so that there is nothing to choose.")
     low, high = space.low.astype(np.float64), space.high.astype(np.float64)
     if space.dtype.kind in "iub":
         if max(np.abs(low).max(initial=0), np.abs(high).max(initial=0)) >= _INTEGERS_OF_FLOAT32:

@@ -26,6 +26,8 @@ def main(arguments: list[str]) -> int:
     from rlsuite.supervised.run import list_experiments, train
 
     if first == "list":
+        if rest:
+            raise ValueError(f"list takes nothing else, not {' '.join(rest)!r}")
         list_experiments()
         return 0
     if first in commands():

@@ -59,6 +59,8 @@ def require_free(runs: Path, name: str | None) -> None:
     """
     if name is None:
         return
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError(f"--name {name} leads out of the folder of runs; --runs chooses another folder")
     folder = runs / name
     if (folder / CONFIG).exists():
         raise ValueError(f"{folder} already holds a run: choose another --name, or go on with --resume {folder}")

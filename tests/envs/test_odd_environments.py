@@ -143,6 +143,8 @@ def test_bounds_that_are_none_are_infinite_and_too_many_integers_refused() -> No
     assert not tensor_action_space(Box(-LARGEST, LARGEST, (1,), np.float32)).is_bounded("below")
     with pytest.raises(ValueError, match="more integers than"):
         tensor_action_space(Box(0, 1 << 40, (1,), np.int64))
+    with pytest.raises(ValueError, match="nothing to choose"):
+        tensor_action_space(Box(0.0, 1.0, (2, 0), np.float32))
 
 
 @pytest.mark.parametrize("vectorization", ["sync", "async"])

@@ -144,6 +144,7 @@ def _lines(path):
         (["supervised", "digits-lenett"], "did you mean 'digits-lenet'"),
         (["supervised", "digits-lenet", "--learning-rate", "nan"], "--learning-rate must be finite"),
         (["supervised", "--resume", "runs/none"], "there is no folder"),
+        (["supervised", "list", "digits"], "list takes nothing else, not 'digits'"),
         (["supervised", "digits-lenet", "--resume", "--name", "none"], "--resume comes first"),
         (["sweep", "dqn", "--env", "CartPole-v1"], "a sweep needs a --name"),
         (["sweep", "dqn", "--env", "CartPole-v1", "--name", "a", "--jobs", "0"], "--jobs must be at least 1, not 0"),

@@ -106,3 +106,10 @@ def test_one_session_at_a_time_until_its_process_is_gone(tmp_path):
     holder.join()
     with run_folder.locked(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("name", ["../mine", "/tmp/mine", "a/../../mine"])
+def test_names_that_lead_out_of_the_folder_of_runs_are_refused(name, tmp_path):
+    with pytest.raises(ValueError, match="leads out of the folder of runs"):
+        run_folder.create(tmp_path / "runs", name, "run", {})
+    assert not (tmp_path / "mine").exists()
