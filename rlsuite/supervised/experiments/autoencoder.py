@@ -30,7 +30,7 @@ from rlsuite.supervised.figures import picture_grid, scatter
 from rlsuite.supervised.learner import Forward, Learner, State
 from rlsuite.supervised.source import Batches, minibatches
 
-_DRAWN_EPOCHS = (5, 100, 200)
+_DRAWN_EPOCHS = (5, 40, 100, 200)
 _DRAWN, _GRID = 10, 12  # pictures in a row; codes along an axis
 
 
@@ -239,7 +239,7 @@ def experiment(name: str, task: str, most: float, minutes: float, config: CodeCo
     )
 
 
-_DEEP = CodeConfig(epochs=200, batch_size=200, examples=10_000, hidden=(256, 64), learning_rate=2e-3)
+_DEEP = CodeConfig(epochs=40, batch_size=200, hidden=(256, 64), learning_rate=2e-3)
 EXPERIMENTS = [
     experiment(
         "autoencoder-linear",
@@ -256,6 +256,6 @@ EXPERIMENTS = [
         "The deep autoencoder, trained layer by layer before all layers together",
         0.7,
         4,
-        dataclasses.replace(_DEEP, layer_epochs=20),
+        dataclasses.replace(_DEEP, layer_epochs=4),
     ),
 ]
