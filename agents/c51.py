@@ -14,7 +14,7 @@ class C51Config(DQNConfig):
     """C51 (Bellemare et al., 2017)."""
 
     distribution: Literal["none", "c51", "qr", "iqn"] = "c51"
-    """What is learned of a return; see dqn."""
+    """Description of a return that is learned; see dqn."""
     target_rule: Literal["one-step", "double", "munchausen"] = "one-step"
     """The next action of a target; see dqn."""
     learning_rate: RatePerSeed = (2.5e-4,)

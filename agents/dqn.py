@@ -67,8 +67,8 @@ class DQNConfig(EpsilonGreedyConfig, ReplayConfig):
     munchausen_lowest: Annotated[float, Within(-1e9, 0)] = -1.0
     """Munchausen: the least that the temperature times log pi(a|s) counts."""
     distribution: Literal["none", "c51", "qr", "iqn"] = "none"
-    """What is learned of a return: its mean, probabilities of fixed returns (Bellemare et al., 2017), its quantiles at
-    fixed levels (Dabney et al., 2018), or at any level (the same, 2018b)."""
+    """Description of a return that is learned: its mean, probabilities of fixed returns (Bellemare et al., 2017), its
+    quantiles at fixed levels (Dabney et al., 2018), or at any level (the same, 2018b)."""
     atoms: Annotated[int, Within(2)] = 51
     """C51: number of fixed returns."""
     support_low: float = -10.0
@@ -167,7 +167,7 @@ class DQN:
         return self.model.mean(self._outputs(observation, self.model.inputs(observation), parameters))
 
     def _outputs(self, observation: Tensor, inputs: tuple[Tensor, ...], parameters: Parameters | None = None) -> Tensor:
-        """What the network says ``[S, B, A, N]`` of each action's return."""
+        """Outputs of the network ``[S, B, A, N]`` for each action's return."""
         return self.network(observation, *inputs, parameters=parameters).unflatten(-1, (self.actions, -1))
 
     def _noisy(self, parameters: Tensor, stream: int, *counters: Tensor | int) -> Parameters:

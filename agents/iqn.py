@@ -16,7 +16,7 @@ class IQNConfig(QRDQNConfig):
     """Implicit quantile network (Dabney et al., 2018b)."""
 
     distribution: Literal["none", "c51", "qr", "iqn"] = "iqn"
-    """What is learned of a return; see dqn."""
+    """Description of a return that is learned; see dqn."""
 
 
 class IQN(DQN):

@@ -14,7 +14,7 @@ class QRDQNConfig(C51Config):
     """Quantile regression DQN (Dabney et al., 2018)."""
 
     distribution: Literal["none", "c51", "qr", "iqn"] = "qr"
-    """What is learned of a return; see dqn."""
+    """Description of a return that is learned; see dqn."""
     learning_rate: RatePerSeed = (5e-5,)
     """Learning rate of Adam at the start."""
 

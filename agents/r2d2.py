@@ -51,8 +51,8 @@ class R2D2Config(EpsilonGreedyConfig, MemoryOptions, SequenceConfig):
     tau: Fraction | None = None
     """Move the target network by this fraction towards the online one at each update, instead of copying."""
     value_rescaling: Literal["none", "square-root", "logarithm"] = "square-root"
-    """What is learned of a return x, in place of clipped rewards: sign(x)(sqrt(|x| + 1) - 1) + 0.001 x (Pohlen et al.,
-    2018), or sign(x) log(|x| + 1)."""
+    """Transform of returns x, in place of clipped rewards: sign(x)(sqrt(|x| + 1) - 1) + 0.001 x (Pohlen et al., 2018), or
+    sign(x) log(|x| + 1)."""
     epsilon_spread: NotNegative = 0.0
     """Environment i of E takes random actions with probability epsilon to the power 1 + this * i / (E - 1), so that
     some explore much and some little; Horgan et al. (2018) have 7."""
@@ -185,7 +185,7 @@ class R2D2:
         return self.network(*inputs, parameters=parameters)[1]
 
     def _targets(self, batch: SequenceBatch, next_value: Tensor) -> Tensor:
-        """What the values of the rows after the burn-in should be, given the values of these rows themselves."""
+        """Target values of the rows after the burn-in, given the values of these rows themselves."""
         later = slice(self.config.burn_in_env_steps, None)
         reward, bootstrap, valid = (part[:, :, later] for part in (batch.reward, batch.bootstrap, batch.valid))
         value = self.to_returns(next_value)

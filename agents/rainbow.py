@@ -18,7 +18,7 @@ class RainbowConfig(DQNConfig):
     """Rainbow (Hessel et al., 2018)."""
 
     distribution: Literal["none", "c51", "qr", "iqn"] = "c51"
-    """What is learned of a return; see dqn."""
+    """Description of a return that is learned; see dqn."""
     dueling: bool = True
     """State value and action advantages as two heads (Wang et al., 2016)."""
     noise_scale: NotNegative = 0.5

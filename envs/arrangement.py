@@ -1,4 +1,4 @@
-"""How arrays of any axes become vectors, or pictures with their channels first. Imports no torch."""
+"""Arranges arrays of any axes as vectors, or pictures with their channels first. Imports no torch."""
 
 import functools
 import math

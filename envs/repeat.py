@@ -22,7 +22,7 @@ _CELL, _GAP = 72, 8  # pixels
 
 
 class _Cards(ABC):
-    """What both games have in common: the deck, the suit seen, and the suit to name.
+    """Common parts of both games: the deck, the suit seen, and the suit to name.
 
     State: ``left`` (cards of each suit still in the deck, ``[N, 4]``), ``dealt`` (suits, the newest last, int8
     ``[N, K]``) and ``count`` (cards dealt so far, ``[N]``).

@@ -63,7 +63,7 @@ def averaged(values: Tensor) -> Tensor:
 
 
 def from_first(value: Any = None) -> Any:
-    """What rank 0 calls this with, on all ranks."""
+    """The value that rank 0 passes, on all ranks."""
     box = [value]
     with _explained():
         torch.distributed.broadcast_object_list(box, src=0)
@@ -71,7 +71,7 @@ def from_first(value: Any = None) -> Any:
 
 
 def to_first(value: Any) -> list[Any]:
-    """What all ranks call this with, in their order, on rank 0; nothing on the others."""
+    """The values that all ranks pass, in their order, on rank 0; nothing on the others."""
     found = [None] * size() if rank() == 0 else None
     with _explained():
         torch.distributed.gather_object(value, found, dst=0)

@@ -23,7 +23,7 @@ class Options:
     checkpoint: Literal["last", "best", "previous"] = "best"
     """last: as training ended; best: each seed's best evaluation during training."""
     seed: int | None = None
-    """Which of the run's seeds; the first unless given."""
+    """Seed of the run to export; the first unless given."""
 
 
 def main(arguments: list[str]) -> int:

@@ -40,7 +40,7 @@ class Unpack:
     """Make a run of a packed agent."""
 
     file: tyro.conf.Positional[Path]
-    """What ``zoo pack`` wrote."""
+    """File that ``zoo pack`` wrote."""
     runs: Path = Path("runs")
     """Folder in which the run is made."""
     name: str | None = None

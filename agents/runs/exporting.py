@@ -61,7 +61,7 @@ class Policy(nn.Module):
         return self.agent.act(observation.unsqueeze(0), state, began, self.env_step, explore=False)
 
     def initial(self, count: int) -> tuple[Tensor, ...]:
-        """What is remembered where an episode begins, ``[B, M]`` each: zeros."""
+        """Memory at the beginning of an episode, ``[B, M]`` each: zeros."""
         state = self.agent.initial_state(count)
         return tuple(state[name][0] for name in self.memories)
 

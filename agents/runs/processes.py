@@ -32,7 +32,7 @@ def start(program: Sequence[str], sweep: Sweep, member: Member, take_over: bool 
 
 
 def ended(sweep: Sweep, member: Member, status: int, is_stopping: bool) -> Event:
-    """How a run ended whose process had this exit status."""
+    """Outcome of a run whose process had this exit status."""
     if status == 0:
         return Event(member.name, "finished")
     if is_stopping:

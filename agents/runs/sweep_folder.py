@@ -66,13 +66,13 @@ class Event:
 
 
 class Hosts(Protocol):
-    """Where the runs of a sweep take place: this machine, or a cluster."""
+    """Runs the runs of a sweep: on this machine, or on a cluster."""
 
     def begin(self, sweep: Sweep, members: Sequence[Member]) -> None:
         """Take on these runs, in this order."""
 
     def poll(self) -> list[Event]:
-        """What has changed since the last call; starts what there is room for."""
+        """Changes since the last call; starts what there is room for."""
         ...
 
     def stop(self) -> None:
@@ -107,7 +107,7 @@ def begin(folder: Path, members: Sequence[Member]) -> Sweep:
 
 
 def _calls(member: Member) -> tuple[str, ...]:
-    """How a run is called; what was decided by the machine is not part of its settings."""
+    """Settings that tell runs apart; what was decided by the machine is not part of its settings."""
     words = iter(member.options)
     return (member.agent, *(word for word in words if word not in ("--workers", "--threads") or not next(words)))
 

@@ -179,7 +179,7 @@ def pack(run: Run, out: Path) -> None:
 
 
 def card(folder: Path) -> str:
-    """What people should know of a trained agent, in Markdown."""
+    """Model card of a trained agent, in Markdown."""
     document = run_folder.read(folder, "agent")
     lines = [f"# {document['agent']} on {document['config']['environment']['env']}", ""]
     try:

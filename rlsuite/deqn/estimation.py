@@ -24,7 +24,7 @@ _ITERATIONS = 8
 
 @dataclass(frozen=True)
 class Estimates:
-    """What R samples say of P unknown parameters.
+    """Estimates of P unknown parameters from R samples.
 
     Attributes:
         unknown: their names.

@@ -175,7 +175,7 @@ class Model(ABC):
         return {}
 
     def distances(self, policy: PolicyFunction) -> dict[str, Distance]:
-        """What else a certificate should say, by name: how far paths of states ``[B, D]`` are from an independent
+        """Further figures for a certificate, by name: how far paths of states ``[B, D]`` are from an independent
         method's."""
         return {}
 
@@ -184,7 +184,7 @@ class Model(ABC):
         return {}
 
     def weights(self, state: Tensor) -> dict[str, Tensor]:
-        """How much of the economy each component of every equation stands for, 1 in the mean; by default all alike.
+        """Share of the economy that each component of every equation stands for, 1 in the mean; by default all alike.
 
         By name of equation, and of constraint where these have components of the same kind.
         """

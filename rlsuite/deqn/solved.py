@@ -55,7 +55,7 @@ class Solved:
     def impulse_responses(
         self, shock: int = 0, size: float = 1.0, periods: int = 40, tracks: int = 2000, seed: int = 0
     ) -> dict[str, Tensor]:
-        """What a shock in the first period changes on average, ``[periods]`` by series.
+        """Average response to a shock in the first period, ``[periods]`` by series.
 
         Two worlds start from the same states of the ergodic set and see the same shocks, but for that one: a normal
         shock is larger by ``size`` standard deviations, a chain goes to regime ``shock``.

@@ -54,7 +54,7 @@ class Attention(nn.Module):
         return weights @ keys, weights
 
     def _scores(self, named: dict[str, Tensor], queries: Tensor, keys: Tensor) -> Tensor:
-        """How well queries ``[S, B, T, Q]`` and keys ``[S, B, L, K]`` fit, ``[S, B, T, L]``."""
+        """Scores ``[S, B, T, L]`` of queries ``[S, B, T, Q]`` with keys ``[S, B, L, K]``."""
         if self.score == "dot":
             return queries @ keys.mT
         if self.score == "general":

@@ -39,14 +39,14 @@ class Track:
         self.before = self._unmasked if kept is None else torch.empty_like(self.after)
 
     def at(self, time: int) -> Tensor:
-        """What a step is given."""
+        """Inputs of a step."""
         if self.kept is not None:
             torch.mul(self._unmasked[:, time], self.kept[:, time], out=self.before[:, time])
         return self.before[:, time]
 
 
 class Run(NamedTuple):
-    """What ``back`` needs of a run."""
+    """Record of a run that ``back`` needs."""
 
     before: Tensors  # of each part, [S, T, B, H]
     after: Tensors
@@ -114,7 +114,7 @@ class Cell(ABC):
         """
 
     def recurrent(self, named: dict[str, Tensor]) -> Tensors:
-        """What a step takes of these parameters, now ``[S, ...]``: the weights as ``[S, H, G]``, then others."""
+        """Parameters as a step takes them, now ``[S, ...]``: the weights as ``[S, H, G]``, then others."""
         return named["weight_hh"].mT, named["bias_hh"]
 
     @abstractmethod

@@ -150,7 +150,7 @@ def minibatches(windows: dict[str, Tensor], key: Tensor, parts: int) -> Iterator
 
 @torch.no_grad()
 def next_outputs(network: Population, batch: RolloutBatch, memory_name: str = "memory") -> Tensor:
-    """What networks with a memory, or none, say ``[S, T, E, O]`` of the next observations, after those acted on.
+    """Outputs ``[S, T, E, O]`` of networks with a memory, or none, for the next observations, after those acted on.
 
     ``memory_name`` is that of the memories before each step in the batch's extras.
     """

@@ -36,16 +36,16 @@ _BETAS = (0.5, 0.9)  # the other network changes too: old gradients say little
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialConfig(RunConfig, group="adversarial"):
-    """How two networks are trained against each other, one step each by Adam."""
+    """Training of two networks against each other, one step each by Adam."""
 
     batch_size: Count = 64
     """Real examples an update, and as many generated ones."""
     updates: Count = 200
     """Updates an epoch, of each network."""
     loss: Literal["original", "wasserstein"] = "wasserstein"
-    """What the two play for."""
+    """Loss that the two play for."""
     slope: Literal["free", "clipping", "penalty", "spectral"] = "penalty"
-    """What bounds the slope of the discriminator."""
+    """Method that bounds the gradient of the discriminator."""
     clip: Positive = 0.05
     """Largest parameter of a discriminator under clipping."""
     penalty: NotNegative = 10.0
@@ -55,7 +55,7 @@ class AdversarialConfig(RunConfig, group="adversarial"):
     discriminator_rate: Positive = 1e-3
     """Learning rate of the discriminator at the start."""
     average: Fraction = 0.998
-    """What the mean of the generators, which is tested, keeps of itself at an update; 0 for the newest generator."""
+    """Share of itself that the mean of the generators, which is tested, keeps at an update; 0 for the newest one."""
 
 
 class Batch(NamedTuple):

@@ -48,7 +48,7 @@ _START_STREAM = 44
 
 @dataclass(frozen=True)
 class Network:
-    """What S networks compute, one a seed; their weights are kept apart, ``[S, inputs, outputs]`` a layer.
+    """Layers of S networks, one a seed; their weights are kept apart, ``[S, inputs, outputs]`` a layer.
 
     Attributes:
         sizes: numbers of inputs, of units of each hidden layer, and of outputs.

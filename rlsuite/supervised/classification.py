@@ -80,7 +80,7 @@ def accuracy(learner: Learner[Any], examples: Examples) -> dict[str, np.ndarray]
 
 
 def confusion(predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """How often class i ``[classes, :]`` was taken for class j."""
+    """Counts of how often class i ``[classes, :]`` was taken for class j."""
     return torch.bincount(labels * classes + predicted, minlength=classes * classes).view(classes, classes)
 
 

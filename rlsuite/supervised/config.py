@@ -27,7 +27,7 @@ class TrackingOptions(Options, group="tracking"):
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig(SystemOptions, TrackingOptions, group="training"):
-    """How long an experiment runs. An experiment with a learner of its own derives its class from this or the next."""
+    """Length of an experiment. An experiment with a learner of its own derives its class from this or the next."""
 
     epochs: Count
     """Times through the data; data that are made up as they are needed are evaluated once an epoch too."""
@@ -47,7 +47,7 @@ class RunConfig(SystemOptions, TrackingOptions, group="training"):
 
 @dataclass(frozen=True, kw_only=True)
 class ExamplesConfig(RunConfig, group="training"):
-    """Which examples an experiment is trained on, and how many at a time."""
+    """Examples that an experiment is trained on, and how many at a time."""
 
     batch_size: Count
     """Examples an update, per seed."""
@@ -60,13 +60,13 @@ class ExamplesConfig(RunConfig, group="training"):
 
 @dataclass(frozen=True, kw_only=True)
 class AdamConfig(RunConfig, group="training"):
-    """How networks are trained by Adam."""
+    """Training by Adam."""
 
     learning_rate: Positive = 1e-3
     """Learning rate of Adam at the start."""
     decay: Decay = "constant"
-    """How the learning rate falls: to zero over all epochs, not at all, or by half whenever a seed has stalled on the
-    validation set."""
+    """Schedule of the learning rate, which falls to zero over all epochs, not at all, or by half whenever a seed has
+    stalled on the validation set."""
     stalled_epochs: Count = 3
     """A seed has stalled once it has not been better than its best for so many epochs."""
     weight_decay: NotNegative = 0.0

@@ -21,7 +21,7 @@ Facts = dict[str, Any]  # for evaluation.json
 
 @dataclass(frozen=True)
 class Target:
-    """What the experiment should reach on the test set."""
+    """Goal of the experiment on the test set."""
 
     metric: str  # one of those that the experiment's ``evaluate`` returns
     value: float
@@ -38,7 +38,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Setting(Generic[C, D]):
-    """What a learner and its source are made from."""
+    """Everything that a learner and its source are made from."""
 
     config: C
     data: D

@@ -20,7 +20,7 @@ B_contra = TypeVar("B_contra", contravariant=True)
 
 
 class Loss(Protocol[B_contra]):
-    """What is minimised: the losses of the seeds ``[S]``, metrics ``[S]`` to log, and the next state."""
+    """Loss to minimise: the losses of the seeds ``[S]``, metrics ``[S]`` to log, and the next state."""
 
     def __call__(self, network: Forward, batch: B_contra, state: State) -> tuple[Tensor, dict[str, Tensor], State]: ...
 

@@ -57,7 +57,7 @@ def multiclass_logistic(outputs: Tensor, labels: Tensor) -> Tensor:
 
 
 def large_margin(outputs: Tensor, labels: Tensor, cost: Tensor | None = None) -> Tensor:
-    """How far the right class is from being ahead of every other by what taking it for that one costs.
+    """Large-margin loss: how much the right class lacks to lead every other by the cost of mistaking it for that one.
 
     Args:
         outputs: ``[..., C]``.

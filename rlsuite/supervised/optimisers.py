@@ -85,7 +85,7 @@ class SideBySide(Generic[B_contra]):
         return {"updates": self.updates, **each}
 
     def _memory(self, name: str) -> dict[str, Tensor]:
-        """What an optimiser remembers; its count of steps, a single number, is repeated for every seed."""
+        """State of an optimiser; its count of steps, a single number, is repeated for every seed."""
         seeds = len(self.parameters[name])
         state = self.optimisers[name].state[self.parameters[name]]
         tensors = {key: value for key, value in state.items() if isinstance(value, Tensor)}

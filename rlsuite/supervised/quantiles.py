@@ -35,7 +35,7 @@ def pinball(forecasts: Tensor, outcomes: Tensor, levels: Tensor) -> Tensor:
 
 
 class Coverage(NamedTuple):
-    """How often outcomes were below a quantile, and the probabilities of what was seen if it was right."""
+    """Share of outcomes below a quantile, and the probabilities of what was seen if it was right."""
 
     share: float
     kupiec: float

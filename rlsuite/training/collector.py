@@ -269,7 +269,7 @@ class Collector:
 
 
 def spec_of(space: Space[Any]) -> TensorSpec:
-    """How what is in a space of ``Environments`` is stored."""
+    """Describes how observations or actions of a space of ``Environments`` are stored."""
     assert space.shape is not None
     if not isinstance(space, Box):
         return TensorSpec(space.shape, torch.int64)

@@ -108,7 +108,7 @@ class _Fallback:
         return self._chosen(*arguments)
 
     def _without_python(self) -> Callable[[], Any]:
-        """What was chosen, called in the quickest way: what could not be compiled is captured as it is."""
+        """The chosen function, called in the quickest way: what could not be compiled is captured as it is."""
         if self._capture and torch.cuda.is_available():
             try:
                 return _captured(self._chosen)

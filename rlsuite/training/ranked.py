@@ -115,7 +115,7 @@ def _advance(worker: Worker[Any], until: int, unit: Unit) -> None:
 
 
 def _of_rank(state: dict[str, Any]) -> dict[str, Any]:
-    """What is a rank's own of a worker's state, and a checksum of what must be the same on all."""
+    """The part of a worker's state that is a rank's own, and a checksum of what must be the same on all."""
     checksum = 0
     for tensor in _tensors(state["learner"]):
         checksum = zlib.crc32(tensor.detach().cpu().contiguous().numpy().tobytes(), checksum)

@@ -124,7 +124,7 @@ def _end(pool: ProcessPoolExecutor) -> None:
 
 
 def _jax(seeds: int, ours: float) -> dict[str, Any]:
-    """What the same training reaches in JAX, where it is there."""
+    """Speed of the same training in JAX, where it is there."""
     if not seeds or not has_jax():
         return {}
     try:
@@ -188,7 +188,7 @@ def _speeds(device: str, tiny: bool, seconds: float) -> Iterator[_Task]:
 
 
 def _quickest(device: str, tiny: bool) -> Execution:
-    """How measured code is run: a test of this file does not wait for compilers."""
+    """Way in which measured code is run: a test of this file does not wait for compilers."""
     return "eager" if tiny else captured(device)
 
 

@@ -1,4 +1,4 @@
-"""What ``gpu`` measures, as functions that a process of their own can call: agreement, stepping and training."""
+"""Measurements of ``gpu``, as functions that a process of their own can call: agreement, stepping and training."""
 
 import tempfile
 import time
@@ -31,7 +31,7 @@ AGENTS: dict[str, dict[str, Any]] = {
 
 
 def prepare() -> None:
-    """What a process does first: one thread beside the GPU."""
+    """Set-up of a process: one thread beside the GPU."""
     torch.set_num_threads(1)
 
 
@@ -129,7 +129,7 @@ def captured(device: str) -> Execution:
 def _rate(
     device: str, seconds: float, advance: Callable[[], object], count: Callable[[], float], each: float = 0.0
 ) -> float:
-    """What ``count`` rises by in a second of ``advance``, or ``each`` a call."""
+    """Rise of ``count`` in a second of ``advance``, or ``each`` a call."""
     before, calls, started = count(), 0, time.perf_counter()
     while calls == 0 or time.perf_counter() < started + seconds:
         advance()

@@ -215,7 +215,7 @@ class GrowthParameters(Model):
         )
 
     def distances(self, policy: PolicyFunction) -> dict[str, Distance]:
-        """How far consumption is from time iteration's along paths of calibrations chosen at random."""
+        """Distance of consumption from time iteration's along paths of calibrations chosen at random."""
         errors = torch.stack([self._distance(policy, *pair) for pair in self._compared])
         name = f"consumption from time iteration, {_COMPARED} calibrations"
         return {

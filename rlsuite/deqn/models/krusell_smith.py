@@ -292,7 +292,7 @@ class KrusellSmith(Model):
         return gross_return, torch.stack([own.benefits * wage, earned], dim=-1)
 
     def _wealth(self, state: Tensor, capital: Tensor) -> Tensor:
-        """What households with so much capital ``[P]`` can spend, without and with a job: ``[..., B, 2, P]``."""
+        """Means of households with so much capital ``[P]``, without and with a job: ``[..., B, 2, P]``."""
         gross_return, income = self.prices(state)
         return gross_return[..., None, None] * capital + income.unsqueeze(-1)
 
@@ -301,7 +301,7 @@ class KrusellSmith(Model):
         return state[..., :2], state[..., 2:].unflatten(-1, (_JOBS, _BINS))
 
     def distances(self, policy: PolicyFunction) -> dict[str, Distance]:
-        """How far aggregate capital is from the reference's on the same path of regimes."""
+        """Distance of aggregate capital from the reference's on the same path of regimes."""
         own, reference = self.paths(policy)
         gap = (own / reference - 1).abs()
         return {

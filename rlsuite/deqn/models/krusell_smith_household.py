@@ -164,7 +164,7 @@ class KrusellSmithHousehold(SingleAgent):
         return gross_return * state[..., 4] + (income * job).sum(dim=-1)
 
     def _for_ever(self, state: Tensor) -> Tensor:
-        """What a household with average income could consume for ever."""
+        """Consumption that a household with average income could keep up for ever."""
         gross_return, income = self._prices(state)
         employed = 1 - self._unemployment.mean()
         average = (1 - employed) * income[..., 0] + employed * income[..., 1]

@@ -42,7 +42,7 @@ class Solution:
     free: RectBivariateSpline  # ln of consumption if the household could borrow today, over (ln income, ln wealth)
 
     def covers(self, wealth: Array, ln_income: Array) -> NDArray[np.bool_]:
-        """Where the solution is one: inside its grid. Beyond, it is roughly right."""
+        """Whether states are inside the grid; beyond it the solution is only roughly right."""
         y, ln_w = self.free.get_knots()
         inside = (y[0] <= ln_income) & (ln_income <= y[-1])
         return inside & (ln_w[0] <= np.log(wealth)) & (np.log(wealth) <= ln_w[-1])

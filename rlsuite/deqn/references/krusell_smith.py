@@ -44,7 +44,7 @@ class Economy(Protocol):
 
 @dataclass(frozen=True)
 class Household:
-    """What households consume that believe in given rules."""
+    """Consumption of households that believe in given rules."""
 
     consumption: Array  # [regime, job, moment, grid]
     moments: Array  # aggregate capital
@@ -140,7 +140,7 @@ def solve(
     found: tuple[Path, Array, float] | None = None
 
     def surprise(forecasts: Array) -> Array:
-        """How far what comes about differs from what is believed."""
+        """Difference between what comes about and what is believed."""
         nonlocal consumption, histogram, found
         rules = forecasts.reshape(2, 2) @ np.linalg.inv(at_levels)
         consumption = _household(economy, rules, consumption, levels_of_capital, grid, household_tolerance)
@@ -172,7 +172,7 @@ def solve(
 
 
 def household(economy: Economy, rules: Array, *, grid_points: int = 600, moments: int = 5) -> Household:
-    """What a household consumes that believes in such rules ``[regime, (a, b)]``; arguments as of ``solve``."""
+    """Consumption of a household that believes in such rules ``[regime, (a, b)]``; arguments as of ``solve``."""
     grid, levels = _grids(economy, grid_points, moments)
     guess = _first_guess(economy, levels, grid)
     return Household(_household(economy, rules, guess, levels, grid, tolerance=1e-8), levels, grid)

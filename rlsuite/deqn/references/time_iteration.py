@@ -63,7 +63,7 @@ class Solution:
     least_investment: float | None
 
     def covers(self, ln_capital: Array, productivity: Array) -> NDArray[np.bool_]:
-        """Where the solution is one: inside its grid. Outside, it answers as at the grid's edge."""
+        """Whether states are inside the grid; outside, the solution answers as at the grid's edge."""
         z, ln_k = self.consumption.get_knots()
         return (z[0] <= productivity) & (productivity <= z[-1]) & (ln_k[0] <= ln_capital) & (ln_capital <= ln_k[-1])
 

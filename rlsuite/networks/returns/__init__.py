@@ -1,1 +1,1 @@
-"""What a value network says of an action's return: a number, or a whole distribution. One idea a file."""
+"""Outputs of a value network for an action's return: a number, or a whole distribution. One idea a file."""

@@ -23,7 +23,7 @@ class Returns(NamedTuple):
 
 
 class ReturnModel:
-    """How N outputs for each action are read as a return, and how they learn one.
+    """Reads N outputs for each action as a return, and says how they learn one.
 
     Attributes:
         outputs: N.
@@ -36,7 +36,7 @@ class ReturnModel:
         return nn.Sequential(body, head(features, self.outputs))
 
     def inputs(self, observation: Tensor, seeds: Tensor | None = None, *counters: Tensor | int) -> tuple[Tensor, ...]:
-        """What the network reads beside observations ``[S, B, ...]``.
+        """Further inputs of the network beside observations ``[S, B, ...]``.
 
         A draw by seeds ``[S]`` and counters, as for ``random.key``; without them the same each time.
         """

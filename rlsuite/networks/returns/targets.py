@@ -42,6 +42,6 @@ def of_soft_policy(returns: Returns, scaled_log_policy: Tensor, temperature: flo
 
 
 def munchausen_bonus(scaled_log_policy: Tensor, action: Tensor, weight: float, lowest: float) -> Tensor:
-    """What is added to the rewards ``[S, B]``: ``weight`` times the clipped temperature log pi(a|s) (the same)."""
+    """Bonus added to the rewards ``[S, B]``: ``weight`` times the clipped temperature log pi(a|s) (the same)."""
     taken = scaled_log_policy.gather(-1, action.unsqueeze(-1)).squeeze(-1)
     return weight * taken.clamp(lowest, 0.0)

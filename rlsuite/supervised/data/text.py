@@ -18,7 +18,7 @@ _SHAKESPEARE_TRAINING = 1_003_854  # characters; the last tenth is the test
 
 
 class Vocabulary(Protocol):
-    """What the numbers of a text stand for."""
+    """Characters or words that the numbers of a text stand for."""
 
     def __len__(self) -> int: ...
 

@@ -45,7 +45,7 @@ class CodeConfig(SupervisedConfig, group="network"):
     hidden: Widths | None = None
     """Units of the encoder's layers before the code; none for a linear autoencoder."""
     activation: Literal["relu", "tanh", "silu", "selu"] = "relu"
-    """What the hidden layers apply."""
+    """Activation of the hidden layers."""
     layer_epochs: Natural = 0
     """Epochs that each layer is trained alone, with its opposite, before all are trained together."""
 
@@ -150,7 +150,7 @@ def make_learner(setting: Codes, total_updates: int) -> Learner[Examples]:
 
 
 def through(learner: Learner[Examples], pictures: Tensor, part: str | None = None) -> Tensor:
-    """What the networks, or their encoders or decoders, answer ``[S, N, ...]``."""
+    """Outputs of the networks, or of their encoders or decoders, ``[S, N, ...]``."""
     return learner(pictures.to(learner.seeds.device).expand(len(learner.seeds), *pictures.shape), part=part).cpu()
 
 

@@ -38,7 +38,7 @@ class BilingualConfig(SupervisedConfig, group="languages"):
     dropout: Fraction = 0.1
     """Share of the numbers of words that is left out in training."""
     margin: NotNegative = 1.0
-    """How much nearer than others a sentence's translation must be; with 0 all sentences shrink towards one point."""
+    """Margin by which a translation must be nearer than others; with 0 all sentences shrink towards one point."""
     negatives: Literal["all", "hardest"] = "all"
     """Sentences of a batch that are pushed away: all that are too near, or the nearest only."""
 
@@ -121,7 +121,7 @@ def recall(apart: Tensor, rank: int) -> Tensor:
 
 
 def points(learner: Learner[Any], pairs: Pairs) -> tuple[Tensor, Tensor]:
-    """Where the sentences of both languages are, ``[S, N, H]`` each."""
+    """Embeddings of the sentences of both languages, ``[S, N, H]`` each."""
     seeds = learner.seeds
     found = [torch.empty(0)] * 2
     for place, language in enumerate(Pairs._fields):

@@ -37,7 +37,7 @@ class DeepConfig(SupervisedConfig):
     hidden: Count = 128
     """Units of each."""
     activation: Literal["selu", "relu", "tanh"] = "selu"
-    """What hidden units do."""
+    """Activation of hidden units."""
     gain: Positive = 1.0
     """Variance of the weights at the start, times the inputs of their layer."""
 

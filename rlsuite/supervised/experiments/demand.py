@@ -105,7 +105,7 @@ def same_day(demand: Tensor, horizons: int, weeks: int = 0) -> Tensor:
 
 
 def outcomes(demand: Tensor, horizons: int) -> Tensor:
-    """What is sold on the K days after each: ``[S, B, T + K]`` to ``[S, B, T, K]``."""
+    """Sales on the K days after each: ``[S, B, T + K]`` to ``[S, B, T, K]``."""
     return demand[..., 1:].unfold(-1, horizons, 1)
 
 

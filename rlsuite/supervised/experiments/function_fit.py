@@ -74,7 +74,7 @@ def evaluate(learner: Learner[Points], setting: Fit, split: Split) -> dict[str, 
 
 
 def fitted(learner: Learner[Points], places: Tensor) -> Tensor:
-    """What networks say ``[S, N]`` at places ``[N, 2]``."""
+    """Outputs of the networks ``[S, N]`` at places ``[N, 2]``."""
     return learner(places.to(learner.seeds.device).expand(len(learner.seeds), -1, -1)).squeeze(-1).cpu()
 
 

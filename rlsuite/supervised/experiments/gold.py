@@ -46,7 +46,7 @@ class GoldConfig(SupervisedConfig, group="forecasts"):
     network: Literal["mlp", "cnn", "lstm"] = "mlp"
     """Kind of the network."""
     forecast: Literal["returns", "prices"] = "returns"
-    """What the network sees and says."""
+    """Inputs and outputs of the network: log returns, or prices."""
     window: Count = 20
     """Steps that the network sees."""
     units: Count = 32
@@ -54,7 +54,7 @@ class GoldConfig(SupervisedConfig, group="forecasts"):
 
 
 class Steps(NamedTuple):
-    """What the network sees ``[N, W]``, and what comes ``[N]``, both standardised."""
+    """Inputs of the network ``[N, W]``, and what comes ``[N]``, both standardised."""
 
     seen: Tensor
     coming: Tensor
@@ -136,7 +136,7 @@ def make_learner(setting: GoldSetting, total_updates: int) -> Learner[Steps]:
 
 
 def span(data: Gold, split: Split) -> slice:
-    """Where a split's coming prices are in the series."""
+    """Positions of a split's coming prices in the series."""
     end = len(data.prices.values) - (len(data.test.coming) if split == "validation" else 0)
     return slice(end - len(getattr(data, split).coming), end)
 

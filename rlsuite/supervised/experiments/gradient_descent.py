@@ -194,7 +194,7 @@ def make_learner(setting: Descent, total_updates: int) -> ByHand[int]:
 
 
 def evaluate(learner: ByHand[int], setting: Descent, split: Split) -> dict[str, np.ndarray]:
-    """How far theta is from the minimum, in the coordinate that is farthest, and the loss above the least."""
+    """Distance of theta from the minimum, in the coordinate that is farthest, and the loss above the least."""
     theta, problem = learner.tensors["theta"], setting.data
     return {
         "distance": (theta - problem.minimum).abs().amax(dim=1).numpy(),

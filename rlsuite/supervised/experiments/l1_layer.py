@@ -1,4 +1,4 @@
-"""Which inputs matter: a factor for each input with an L1 penalty, and then training again without the others.
+"""Finds the inputs that matter: a factor for each input with an L1 penalty, and then training again without the others.
 
 The first layer multiplies input i by a factor w_i, and ``strength |w|`` is added to the loss. An input that helps less
 than its factor costs ends near zero. Halfway through, inputs whose factor is below a tenth of the largest are fed as 0

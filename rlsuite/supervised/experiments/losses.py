@@ -1,4 +1,4 @@
-"""What a loss does: a line through points of which some are far off, and classes with a margin between them.
+"""The effect of a loss: a line through points of which some are far off, and classes with a margin between them.
 
 The squared loss pulls a line towards points that are far off, since its gradient grows with the distance. That of the
 others is bounded: a far point counts no more than a near one. ``evaluation.json`` has the table of all losses.
@@ -95,7 +95,7 @@ def make_learner(setting: LineSetting, total_updates: int) -> ByHand[Line]:
 
 
 def evaluate_line(learner: ByHand[Line], setting: LineSetting, split: Split) -> dict[str, np.ndarray]:
-    """How far each loss's line is from the true one, the mean over x."""
+    """Distance of each loss's line from the true one, the mean over x."""
     lines = learner.tensors["lines"].cpu() - torch.tensor([_INTERCEPT, _SLOPE])
     x = torch.linspace(-1.0, 1.0, 101)
     errors = (lines[..., :1] + lines[..., 1:] * x).abs().mean(dim=-1)

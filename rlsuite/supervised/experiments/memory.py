@@ -31,7 +31,7 @@ _BLANK, _CUE = _SYMBOLS, _SYMBOLS + 1
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryConfig(SupervisedConfig, group="memory"):
-    """How a task that needs memory is trained."""
+    """Training of a task that needs memory."""
 
     epochs: Count = 8
     batch_size: Count = 32
@@ -94,7 +94,7 @@ class Task:
 
 
 def counting(key: Tensor, batch: int, steps: int) -> Sequences:
-    """How many of the numbers so far were positive."""
+    """Count of the numbers so far that were positive."""
     numbers = random.normal(key, batch, steps)
     return Sequences(numbers.unsqueeze(-1), (numbers > 0.0).float().cumsum(dim=-1))
 

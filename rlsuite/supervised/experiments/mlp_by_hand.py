@@ -35,9 +35,9 @@ class MlpConfig(RunConfig):
     hidden: Widths = (4,)
     """Units of each hidden layer."""
     hidden_units: Literal["sigmoid", "relu"] = "sigmoid"
-    """What hidden units do."""
+    """Activation of hidden units."""
     output: Literal["linear", "logistic", "softmax"] = "logistic"
-    """What outputs do: linear and logistic ones have squared losses, softmax has the cross-entropy."""
+    """Kind of outputs: linear and logistic ones have squared losses, softmax has the cross-entropy."""
     slope: Positive = 1.0
     """Slope of the sigmoids."""
 

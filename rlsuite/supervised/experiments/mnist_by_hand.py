@@ -38,7 +38,7 @@ class MnistConfig(ExamplesConfig):
     hidden: Widths
     """Units of each hidden layer."""
     hidden_units: Literal["sigmoid", "relu"]
-    """What hidden units do."""
+    """Activation of hidden units."""
     output: Literal["logistic", "softmax"]
     """Logistic outputs have a squared loss, softmax has the cross-entropy."""
     biases: bool = False
@@ -62,7 +62,7 @@ def pixels(pictures: Tensor) -> Tensor:
 
 
 def targets(labels: Tensor, output: str, classes: int = 10) -> Tensor:
-    """What outputs should be, ``[N, classes]``: 0.99 and 0.01 for sigmoids, probabilities for a softmax."""
+    """Targets of the outputs, ``[N, classes]``: 0.99 and 0.01 for sigmoids, probabilities for a softmax."""
     one_hot = torch.nn.functional.one_hot(labels, classes).float()
     return one_hot if output == "softmax" else _LOW + (_HIGH - _LOW) * one_hot
 
@@ -96,7 +96,7 @@ def evaluate(learner: ByHand[Batch], setting: MnistSetting, split: Split) -> dic
 
 
 def asked_backwards(tensors: Tensors, layers: int) -> Tensor:
-    """What each digit looks like to the first seed's network of sigmoids without biases: ``[10, 784]``."""
+    """Picture of each digit as it looks to the first seed's network of sigmoids without biases: ``[10, 784]``."""
     signal = targets(torch.arange(10), "logistic").to(tensors["weights.0"].device)
     for layer in reversed(range(layers)):
         signal = torch.logit(signal) @ tensors[f"weights.{layer}"][0].T
@@ -106,7 +106,7 @@ def asked_backwards(tensors: Tensors, layers: int) -> Tensor:
 
 
 def likeness(pictures: Tensor, data: classification.Examples) -> Tensor:
-    """How pictures ``[10, 784]`` (row) correlate with the mean picture of each digit (column)."""
+    """Correlations of pictures ``[10, 784]`` (row) with the mean picture of each digit (column)."""
     means = torch.stack([data.inputs[data.labels == digit].flatten(1).mean(dim=0) for digit in range(10)])
     return torch.corrcoef(torch.cat([pictures, means]))[:10, 10:]
 

@@ -28,7 +28,7 @@ _DEGREES = 15.0
 @dataclass(frozen=True, kw_only=True)
 class RotatedConfig(SupervisedConfig, group="training"):
     symmetry: Literal["mean", "max", "none"] = "mean"
-    """How the outputs for the four orientations become one; none is the plain network."""
+    """Way in which the outputs for the four orientations become one; none is the plain network."""
 
 
 Rotated = Setting[RotatedConfig, Labelled]

@@ -35,7 +35,7 @@ _SPEED = 2.0  # pixels a frame, at most, along each axis
 
 @dataclass(frozen=True, kw_only=True)
 class MovingConfig(SupervisedConfig, group="frames"):
-    """How a network that foresees frames is trained."""
+    """Training of a network that foresees frames."""
 
     epochs: Count = 10
     batch_size: Count = 16
@@ -106,7 +106,7 @@ class Foreseeing(nn.Module):
         return F.pixel_unshuffle(frames.unsqueeze(-3), _PATCH)
 
     def _leave(self, outputs: Tensor) -> Tensor:
-        """What comes out as pixels ``[S, B, F, F]``."""
+        """Outputs as pixels ``[S, B, F, F]``."""
         if not self.patches:
             return outputs.unflatten(-1, (_FRAME, _FRAME))
         return F.pixel_shuffle(outputs, _PATCH).squeeze(-3)

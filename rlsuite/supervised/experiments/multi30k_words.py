@@ -1,4 +1,4 @@
-"""What word comes next in sentences about pictures: the network of n-grams (Bengio et al., 2003), and an LSTM."""
+"""Predicts the next word in sentences about pictures: the network of n-grams (Bengio et al., 2003), and an LSTM."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

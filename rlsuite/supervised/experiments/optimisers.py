@@ -142,7 +142,7 @@ def optimisers(low: float, high: float) -> dict[str, Callable[[list[Tensor]], Op
 
 
 def bounds(problem: Problem, steps: np.ndarray) -> dict[str, np.ndarray]:
-    """What the loss above the least is at most after so many steps ``[T]``, by optimiser, ``[S, T]``."""
+    """Bounds on the loss above the least after so many steps ``[T]``, by optimiser, ``[S, T]``."""
     low, high = problem.curvature
     square = (problem.start - problem.minimum).square().sum(dim=1, keepdim=True).numpy()
     condition = high / low

@@ -45,7 +45,7 @@ class PathsConfig(AdversarialConfig, group="paths"):
     discriminator: Literal["dense", "convolutional"] = "dense"
     """Kind of the discriminator."""
     sees: Literal["moves", "path"] = "moves"
-    """What is generated, and told from real ones."""
+    """Series that are generated, and told from real ones."""
     units: Count = 128
     """Units, or channels where there are most."""
     steps: Count = 32
@@ -82,7 +82,7 @@ class Law:
         return torch.diff(path, dim=-1, prepend=torch.zeros_like(path[..., :1]))
 
     def judge(self, moves: np.ndarray) -> dict[str, float]:
-        """How far moves ``[N, T]`` are from the law: see ``_TOLERATED``, and the worst as a multiple of those."""
+        """Distances of moves ``[N, T]`` from the law: see ``_TOLERATED``, and the worst as a multiple of those."""
         final = moves.sum(axis=1)
         centred = moves - moves.mean()
         variance = max(float(centred.var()), 1e-30)

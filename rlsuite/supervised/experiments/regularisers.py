@@ -1,4 +1,4 @@
-"""What helps a network with more weights than its thousand digits can tell: dropout, DropConnect, decay, L1 and more.
+"""Regularisers of a network with too many weights for its thousand digits: dropout, DropConnect, decay, L1 and more.
 
 All have two hidden layers and train in the same way; each changes one thing. Without any regulariser the training loss
 goes to zero. ``early-stopping`` trains like that one too, and is tested as it was when it was best on validation.
@@ -59,7 +59,7 @@ class RegularisedConfig(SupervisedConfig):
     batch_norm: bool = False
     """Normalise every hidden unit over the batch."""
     units: Literal["relu", "maxout"] = "relu"
-    """What hidden units do."""
+    """Activation of hidden units."""
 
 
 Few = Setting[RegularisedConfig, Labelled]

@@ -35,7 +35,7 @@ class Sample:
     """Write on after a prompt."""
 
     prompt: str = ""
-    """What the text begins with; empty for nothing."""
+    """Beginning of the text; may be empty."""
     temperature: NotNegative = 0.8
     """1 draws characters by their likelihood, less prefers the likely ones, 0 always takes the likeliest."""
     characters: Natural = 500
@@ -72,7 +72,7 @@ def evaluate(learner: Learner[Any], setting: Setting[ShakespeareConfig, Data], s
 
 
 def written(learner: Learner[Any], characters: Characters, sample: Sample) -> str:
-    """What the first network writes after a prompt.
+    """Text that the first network writes after a prompt.
 
     Raises:
         ValueError: the prompt has characters that the network does not know.

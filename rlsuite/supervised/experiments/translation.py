@@ -244,7 +244,7 @@ def draw_attention(
 @dataclass(frozen=True)
 class Translate:
     sentence: tyro.conf.Positional[str]
-    """What to translate."""
+    """Sentence to translate."""
     beam: Count = _BEAM
     """Beginnings of a translation that are kept at a time; 1 takes the likeliest word each time."""
 

@@ -1,4 +1,4 @@
-"""What a question asks for, told by a convolutional network over its words."""
+"""Tells what a question asks for, by a convolutional network over its words."""
 
 import dataclasses
 from typing import Any

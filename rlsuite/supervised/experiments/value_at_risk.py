@@ -47,7 +47,7 @@ class RiskConfig(SupervisedConfig, group="quantiles"):
 
 
 class Days(NamedTuple):
-    """What is known before a day ``[N, F]``, the weighted deviation ``[N]``, and the day's return ``[N]``."""
+    """Inputs known before a day ``[N, F]``, the weighted deviation ``[N]``, and the day's return ``[N]``."""
 
     inputs: Tensor
     deviation: Tensor
