@@ -51,8 +51,8 @@ class R2D2Config(EpsilonGreedyConfig, MemoryOptions, SequenceConfig):
     tau: Fraction | None = None
     """Move the target network by this fraction towards the online one at each update, instead of copying."""
     value_rescaling: Literal["none", "square-root", "logarithm"] = "square-root"
-    """Transform of returns x, in place of clipped rewards: sign(x)(sqrt(|x| + 1) - 1) + 0.001 x (Pohlen et al., 2018), or
-    sign(x) log(|x| + 1)."""
+    """Transform of returns x, in place of clipped rewards: sign(x)(sqrt(|x| + 1) - 1) + 0.001 x (Pohlen et al.,
+    2018), or sign(x) log(|x| + 1)."""
     epsilon_spread: NotNegative = 0.0
     """Environment i of E takes random actions with probability epsilon to the power 1 + this * i / (E - 1), so that
     some explore much and some little; Horgan et al. (2018) have 7."""
