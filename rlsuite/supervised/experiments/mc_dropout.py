@@ -192,7 +192,7 @@ def _wave(x: Tensor) -> Tensor:
 
 
 def evaluate_gap(learner: Learner[Rows], setting: GapSetting, split: Split) -> dict[str, np.ndarray]:
-    """Share of places, inside and outside of the data, where the function is within two deviations (masks and noise)."""
+    """Share of places, inside and outside the data, where the function is within two deviations (masks and noise)."""
     data = setting.data
     outputs = drawn(learner, data.asked.expand(len(setting.seeds), -1, -1), _DRAWS[split])
     mean, deviation = outputs.mean(dim=0), outputs.std(dim=0)
