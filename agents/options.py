@@ -355,17 +355,34 @@ class MemoryRolloutConfig(MemoryOptions, RolloutConfig, group="rollout"):
             )
         return window
 
-    def require_whole(self, minibatches: int) -> None:
-        """Refuse so many minibatches where they do not divide the windows of a rollout.
+
+@dataclass(frozen=True, kw_only=True)
+class MinibatchConfig(MemoryRolloutConfig, group="rollout"):
+    """Options common to agents that go through a rollout several times, in shuffled minibatches."""
+
+    epochs: Count = 10
+    """Times that an update goes through its rollout."""
+    minibatches: Count = 4
+    """Parts of a rollout, each a step of gradient descent in every epoch."""
+
+    @property
+    def total_updates(self) -> int:
+        """Steps of gradient descent in the whole run, for schedules."""
+        return super().total_updates * self.epochs * self.minibatches
+
+    def require_whole_minibatches(self) -> None:
+        """Refuse minibatches that do not divide the windows of a rollout.
 
         Raises:
             ValueError: they do not.
         """
         window = self.window_env_steps
         windows_of_all = self.rollout_env_steps // self.num_envs // window * self.num_envs
-        if windows_of_all % minibatches:
+        if windows_of_all % self.minibatches:
             parts = "env steps" if self.memory == "none" else f"windows of {window} env steps"
-            raise ValueError(f"--minibatches {minibatches} does not divide the {windows_of_all} {parts} of a rollout")
+            raise ValueError(
+                f"--minibatches {self.minibatches} does not divide the {windows_of_all} {parts} of a rollout"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
-from agents.options import ActivationOptions, MemoryRolloutConfig, RatePerSeed
+from agents.options import ActivationOptions, MinibatchConfig, RatePerSeed
 from rlsuite import random, ranks
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
 from rlsuite.configuration import Count, Fraction, NotNegative, Positive, Widths
@@ -29,7 +29,7 @@ _POLICY_STREAM, _SHUFFLE_STREAM = 21, 22
 
 
 @dataclass(frozen=True, kw_only=True)
-class PPOConfig(ActivationOptions, MemoryRolloutConfig):
+class PPOConfig(ActivationOptions, MinibatchConfig):
     """Proximal policy optimisation (Schulman et al., 2017)."""
 
     learning_rate: RatePerSeed = (3e-4,)
@@ -42,10 +42,6 @@ class PPOConfig(ActivationOptions, MemoryRolloutConfig):
     """Gradients are scaled to at most this norm, seed by seed."""
     rollout_env_steps: Count = 1_024
     """Env steps, over all environments of a seed, between two updates."""
-    epochs: Count = 10
-    """Times that an update goes through its rollout."""
-    minibatches: Count = 4
-    """Parts of a rollout, each a step of gradient descent in every epoch."""
     trace: Fraction = 0.95
     """Lambda of the generalised advantages: 0 for one-step errors, 1 for whole returns."""
     clip: Positive = 0.2
@@ -65,11 +61,6 @@ class PPOConfig(ActivationOptions, MemoryRolloutConfig):
     """Widths of the mlp."""
     initial_log_std: float = 0.0
     """Logarithm of the Gaussian policy's standard deviation at the start, before it is squashed into the bounds."""
-
-    @property
-    def total_updates(self) -> int:
-        """Steps of gradient descent in the whole run, for schedules."""
-        return self.total_env_steps // self.rollout_env_steps * self.epochs * self.minibatches
 
 
 class ActorCritic(nn.Module):
@@ -127,7 +118,7 @@ class PPO:
         device: torch.device | str = "cpu",
     ) -> None:
         assert isinstance(observation_space, Box)
-        config.require_whole(config.minibatches)
+        config.require_whole_minibatches()
         self.config, self.window = config, config.window_env_steps
         # Compilers unroll a memory's steps one by one, which takes minutes.
         self.compilable = ("_improve",) if config.memory == "none" else ()

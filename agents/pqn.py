@@ -14,7 +14,7 @@ import torch
 from gymnasium.spaces import Box, Discrete, Space
 from torch import Tensor, nn
 
-from agents.options import EpsilonGreedyConfig, MemoryRolloutConfig, RatePerSeed
+from agents.options import EpsilonGreedyConfig, MinibatchConfig, RatePerSeed
 from rlsuite import random
 from rlsuite.agent import Acted, ActingState, AgentSpec, Diagnostics, TensorSpec
 from rlsuite.configuration import Count, Fraction, Positive, Widths
@@ -31,7 +31,7 @@ _EXPLORATION_STREAM, _EVALUATION_STREAM, _SHUFFLE_STREAM = 33, 34, 35
 
 
 @dataclass(frozen=True, kw_only=True)
-class PQNConfig(EpsilonGreedyConfig, MemoryRolloutConfig):
+class PQNConfig(EpsilonGreedyConfig, MinibatchConfig):
     """Parallelised Q-network (Gallici et al., 2024)."""
 
     learning_rate: RatePerSeed = (5e-4,)
@@ -47,20 +47,13 @@ class PQNConfig(EpsilonGreedyConfig, MemoryRolloutConfig):
     rollout_env_steps: Count = 1_024
     """Env steps, over all environments of a seed, between two updates."""
     epochs: Count = 2
-    """Times that an update goes through its rollout."""
     minibatches: Count = 16
-    """Parts of a rollout, each a step of gradient descent in every epoch."""
     trace: Fraction = 0.65
     """Lambda of the returns that are learned: 0 for one-step targets, 1 for whole returns."""
     hidden: Widths = (128, 128)
     """Widths of the mlp."""
     layer_norm: bool = True
     """Normalise what each layer of the encoder gives before its activation; without it, values may diverge."""
-
-    @property
-    def total_updates(self) -> int:
-        """Steps of gradient descent in the whole run, for schedules."""
-        return self.total_env_steps // self.rollout_env_steps * self.epochs * self.minibatches
 
 
 class PQN:
@@ -90,7 +83,7 @@ class PQN:
         if not isinstance(action_space, Discrete):
             raise ValueError(f"pqn needs a Discrete action space, but this one is {action_space}")
         assert isinstance(observation_space, Box)
-        config.require_whole(config.minibatches)
+        config.require_whole_minibatches()
         self.config, self.window, self.actions = config, config.window_env_steps, int(action_space.n)
         # Compilers unroll a memory's steps one by one, which takes minutes.
         self.compilable = ("_improve",) if config.memory == "none" else ()
