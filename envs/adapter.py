@@ -108,6 +108,11 @@ class VectorAdapter:
         self._observation = self._observation_tensor(observation)
         return self._observation
 
+    def restart(self) -> Tensor:
+        """Start every environment with other episodes than before."""
+        self._restarts += 1
+        return self.reset()
+
     def send(self, action: Tensor) -> None:
         """Begin to act everywhere; ``action`` is ``[S, E, ...]``, int64 counted from 0 or float32.
 
@@ -214,8 +219,7 @@ class VectorAdapter:
         self._sent = self._failure = None
         self.exact_resume = self._go_back(state)
         if not self.exact_resume:
-            self._restarts += 1
-            return self.reset()
+            return self.restart()
         is_phantom, space = state["is_phantom"], self.observation_space
         dtype = torch.uint8 if space.dtype == np.uint8 else torch.float32
         check_tensor(is_phantom, (self.vector_env.num_envs,), torch.bool, "is_phantom")

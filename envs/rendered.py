@@ -36,7 +36,7 @@ def make_rendered(
     device: torch.device | str = "cpu",
     env_kwargs: dict[str, Any] | None = None,
     preprocessing: Preprocessing = PLAIN,
-) -> VectorAdapter | OnDevice:
+) -> VectorAdapter:
     """One environment whose pictures ``picture`` takes. The last observation of an episode has a step of its own.
 
     Raises:
@@ -67,6 +67,7 @@ def make_rendered(
         )
     except Exception as error:  # it could be made for training, so rendering is the cause
         raise RenderError(f"{env_id} cannot be watched: {_first_line(error)}") from error
+    assert isinstance(environments, VectorAdapter)  # nothing else resets in a step of its own
     if (model := mujoco_model(environments)) is not None:
         _follow(environments, model)
         try:

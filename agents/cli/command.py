@@ -43,6 +43,7 @@ COMMANDS = {
 
 # Errors whose message is meant for people. They are named, not imported: importing them would load torch.
 _FOR_PEOPLE = {"ValueError", "TrainingError", "CheckpointError", "ExperienceError", "SupersededError", "OSError"}
+_EXTRAS = {"starlette": "browser", "uvicorn": "browser", "onnx": "export", "onnxruntime": "export", "ray": "cluster"}
 # What lies elsewhere is a person's own.
 _PROJECT = [_ROOT / name for name in ("agents", "envs", "rlsuite", "scripts", "tests")]
 _NOT_OWN = [*_PROJECT, *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib"))]
@@ -158,7 +159,9 @@ def _for_people(error: BaseException) -> str | None:
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         package = error.name.partition(".")[0]
         if not is_ours(package) or package == error.name:
-            what = "--force-reinstall rlsuite" if CHECKOUT is None else f'-c constraints.txt -e "{CHECKOUT}"'
+            extra = f"[{_EXTRAS[package]}]" if package in _EXTRAS else ""
+            checkout = f'-c constraints.txt -e "{CHECKOUT}{extra}"'
+            what = (f'"rlsuite{extra}"' if extra else "--force-reinstall rlsuite") if CHECKOUT is None else checkout
             return f"the package {package!r} is missing: pip install {what}"
     if kinds & {"MemoryError", "OutOfMemoryError"} or "can't allocate memory" in str(error):
         return f"there is not enough memory: {_first_line(error)}"

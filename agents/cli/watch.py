@@ -1,6 +1,7 @@
-"""Watch the agent of a run and its diagnostics in a window, or record a video if there is no screen.
+"""Watch the agent of a run and its diagnostics in a window, in the browser, or record a video if there is no screen.
 
     rlsuite watch runs/NAME
+    rlsuite watch runs/NAME --serve
     rlsuite watch runs/NAME --record out.mp4 --episodes 3
 
 In the window, space pauses, the right arrow goes one step, + and - change the speed, Esc or Q closes.
@@ -8,7 +9,7 @@ In the window, space pauses, the right arrow goes one step, + and - change the s
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -21,10 +22,13 @@ class Options:
     """Folder of the run."""
     record: Path | None = None
     """Write a video instead, .mp4 or .gif; without a screen it goes to the run's folder."""
+    serve: Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="[PORT]")] = None
+    """Show it in the browser of this machine, at a port, 8765 unless given; 0 takes any that is free."""
     episodes: int | None = None
     """Number of episodes; by default 1 in a video, unlimited in a window."""
-    checkpoint: Literal["best", "last", "previous"] = "best"
-    """best: each seed's best evaluation during training; last: as training ended."""
+    checkpoint: Literal["best", "last", "previous", "newest"] = "best"
+    """best: each seed's best evaluation during training; last: as training ended; newest, in the browser: whatever a
+    running training saved last, as it goes on."""
     seed: int | None = None
     """Seed of the run to watch; by default its first."""
     fps: float | None = None
@@ -42,13 +46,16 @@ def main(arguments: list[str]) -> int:
         if number is not None and not number > 0:
             raise ValueError(f"--{name.replace('_', '-')} must be positive, not {number}")
 
+    if options.serve is not None:
+        return serve(options, *options.serve)
+    if options.checkpoint == "newest":
+        raise ValueError("--checkpoint newest is for --serve")
+
     from agents.runs.run import open_run
     from agents.runs.watching import record, watch
     from rlsuite.tracking.window import NoScreenError, has_screen
 
-    run = open_run(options.run)
-    if options.device is not None:
-        run = dataclasses.replace(run, config=dataclasses.replace(run.config, device=options.device))
+    run = on_device(open_run(options.run), options.device)
     path, episodes = options.record, options.episodes
     how: dict[str, Any] = {"checkpoint": options.checkpoint, "seed": options.seed, "frames_per_second": options.fps}
     if path is None and has_screen():
@@ -62,4 +69,34 @@ def main(arguments: list[str]) -> int:
     path = path or run.folder / "videos" / f"watch-{options.checkpoint}.mp4"
     record(run, path, episodes=episodes or 1, max_seconds=options.max_seconds, **how)
     print(f"wrote {path}")
+    return 0
+
+
+def on_device(run: Any, device: str | None) -> Any:
+    """The run on another device, if one is named."""
+    return run if device is None else dataclasses.replace(run, config=dataclasses.replace(run.config, device=device))
+
+
+def serve(options: Options, port: int = 8765, *others: int) -> int:
+    if others:
+        raise ValueError(f"--serve takes one port, not {port} and {others[0]}")
+    for name in ("record", "episodes"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name} is not for --serve")
+
+    from agents.runs.browser.server import application
+    from agents.runs.browser.session import FigureSession, Session
+    from agents.runs.run import open_run, row_of
+    from rlsuite.tracking import loopback, run_folder
+
+    document = run_folder.read(options.run)
+    if "agent" in document:
+        run = on_device(open_run(options.run), options.device)
+        row_of(run, options.seed)  # says early that there is no such seed
+        what = run, options.checkpoint, options.seed, options.fps
+        page = application(options.run, lambda send: Session(*what, send))
+    else:
+        heading = str(document.get("model") or document.get("experiment"))
+        page = application(options.run, lambda send: FigureSession(options.run, heading, send))
+    loopback.serve(page, loopback.listen(port), lambda address: print(f"{address}   (Ctrl-C ends)", flush=True))
     return 0

@@ -1,16 +1,16 @@
-"""Run the agent of a checkpoint in an environment, and yield a frame with diagnostics at each step."""
+"""Run the agent of a checkpoint in an environment, step by step, with a frame of picture and diagnostics at each."""
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box, MultiBinary, MultiDiscrete
 from torch import Tensor
 
+from agents.runs.actions import Actions, Deviation
 from agents.runs.run import Run, load_agent, preprocessing_of, row_of
 from envs.action_names import action_names
 from envs.lookup import is_atari
@@ -22,16 +22,18 @@ from rlsuite.tracking.watch_panel import PLOT_ENV_STEPS, Bars, Frame, Histogram,
 from rlsuite.training.checkpoint import Name
 
 _DEFAULT_FRAMES_PER_SECOND = 30
-_PAUSE_SECONDS = 1.0  # on the last picture of an episode
+PAUSE_SECONDS = 1.0  # on the last picture of an episode
 _AXIS_ENV_STEPS = 100  # env steps of scores that set the limits of the axis
 _MOST_BINS = 60  # of a distribution
 
 
 @dataclass
-class _Episode:
+class Episode:
     """The course of an episode so far."""
 
-    label: str
+    number: int
+    label: str = ""
+    ending: str = ""  # how it has ended: terminated or truncated
     env_steps: int = 0
     score: float = 0.0
     values: deque[float] = field(default_factory=lambda: deque(maxlen=PLOT_ENV_STEPS))
@@ -52,7 +54,10 @@ class _Thought:
 
 
 class Viewer:
-    """One seed of a run's agent in one environment, without exploration.
+    """One seed of a run's agent in one environment, without exploration unless its ``deviation`` says otherwise.
+
+    ``frames`` yields what windows and videos show; pages in a browser, which people steer, call ``advance`` and
+    ``frame`` themselves.
 
     Args:
         run: the run.
@@ -73,7 +78,8 @@ class Viewer:
         self.seed = run.seeds[row_of(run, seed)]
         env_id = run.config.env
         protocol = PROTOCOLS[run.config.protocol] if is_atari(env_id) else None
-        self.agent = load_agent(run, checkpoint)
+        self.deviation = Deviation()
+        self.load(checkpoint)
         self.environments = make_rendered(
             env_id,
             self.seed,
@@ -83,44 +89,74 @@ class Viewer:
             preprocessing=preprocessing_of(run.config),
         )
         self.names = action_names(self.environments, env_id)
+        self.actions = Actions(self.environments.action_space, self.seed)
         real_time = self.environments.vector_env.metadata.get("render_fps") or _DEFAULT_FRAMES_PER_SECOND
         self.frames_per_second = frames_per_second or float(real_time)
         self._env_steps = torch.zeros((), dtype=torch.int64, device=run.device)  # of all episodes
-        self._state = self.agent.initial_state(1)
+        self.episode = Episode(0)
+        self._state: ActingState = {}
+        self._thought: _Thought
+        self._begin(self.environments.reset())
 
     def close(self) -> None:
         self.environments.close()
+
+    def load(self, checkpoint: Name) -> None:
+        """Let the agent of another checkpoint act, or that of the same one as it is now, from its next thought on."""
+        self.agent = load_agent(self.run, checkpoint)
 
     def frames(self, episodes: int | None, max_env_steps: int | None = None) -> Iterator[Frame]:
         """Yield a frame for each env step of ``episodes`` episodes, without end if that is None.
 
         Of each episode the first ``max_env_steps`` are shown, and where it stopped, which stays for a second.
         """
-        observation = self.environments.reset()
         for number in itertools.count(1) if episodes is None else range(1, episodes + 1):
-            episode = _Episode(str(number) if episodes is None else f"{number} of {episodes}")
-            ended = False
-            while not ended:
-                thought = self._think(observation, episode)
+            episode = self.episode
+            episode.label = str(number) if episodes is None else f"{number} of {episodes}"
+            while not episode.ending:
                 if max_env_steps is None or episode.env_steps < max_env_steps:
-                    yield self._frame(episode, thought)
+                    yield self.frame()
                 elif number == episodes:
-                    yield from self._pause(episode, thought, "cut here: the episode goes on")
+                    yield from self._pause("cut here: the episode goes on")
                     return
-                step = self.environments.step(thought.action)
-                observation, ended = step.observation, bool(step.ended)
-                episode.env_steps += 1
-                episode.score += float(step.reward)
-            yield from self._pause(episode, thought, "terminated" if bool(step.terminated) else "truncated")
-            observation = self.environments.step(thought.action).observation  # the step that only resets
+                self.advance()
+            yield from self._pause()
+            self.advance()
 
-    def _pause(self, episode: _Episode, thought: _Thought, note: str) -> Iterator[Frame]:
-        return itertools.repeat(
-            self._frame(episode, thought, note), max(1, round(_PAUSE_SECONDS * self.frames_per_second))
-        )
+    def advance(self, numbers: Sequence[float] | None = None) -> None:
+        """Take one env step; after the end of an episode, begin the next.
 
-    def _frame(self, episode: _Episode, thought: _Thought, note: str = "") -> Frame:
-        env_id = self.run.config.env
+        Args:
+            numbers: a person's action, see ``Actions``; the agent's unless given.
+        """
+        episode = self.episode
+        if episode.ending:
+            self._begin(self.environments.step(self._thought.action).observation)  # the step that only resets
+            return
+        agents_own = self._thought.action
+        step = self.environments.step(agents_own if numbers is None else self.actions.action(numbers, agents_own))
+        episode.env_steps += 1
+        episode.score += float(step.reward)
+        if bool(step.ended):
+            episode.ending = "terminated" if bool(step.terminated) else "truncated"
+        else:
+            self._thought = self._think(step.observation, episode)
+
+    def restart(self) -> None:
+        """Begin another episode, whether or not this one has ended."""
+        self._begin(self.environments.restart())
+
+    def _begin(self, observation: Tensor) -> None:
+        number = self.episode.number + 1
+        self.episode = Episode(number, str(number))
+        self._thought = self._think(observation, self.episode)
+
+    def _pause(self, note: str = "") -> Iterator[Frame]:
+        return itertools.repeat(self.frame(note), max(1, round(PAUSE_SECONDS * self.frames_per_second)))
+
+    def frame(self, note: str = "") -> Frame:
+        """The picture of now, with what the agent thinks of it and, where the episode has ended, how."""
+        episode, thought, env_id = self.episode, self._thought, self.run.config.env
         return Frame(
             picture=picture(self.environments, env_id),
             heading=f"{self.run.agent_name} on {env_id}",
@@ -137,10 +173,10 @@ class Viewer:
             values=tuple(episode.values),
             memory=np.stack(episode.memories) if episode.memories else None,
             returns=thought.returns,
-            note=note,
+            note=note or episode.ending,
         )
 
-    def _think(self, observation: Tensor, episode: _Episode) -> _Thought:
+    def _think(self, observation: Tensor, episode: Episode) -> _Thought:
         """Ask the agent, and keep what it thinks of its situation for the episode's plot."""
         # All seeds get the observation of the one on show, because agents act for all seeds at once.
         seeds = len(self.run.seeds)
@@ -148,7 +184,7 @@ class Viewer:
         began = torch.full((seeds, 1), episode.env_steps == 0, device=observation.device)
         before = self._state if episode.env_steps else self.agent.initial_state(1)
         acted = self.agent.act(seen, before, began, self._env_steps, explore=False)
-        self._state, actions = acted.state, acted.action
+        self._state = acted.state
         thoughts = diagnostics(self.agent, seen, before, acted)
         self._env_steps += 1
         row = self.run.seeds.index(self.seed)
@@ -156,25 +192,18 @@ class Viewer:
             episode.values.append(float(thoughts.value[row, 0]))
         if thoughts.memory is not None:
             episode.memories.append(thoughts.memory[row, 0].cpu().numpy())
-        chosen = actions[row, 0].cpu().numpy()
+        action = self.deviation.action(acted.action[row : row + 1], thoughts, row, self.actions)
+        numbers = self.actions.numbers(action)
         shown: Bars | Sliders
-        match self.environments.action_space:
-            case Box(low=low, high=high):
-                shown = self._sliders(chosen, low, high)
-            case MultiDiscrete(start=start, nvec=choices):
-                shown = self._sliders(chosen + start, start, start + choices - 1)
-            case MultiBinary():
-                shown = self._sliders(chosen, np.zeros_like(chosen), np.ones_like(chosen))
-            case _:
-                shown = self._bars(int(chosen), thoughts, row, episode)
+        if self.actions.is_choice:
+            shown = self._bars(int(numbers[0]), thoughts, row, episode)
+        else:
+            shown = Sliders("action", self.names, numbers, self.actions.low, self.actions.high)
         entropy = None if thoughts.entropy is None else float(thoughts.entropy[row, 0])
-        returns = None if thoughts.returns is None else _histogram(thoughts.returns, row, int(chosen), episode)
-        return _Thought(actions[row : row + 1], shown, thoughts.value_name, entropy, returns)
+        returns = None if thoughts.returns is None else _histogram(thoughts.returns, row, int(numbers[0]), episode)
+        return _Thought(action, shown, thoughts.value_name, entropy, returns)
 
-    def _sliders(self, chosen: np.ndarray, low: np.ndarray, high: np.ndarray) -> Sliders:
-        return Sliders("action", self.names, chosen.reshape(-1), low.reshape(-1), high.reshape(-1))
-
-    def _bars(self, chosen: int, thoughts: Diagnostics, row: int, episode: _Episode) -> Bars:
+    def _bars(self, chosen: int, thoughts: Diagnostics, row: int, episode: Episode) -> Bars:
         if thoughts.scores is None:
             return Bars("action", self.names, np.eye(len(self.names))[chosen], chosen, (0.0, 1.0))
         scores = thoughts.scores[row, 0].cpu().numpy()
@@ -185,7 +214,7 @@ class Viewer:
         return Bars(thoughts.score_name, self.names, scores, chosen, limits)
 
 
-def _histogram(returns: tuple[Tensor, Tensor], row: int, action: int, episode: _Episode) -> Histogram:
+def _histogram(returns: tuple[Tensor, Tensor], row: int, action: int, episode: Episode) -> Histogram:
     """The returns of an action, in bins between the ends of those of the last steps.
 
     No more bins than returns: C51's, which are at equal distances, then fall into one each.
