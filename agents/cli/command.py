@@ -34,6 +34,7 @@ COMMANDS = {
     "evaluate": "evaluate a trained run, with confidence intervals",
     "compare": "draw the learning curves of several runs",
     "sweep": "train many runs side by side, and compare them",
+    "tune": "search for the values of options that an agent learns best with",
     "export": "write a trained policy to a file that runs without this project",
     "zoo": "list presets, tabulate results, and pack a trained agent",
     "supervised": "train a supervised experiment",

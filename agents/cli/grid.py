@@ -35,14 +35,19 @@ def grid(agents: str, words: list[str]) -> list[Cell]:
     Raises:
         ValueError: there is no such agent or environment, or an option cannot have its value.
     """
-    cells = [cell for agent in agents.split(",") for cell in _of_agent(agent, _paired(words))]
+    cells = [cell for agent in agents.split(",") for cell in _of_agent(agent, paired(words))]
     names = [cell.name for cell in cells]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(f"two runs of the sweep are the same, {twice}: name each value once")
     return cells
 
 
-def _paired(words: list[str]) -> Words:
+def paired(words: list[str]) -> Words:
+    """Options as typed, each with the words that follow it.
+
+    Raises:
+        ValueError: the first word is no option.
+    """
     found: Words = []
     for word in words:
         if word.startswith("--"):
@@ -79,7 +84,7 @@ def _cell(agent: str, words: Words, rows: dict[str, list[str]], runs: dict[str, 
     if rows:
         # Each seed must have a value: as many seeds for each combination, one combination after the other.
         first = [(name, values[0].split(",")[:1] if name in rows else values) for name, values in words]
-        seeds = parse([agent, *_flat(first)])[1].seeds
+        seeds = parse([agent, *flat(first)])[1].seeds
         combined = list(itertools.product(*rows.values()))
         per_seed = {
             name: ",".join(values[place] for values in combined for _ in range(seeds))
@@ -87,14 +92,15 @@ def _cell(agent: str, words: Words, rows: dict[str, list[str]], runs: dict[str, 
         }
         words = [(name, [per_seed[name]] if name in per_seed else values) for name, values in words]
         words = [word for word in words if word[0] != "--seeds"] + [("--seeds", [str(seeds * len(combined))])]
-    options = _flat(words)
+    options = flat(words)
     config = parse([agent, *options])[1]
     parts = [find(agent).name, config.env]
     parts += [f"{name.strip('-')}-{values[0]}" for name, values in words if name in runs and name != "--env"]
     return Cell(re.sub(r"[^\w.+-]+", "-", "-".join(parts)), agent, options, config)
 
 
-def _flat(words: Words) -> list[str]:
+def flat(words: Words) -> list[str]:
+    """The way back from ``paired``."""
     return [word for name, values in words for word in (name, *values)]
 
 

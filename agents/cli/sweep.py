@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.cli import command
+from agents.cli.hosts import HOSTS, hosts, own_options, require_hosts
 from agents.runs.registry import names
 
 if TYPE_CHECKING:
-    from agents.runs.sweep_folder import Hosts, Sweep
+    from agents.runs.sweep_folder import Sweep
 
-_OWN = ("--name", "--runs", "--jobs", "--cluster")
+_OWN = ("--name", "--runs", *HOSTS)
 
 
 def main(arguments: list[str]) -> int:
@@ -36,10 +37,8 @@ def main(arguments: list[str]) -> int:
         from agents.cli import train
 
         return train.main([first.split(",")[0], "--help"])
-    own, options = _own(words)
-    _count(own.get("--jobs"))
-    if {"--cluster", "--jobs"} <= own.keys():
-        raise ValueError("--jobs is for this machine: a cluster runs as many side by side as its hosts have room for")
+    own, options = own_options(words, _OWN)
+    require_hosts(own)
     if first == "--resume":
         if len(options) != 1 or {"--name", "--runs"} & own.keys():
             raise ValueError("--resume takes the folder of one sweep, --jobs and --cluster")
@@ -62,44 +61,11 @@ def run(sweep: "Sweep", own: dict[str, str]) -> int:
     """Run a sweep to its end, on this machine or a cluster; returns the exit status."""
     from agents.runs import sweeping
 
-    counts = sweeping.run(sweep, _hosts(own))
+    counts = sweeping.run(sweep, hosts(own))
+    sweeping.compare_finished(sweep)
     if not counts.keys() - {"finished"}:
         return 0
     left = ", ".join(f"{number} {state}" for state, number in counts.items() if state != "finished")
     folder = shlex.quote(os.path.relpath(sweep.folder))
     print(command.as_typed(f"{left}; go on with: rlsuite sweep --resume {folder}"))
     return command.INTERRUPTED if "stopped" in counts else 1
-
-
-def _hosts(own: dict[str, str]) -> "Hosts":
-    if "--cluster" in own:
-        from agents.runs.cluster import Cluster
-
-        return Cluster(own["--cluster"], command.train_program())
-    from agents.runs.processes import Processes
-
-    return Processes(command.train_program(), _count(own.get("--jobs")))
-
-
-def _own(words: list[str]) -> tuple[dict[str, str], list[str]]:
-    """The values of the sweep's own options, and the words that are left."""
-    own: dict[str, str] = {}
-    rest: list[str] = []
-    left = iter(words)
-    for word in left:
-        name, equals, value = word.partition("=")
-        if name not in _OWN:
-            rest.append(word)
-        elif (not equals and (value := next(left, "")).startswith("--")) or not value:
-            raise ValueError(f"{name} needs a value")
-        else:
-            own[name] = value
-    return own, rest
-
-
-def _count(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"--jobs must be at least 1, not {text}")
-    return int(text)

@@ -50,7 +50,6 @@ def test_runs_of_a_cluster_end_and_one_whose_process_is_killed_goes_on(tmp_path,
         "if sys.argv[-1] == 'fails': sys.exit('it is made of cheese')\n"
         "if sys.argv[-1] == 'killed' and len(calls.read_text().split()) == 1: os.kill(os.getppid(), signal.SIGKILL)\n"
     )
-    monkeypatch.setattr(sweeping, "compare_finished", lambda sweep: None)
     monkeypatch.setattr("agents.runs.cluster._connect", lambda address: None)
     sweep = begin(tmp_path / "a", [member("trains"), member("fails"), member("killed")])
     path = os.pathsep.join(path for path in sys.path if path)

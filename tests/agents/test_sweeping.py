@@ -49,7 +49,6 @@ def program(tmp_path):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(sweeping, "_POLL_SECONDS", 0.02)
-    monkeypatch.setattr(sweeping, "compare_finished", lambda sweep: None)
 
 
 def test_a_failed_run_is_shown_a_killed_one_goes_on_and_others_too(tmp_path, program, capsys):
