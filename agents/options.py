@@ -61,6 +61,7 @@ _KEYWORDS = tyro.constructors.PrimitiveConstructorSpec(
     is_instance=lambda value: isinstance(value, dict),
     str_from_instance=lambda value: [f"{name}={json.dumps(entry)}" for name, entry in value.items()],
 )
+Keywords = Annotated[dict[str, Any], _KEYWORDS]
 
 
 def _parse_size(words: list[str]) -> tuple[int, ...]:
@@ -85,7 +86,7 @@ class EnvironmentOptions(Options, group="environment"):
 
     env: str
     """Environment id: any of Gymnasium's, ALE/*, or rlsuite/*."""
-    env_kwargs: Annotated[dict[str, Any], _KEYWORDS] = field(default_factory=dict)
+    env_kwargs: Keywords = field(default_factory=dict)
     """Arguments of the environment's maker, such as size=3 name=left; values are read as JSON where they can be."""
     wrapper: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Environments of Gymnasium: module:function that takes each copy and returns it wrapped; may be given again."""

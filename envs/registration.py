@@ -30,6 +30,9 @@ _WHOLE: dict[str, tuple[str, int, float | None]] = {
     "KrusellSmith-v0": ("envs.economy:KrusellSmith", 200, None),
     "RepeatPrevious-v0": ("envs.repeat:RepeatPrevious", 1_000, 0.95),
     "RepeatFirst-v0": ("envs.repeat:RepeatFirst", 1_000, 0.95),
+    "Execution-v0": ("envs.execution:Execution", 1_000, None),
+    "Hedging-v0": ("envs.hedging:Hedging", 1_000, None),
+    "Trading-v0": ("envs.trading:Trading", 1_000, None),
     "TMaze-v0": ("envs.tmaze:TMaze", 500, 3.9),
 }
 # name: (the environment of which a part is seen, that part's columns or channels, options)

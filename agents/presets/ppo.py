@@ -201,6 +201,28 @@ _ECONOMY: dict[str, Any] = {
     "log_every_env_steps": 6_400,
 }
 
+# Ours. Episodes end by themselves and are short, so that nothing is discounted.
+_EXECUTION: dict[str, Any] = {
+    "total_env_steps": 400_000,
+    "num_envs": 64,
+    "rollout_env_steps": 6_400,
+    "epochs": 10,
+    "minibatches": 10,
+    "learning_rate": (1e-3,),
+    "discount": (1.0,),
+    "initial_log_std": -1.0,
+    "normalise_rewards": True,
+    "evaluate_every_env_steps": 64_000,
+    "log_every_env_steps": 6_400,
+}
+_HEDGING = _EXECUTION | {
+    "total_env_steps": 1_280_000,
+    "num_envs": 128,
+    "rollout_env_steps": 12_800,
+    "evaluate_every_env_steps": 256_000,
+    "log_every_env_steps": 12_800,
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "CartPole": _CARTPOLE,
     "PositionOnlyCartPole": _POSITION_ONLY_CARTPOLE,
@@ -210,6 +232,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "RepeatPrevious-medium": _REPEAT_MEDIUM,
     "RepeatFirst": _REPEAT_FIRST,
     "TMaze": _TMAZE,
+    "Execution": _EXECUTION,
+    "Hedging": _HEDGING,
     "Acrobot": _ACROBOT,
     "Pendulum": _PENDULUM,
     "LunarLander": _LUNAR_LANDER,
