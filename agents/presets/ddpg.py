@@ -91,6 +91,21 @@ _ECONOMY = {
     "log_every_env_steps": 1_000,
 }
 
+# Ours. Episodes end by themselves and are short, so that nothing is discounted.
+_MARKET = {
+    "total_env_steps": 40_000,
+    "num_envs": 16,
+    "hidden": (64, 64),
+    "train_every_env_steps": 16,
+    "updates_per_train": 2,
+    "random_env_steps": 2_000,
+    "learning_starts_env_steps": 2_000,
+    "replay_capacity": 100_000,
+    "discount": (1.0,),
+    "evaluate_every_env_steps": 10_000,
+    "log_every_env_steps": 1_000,
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "Pendulum": _PENDULUM,
     "MountainCarContinuous": _MOUNTAIN_CAR,
@@ -102,5 +117,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "Ant": _MUJOCO,
     "Drive": _DRIVE,
     "DrivePixels": _DRIVE_PIXELS,
+    "Execution": _MARKET,
+    "Hedging": _MARKET,
+    "Trading": _MARKET,
     "InvertedPendulum": _MUJOCO | {"total_env_steps": 100_000},
 } | {name: _ECONOMY | {"discount": discount} for name, discount in DISCOUNTS.items()}

@@ -47,9 +47,27 @@ _ECONOMY = {
     "log_every_env_steps": 6_400,
 }
 
+# Ours. Episodes end by themselves and are short, so that nothing is discounted.
+_MARKET = {
+    "total_env_steps": 1_280_000,
+    "num_envs": 128,
+    "rollout_env_steps": 2_560,
+    "discount": (1.0,),
+    "learning_rate": (3e-3,),
+    "final_learning_rate_fraction": 0.0,
+    "baseline_learning_rate": (3e-3,),
+    "initial_log_std": -1.0,
+    "normalise_rewards": True,
+    "evaluate_every_env_steps": 256_000,
+    "log_every_env_steps": 25_600,
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "CartPole": _CARTPOLE,
     "Acrobot": _ACROBOT,
     "InvertedPendulum": _INVERTED_PENDULUM,
     "Pendulum": _PENDULUM,
+    "Execution": _MARKET | {"total_env_steps": 256_000},
+    "Hedging": _MARKET,
+    "Trading": _MARKET | {"rollout_env_steps": 128 * 63},
 } | {name: _ECONOMY | {"discount": discount} for name, discount in DISCOUNTS.items()}

@@ -56,6 +56,9 @@ _MUJOCO_FAMILIES = ("Ant", "HalfCheetah", "Hopper", "Humanoid", "Reacher", "Swim
 
 _DRIVE = ddpg.PRESETS["Drive"] | _RATES
 
+# Entropy is worth little beside rewards of less than one.
+_MARKET = ddpg.PRESETS["Hedging"] | _RATES | {"temperature": (0.01,)}
+
 # Discrete actions, ours: half of the largest entropy is the target, since nearly all of it, which Christodoulou (2019)
 # aims for, leaves every choice to chance.
 _CARTPOLE: dict[str, Any] = {
@@ -117,6 +120,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     "InvertedPendulum": _MUJOCO | {"total_env_steps": 100_000},
     "Drive": _DRIVE,
     "DrivePixels": ddpg.PRESETS["DrivePixels"],
+    "Execution": _MARKET,
+    "Hedging": _MARKET,
+    "Trading": _MARKET,
     "MinAtar": _MINATAR,
     "Atari": _ATARI,
     **dict.fromkeys(_MUJOCO_FAMILIES, _MUJOCO),
