@@ -130,7 +130,7 @@ class Trading:
             return torch.where(state["step"] == 0, self._high, _position(state)).unsqueeze(-1)
 
         def by_span(place: int, direction: float) -> Callable[[State], Tensor]:
-            return lambda state: (direction * self.observe(state)[:, _SEEN + place, None].sign())
+            return lambda state: direction * self.observe(state)[:, _SEEN + place, None].sign()
 
         return {
             "buy and hold": hold,

@@ -54,7 +54,5 @@ def main(arguments: list[str]) -> int:
 
         beside_baselines(run, episodes, options.checkpoint)
         return 0
-    print_report(
-        evaluate_run(run, episodes, options.checkpoint, options.protocol), run.folder / "evaluation.json"
-    )
+    print_report(evaluate_run(run, episodes, options.checkpoint, options.protocol), run.folder / "evaluation.json")
     return 0

@@ -62,12 +62,7 @@ def beside_baselines(run: Run, episodes: int, checkpoint: Name = "last") -> None
         CheckpointError: the checkpoint is missing or damaged.
     """
     agent = load_agent(run, shown(run, checkpoint))
-    test = environments(run, "test", 1)
-    dynamics = getattr(test, "vector_env", test)
-    dynamics = getattr(dynamics, "dynamics", dynamics)
-    test.close()
-    if not hasattr(dynamics, "references"):
-        raise ValueError(f"{run.config.env} has no reference policies to compare with")
+    dynamics = _dynamics(run)
     start, keys = _begin(dynamics, episodes, run.device)
     played = {}
     seeds = len(run.seeds)
@@ -79,8 +74,21 @@ def beside_baselines(run: Run, episodes: int, checkpoint: Name = "last") -> None
         own = slice(place * len(keys), (place + 1) * len(keys))
         played[name] = Played(together.returns[own], {key: each[own] for key, each in together.outcomes.items()})
     for name, policy in dynamics.references().items():
-        played[name] = play(dynamics, lambda state, step, policy=policy: policy(state), start, keys)
+        played[name] = play(dynamics, _without_memory(policy), start, keys)
     _report(run, played, agents)
+
+
+def _dynamics(run: Run) -> Any:
+    test: Any = environments(run, "test", 1)
+    test.close()
+    dynamics = getattr(test.vector_env, "dynamics", None)
+    if not hasattr(dynamics, "references"):
+        raise ValueError(f"{run.config.env} has no reference policies to compare with")
+    return dynamics
+
+
+def _without_memory(policy: Callable[[State], Tensor]) -> Act:
+    return lambda state, step: policy(state)
 
 
 def _begin(dynamics: Any, episodes: int, device: torch.device) -> tuple[State, Tensor]:

@@ -74,7 +74,9 @@ def test_rewards_add_up_to_the_objective_and_shortfalls_have_its_mean_and_varian
     assert rewards.sum(dim=0) == pytest.approx(-unit * market.objective(schedule))
     shortfall = -dynamics.outcomes(state)["P&L"]
     deviation = unit * market.variance(schedule) ** 0.5
-    assert float(shortfall.mean()) == pytest.approx(unit * market.mean(schedule), abs=4 * deviation / 20_000**0.5 + 1e-9)
+    assert float(shortfall.mean()) == pytest.approx(
+        unit * market.mean(schedule), abs=4 * deviation / 20_000**0.5 + 1e-9
+    )
     assert float(shortfall.std()) == pytest.approx(deviation, rel=0.03, abs=1e-9)
 
 
@@ -97,7 +99,7 @@ def test_what_cannot_be_is_refused() -> None:
 
 
 def test_black_and_scholes_at_the_money_and_at_the_end() -> None:
-    """Hull's example: S 42, K 40, volatility 20 %, half a year, no interest here; and the payoff when no time is left."""
+    """Half a year from its end, at a volatility of 20 %; and the payoff when no time is left."""
     spot = torch.tensor([42.0, 39.0], dtype=torch.float64)
     later = torch.full_like(spot, 0.2 * 0.5**0.5)
     # By numerical integration over the log-normal price.
@@ -231,4 +233,4 @@ def test_real_series_are_split_by_date_and_walked_through_once() -> None:
     assert walked[:, 60:].flatten().tolist() == list(range(800, 1_000))
     assert test.scale == train.scale == pytest.approx(values[:800].std())
     with pytest.raises(ValueError, match="too few for testing"):
-        price_paths.Real(values[:99], warm_up=60, days=80, split="test")
+        price_paths.Real(values[:95], warm_up=60, days=80, split="test")
