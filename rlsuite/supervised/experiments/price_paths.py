@@ -123,7 +123,9 @@ def generator(config: PathsConfig) -> nn.Module:
     layers: list[nn.Module] = [nn.Linear(_NOISE, units * steps // 8), nn.Unflatten(1, (units, steps // 8))]
     for channels in (units, units // 2, units // 4):
         outputs = channels // 2 if channels > units // 4 else 1
-        layers += [nn.BatchNorm1d(channels), nn.ReLU(), nn.ConvTranspose1d(channels, outputs, 4, 2, 1)]
+        # By the paths beside it alone: running statistics would be those of another generator than the mean one.
+        norm = nn.BatchNorm1d(channels, track_running_stats=False)
+        layers += [norm, nn.ReLU(), nn.ConvTranspose1d(channels, outputs, 4, 2, 1)]
     return nn.Sequential(*layers, nn.Flatten())
 
 
