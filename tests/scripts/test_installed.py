@@ -48,6 +48,13 @@ def test_a_wheel_holds_the_three_packages_only(installed):
     }
 
 
+def test_the_page_of_the_browser_comes_along(installed):
+    page = ROOT / "agents" / "runs" / "browser" / "page"
+    names = {path.name for path in page.iterdir()}
+    assert "index.html" in names
+    assert {path.name for path in (installed / page.relative_to(ROOT)).iterdir()} == names
+
+
 def test_without_arguments_it_lists_its_commands(installed, tmp_path):
     done = rlsuite(installed, tmp_path)
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from agents.runs.browser.curve import LearningCurve
 from agents.runs.browser.messages import of_frame, text, with_picture
-from agents.runs.run import Run
+from agents.runs.run import Run, shown
 from agents.runs.viewer import PAUSE_SECONDS, Viewer
 from rlsuite.experience import ExperienceError
 from rlsuite.training.checkpoint import CheckpointError, Name
@@ -116,6 +116,8 @@ class Session:
 
     def _open(self) -> None:
         self._next_try = time.monotonic() + _RETRY_SECONDS
+        if self.checkpoint != NEWEST:
+            self.checkpoint = shown(self.run, self._name)
         loaded = self._file()
         viewer = Viewer(self.run, self._name, self.seed, self._frames_per_second)
         self._viewer, self._loaded, self._shown = viewer, loaded, (0, 0)

@@ -202,7 +202,7 @@ function drawActions(action) {
 // --- taking over ---
 
 const ARROWS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" };
-const WORDS = { ArrowLeft: /\bleft|\bwest/i, ArrowRight: /\bright|\beast/i, ArrowUp: /\bup\b|\bnorth/i, ArrowDown: /\bdown\b|\bsouth/i };
+const WORDS = { ArrowLeft: /\bleft|\bwest|\bback\b/i, ArrowRight: /\bright|\beast|\bahead/i, ArrowUp: /\bup\b|\bnorth/i, ArrowDown: /\bdown\b|\bsouth/i };
 let mine = []; // the person's action
 let held = []; // the arrows that are down
 
@@ -350,6 +350,7 @@ function showFigures({ heading, name, figures }) {
   byId("name").textContent = name;
   for (const id of ["frame", "controls", "actionPanel", "facts"]) byId(id).hidden = true;
   byId("figures").hidden = false;
+  document.body.classList.add("plots");
   byId("figures").replaceChildren(...figures.map(([file, stamp]) => {
     const figure = document.createElement("figure"), image = element(figure, "img");
     image.src = `figures/${encodeURIComponent(file)}?${stamp}`;
