@@ -38,6 +38,7 @@ _PER_SEED = tyro.constructors.PrimitiveConstructorSpec(
 RatePerSeed = Annotated[tuple[float, ...], _PER_SEED, Within(0, inclusive=False)]
 NotNegativePerSeed = Annotated[tuple[float, ...], _PER_SEED, Within(0)]
 FractionPerSeed = Annotated[tuple[float, ...], _PER_SEED, Within(0, 1)]
+OtherSidesFractionPerSeed = Annotated[tuple[float, ...], _PER_SEED, Within(-1, 0)]
 
 
 def _parse_keywords(words: list[str]) -> dict[str, Any]:

@@ -13,6 +13,13 @@ _PUSHES = ("push left", "coast", "push right")
 _SEEN = ("PositionOnly", "VelocityOnly", "NoisyPositionOnly")
 _GAMES = ("Breakout", "Freeway", "Asterix", "SpaceInvaders", "Seaquest")
 _MINATAR = ("nothing", "left", "up", "right", "down", "fire")
+
+
+def _cells(size: int) -> tuple[str, ...]:
+    """``a1`` for the cell at the upper left of a square board, and so on row by row."""
+    return tuple(f"{'abcdefgh'[column]}{row + 1}" for row in range(size) for column in range(size))
+
+
 # By environment name without namespace and version; all from the environments' documentation.
 _DISCRETE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("CartPole", *(f"{seen}CartPole" for seen in _SEEN)), ("push left", "push right")),
@@ -27,6 +34,9 @@ _DISCRETE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys((f"MinAtar-{mask}{game}" for mask in ("", "Masked") for game in _GAMES), _MINATAR),
     **dict.fromkeys(("RepeatPrevious", "RepeatFirst"), ("suit 1", "suit 2", "suit 3", "suit 4")),
     "TMaze": ("north", "ahead", "south", "back"),
+    "TicTacToe": _cells(3),
+    "ConnectFour": tuple("abcdefg"),
+    "Othello6": (*_cells(6), "pass"),
 }
 _CONTINUOUS: dict[str, tuple[str, ...]] = {
     "MountainCarContinuous": ("force",),

@@ -34,6 +34,9 @@ _WHOLE: dict[str, tuple[str, int, float | None]] = {
     "Hedging-v0": ("envs.hedging:Hedging", 1_000, None),
     "Trading-v0": ("envs.trading:Trading", 1_000, None),
     "TMaze-v0": ("envs.tmaze:TMaze", 500, 3.9),
+    "TicTacToe-v0": ("envs.boards.games:TicTacToe", 9, None),
+    "ConnectFour-v0": ("envs.boards.games:ConnectFour", 42, None),
+    "Othello6-v0": ("envs.boards.games:Othello6", 64, None),
 }
 # name: (the environment of which a part is seen, that part's columns or channels, options)
 _PARTLY_OBSERVED: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {

@@ -82,6 +82,7 @@ class AgentSpec:
         learns_from: ``replay`` for transitions that are kept and sampled, ``sequences`` for windows of steps,
             ``rollout`` for the newest steps, once. The configuration derives from the options of the same name.
         headline: the metric shown while it trains, and how to call it.
+        training_env_kwargs: options of the environments in which it trains, beside those of the run.
 
     An agent is a ``Learner`` (``update``, ``state_dict``, ``load_state_dict``) and an ``Actor``. It may have:
 
@@ -96,6 +97,7 @@ class AgentSpec:
     agent: type[Any]
     learns_from: LearnsFrom
     headline: Mapping[str, str] = field(default_factory=dict)
+    training_env_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def extras_of(agent: Any) -> dict[str, TensorSpec]:

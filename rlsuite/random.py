@@ -14,6 +14,8 @@ from torch import Tensor
 
 from rlsuite.compiling import materialised
 
+_PROPOSALS = 8
+
 
 def _signed(constant: int, bits: int) -> int:
     # torch has no arithmetic on unsigned integers, so constants are written as their two's complement.
@@ -108,3 +110,23 @@ def normal(key: Tensor, *shape: int) -> Tensor:
     radius, angle = _shift_right(_bits(key, (2, *shape)), 8).to(torch.float32).unbind(key.dim())
     # (0, 1] for the radius, so that the logarithm is finite.
     return torch.sqrt(-2.0 * torch.log((radius + 1.0) * 2.0**-24)) * torch.cos(angle * (2.0 * math.pi * 2.0**-24))
+
+
+def dirichlet(key: Tensor, concentration: float, among: Tensor) -> Tensor:
+    """Symmetric Dirichlet vectors over the entries that ``among`` marks: float32, shape of ``among`` (bool).
+
+    ``key`` has its leading axes. Normalised gamma numbers, drawn by rejection (Marsaglia and Tsang, 2000), which takes
+    more than the ``_PROPOSALS`` that are made once in a billion times; then the last is taken.
+    """
+    shape = among.shape[key.dim() :]
+    scale = concentration + 2.0 / 3.0  # of a gamma number whose shape is greater by 1
+    x = normal(fold(key, 0), _PROPOSALS, *shape)
+    cubed = (1.0 + x / math.sqrt(9.0 * scale)) ** 3
+    log_cubed = cubed.clamp(min=2.0**-126).log()
+    chance = (uniform(fold(key, 1), _PROPOSALS, *shape) + 2.0**-25).log()
+    accepted = (cubed > 0) & (chance < 0.5 * x.square() + scale * (1.0 - cubed + log_cubed))
+    first = accepted.to(torch.uint8).argmax(dim=key.dim(), keepdim=True)
+    log_gamma = log_cubed.gather(key.dim(), first).squeeze(key.dim())
+    # To the wanted shape, in logarithms: numbers of small concentrations are below what float32 can hold.
+    log_gamma = log_gamma + (uniform(fold(key, 2), *shape) + 2.0**-25).log() / concentration
+    return torch.where(among, log_gamma, float("-inf")).softmax(dim=-1)

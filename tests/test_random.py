@@ -141,3 +141,18 @@ def test_the_numbers_are_pinned() -> None:
     key = random.key(torch.tensor([0, 1]), 2)
     assert key.tolist() == [-2896775031061218759, -4838594755968170389]
     assert random.integers(key, 1_000_000, 2).tolist() == [[425285, 601917], [507728, 43097]]
+
+
+@pytest.mark.parametrize("concentration", [0.1, 0.5, 2.0])
+def test_dirichlet_has_its_moments_among_what_is_marked(concentration: float) -> None:
+    among = torch.tensor([True, True, False, True, True])
+    draws = random.dirichlet(random.key(torch.arange(20_000)), concentration, among.expand(20_000, -1))
+    assert (draws[:, ~among] == 0).all()
+    torch.testing.assert_close(draws.sum(dim=1), torch.ones(20_000))
+    marked, total = draws[:, among], 4 * concentration
+    variance = (1 / 4) * (3 / 4) / (total + 1)
+    assert (marked.mean(dim=0) - 1 / 4).abs().max() < 5 * math.sqrt(variance / 20_000)
+    assert (marked.var(dim=0) / variance - 1).abs().max() < 0.06
+    # The largest share tells the shape from others with these moments: by a million numbers of NumPy's.
+    largest = {0.1: 0.8471, 0.5: 0.6176, 2.0: 0.4434}[concentration]
+    assert float(marked.amax(dim=1).mean()) == pytest.approx(largest, abs=0.004)

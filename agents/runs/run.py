@@ -254,6 +254,7 @@ def spaces_of(run: Run) -> Spaces:
 def environments(run: Run, purpose: Purpose, num_envs: int, seeds: Sequence[int] | None = None) -> Environments:
     """The environments of a run: ``train``; ``evaluate``, ``confirm`` (meanwhile); or ``test`` (once it is over)."""
     config = run.config
+    own = agent_spec(run.agent).training_env_kwargs if purpose == "train" else {}
     return make_environments(
         config.env,
         seeds or run.seeds,
@@ -263,7 +264,7 @@ def environments(run: Run, purpose: Purpose, num_envs: int, seeds: Sequence[int]
         device=str(run.device),
         # No step is spent on a reset, so that all env steps are learned from and all seeds have the same count.
         autoreset_mode=AutoresetMode.SAME_STEP,
-        env_kwargs=config.env_kwargs,
+        env_kwargs={**config.env_kwargs, **own},
         preprocessing=preprocessing_of(config),
         purpose=purpose,
     )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rlsuite.compiling import pixels_last
+from rlsuite.networks.vision import PixelsLast
 
 
 class Scaled(nn.Module):
@@ -94,3 +95,15 @@ def small(shape: Sequence[int], features: int = 128, channels: int = 16) -> nn.S
     """One 3 x 3 convolution and one layer: the encoder of MinAtar's own agents (Young and Tian, 2019)."""
     convolutions = nn.Sequential(nn.Conv2d(shape[0], channels, kernel_size=3), nn.ReLU(), nn.Flatten())
     return _he(nn.Sequential(*convolutions, nn.Linear(_flat_features(convolutions, shape), features), nn.ReLU()))
+
+
+def residual(shape: Sequence[int], features: int = 128, channels: int = 32, blocks: int = 2) -> nn.Sequential:
+    """3 x 3 convolutions and residual blocks at full size, and one layer: for boards, where each cell counts."""
+    return nn.Sequential(
+        PixelsLast(shape[0], channels, kernel_size=3, padding=1),
+        *(Residual(channels) for _ in range(blocks)),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(channels * shape[1] * shape[2], features),
+        nn.ReLU(),
+    )

@@ -15,7 +15,8 @@ from rlsuite.networks.names import Encoder, VisionName
 from rlsuite.networks.precision import Bfloat16, Precision
 from rlsuite.spaces import Parts
 
-_SMALLEST = {"nature": 36, "impala": 1, "small": 3}  # smallest height and width that their convolutions accept
+# Smallest height and width that their convolutions accept.
+_SMALLEST = {"nature": 36, "impala": 1, "small": 3, "residual": 1}
 _SMALLEST |= {name: architecture.smallest for name, architecture in vision.TABLE.items()}
 _DENSE = (512,)  # of LeNet and VGG as encoders; the 4096 and 4096 that VGG classifies with are most of its parameters
 
@@ -116,8 +117,8 @@ def _encoder(space: Box, name: Encoder, hidden: Sequence[int], activation: str) 
         norm: vision.Norm = "none" if vision.TABLE[known].norm == "none" else "group"
         body, width = vision.backbone(known, space.shape, norm, _DENSE)
         return nn.Sequential(*_scaling(space), *body), width
-    build = {"nature": cnn.nature, "impala": cnn.impala, "small": cnn.small}[name]
-    width = {"nature": 512, "impala": 256, "small": 128}[name]
+    build = {"nature": cnn.nature, "impala": cnn.impala, "small": cnn.small, "residual": cnn.residual}[name]
+    width = {"nature": 512, "impala": 256, "small": 128, "residual": 128}[name]
     return nn.Sequential(*_scaling(space), *build(space.shape, width)), width
 
 

@@ -20,4 +20,4 @@ VisionName = Literal[
     "resnet-152",
 ]
 
-Encoder = Literal["auto", "mlp", "nature", "impala", "small", VisionName]
+Encoder = Literal["auto", "mlp", "nature", "impala", "small", "residual", VisionName]

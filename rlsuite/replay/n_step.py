@@ -23,14 +23,15 @@ class NStepAccumulator:
 
     Args:
         n_step: n, the longest window.
-        discount: g, one number or ``[S]``.
+        discount: g, one number or ``[S]``; below 0 where two sides move in turn, one of which
+            wins what the other loses.
         seeds, num_envs: S and E.
         observation_shape, observation_dtype, action_shape, action_dtype: of one environment.
         extras: of one environment, by name: what else the agent stores of each step.
         device: where the windows live.
 
     Raises:
-        ValueError: ``n_step`` is not positive, or a discount is outside [0, 1].
+        ValueError: ``n_step`` is not positive, or a discount is outside [-1, 1].
     """
 
     def __init__(
@@ -54,8 +55,8 @@ class NStepAccumulator:
             raise ValueError(
                 f"discount must be one number or one for each of {seeds} seeds, not {tuple(discount.shape)}"
             )
-        if not bool(((discount >= 0) & (discount <= 1)).all()):
-            raise ValueError(f"discount must lie in [0, 1], not {discount.tolist()}")
+        if not bool((discount.abs() <= 1).all()):
+            raise ValueError(f"discount must lie in [-1, 1], not {discount.tolist()}")
         discount = discount.to(device)
         self.n_step = n_step
         # Lengths that the windows have once the next step has come, the oldest first: n, n-1, ..., 1.

@@ -9,6 +9,7 @@ import torch
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Tuple
 
 from agents.a2c import A2C, A2CConfig
+from agents.alphazero import AlphaZero, AlphaZeroConfig
 from agents.c51 import C51, C51Config
 from agents.ddpg import DDPG, DDPGConfig
 from agents.dqn import DQN, DQNConfig
@@ -29,6 +30,7 @@ from rlsuite.replay.sequence_store import SequenceBatch
 
 VECTORS = Box(-1.0, 1.0, (4,), np.float32)
 PIXELS = Box(0, 255, (4, 10, 10), np.uint8)
+TIC_TAC_TOE = Box(0, 1, (2, 3, 3), np.uint8)
 ARM = Box(np.array([-2.0, -1.0], np.float32), np.array([2.0, 3.0], np.float32))
 HIDDEN = (32, 32)
 SMALL_ROLLOUT = {"num_envs": 2, "rollout_env_steps": 8, "epochs": 2, "minibatches": 2}
@@ -86,6 +88,7 @@ CASES = {
         VECTORS,
         ARM,
     ),
+    "alphazero": (AlphaZero, AlphaZeroConfig(env="rlsuite/TicTacToe-v0", simulations=5), TIC_TAC_TOE, Discrete(9)),
     "r2d2": (R2D2, R2D2Config(env="-", hidden=HIDDEN, memory_units=8, **SMALL_SEQUENCE), VECTORS, Discrete(3)),
     "r2d2 lstm": (
         R2D2,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from agents.alphazero import AlphaZeroConfig
 from agents.ddpg import DDPGConfig
 from agents.dqn import DQNConfig
 from agents.ppo import PPOConfig
@@ -67,6 +68,16 @@ ON_DEVICE = {
         **SMALL,
     ),
     "pqn": PQNConfig(env="rlsuite/CartPole-v1", num_envs=2, rollout_env_steps=64, minibatches=2, **SMALL),
+    "alphazero": AlphaZeroConfig(
+        env="rlsuite/TicTacToe-v0",
+        num_envs=8,
+        train_every_env_steps=8,
+        n_step=9,
+        simulations=3,
+        encoder="mlp",
+        **REPLAY,
+        **SMALL,
+    ),
     "r2d2": R2D2Config(
         env="rlsuite/PositionOnlyCartPole-v1",
         num_envs=2,

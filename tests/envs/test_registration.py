@@ -17,7 +17,7 @@ IDS = sorted(name for name in gymnasium.registry if name.startswith("rlsuite/"))
 
 
 def test_all_environments_are_registered() -> None:
-    assert len(IDS) == 32
+    assert len(IDS) == 35
 
 
 @pytest.mark.filterwarnings("ignore:.*Box observation space m.*:UserWarning")
