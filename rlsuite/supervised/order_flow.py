@@ -68,15 +68,16 @@ class Flow(NamedTuple):
 
 def honest(key: Tensor, events: int) -> Flow:
     """Flow for keys ``[N]``."""
-    draws = random.uniform(random.fold(key, 0), events + _WARM_UP, 8)
+    draws = random.uniform(random.fold(key, 0), events + _WARM_UP, 6)
     sizes = random.normal(random.fold(key, 1), events + _WARM_UP)
-    sizes = torch.where(draws[..., 7] < _ROUND, (4.0 * sizes).round() / 4.0, sizes)
+    is_round = random.uniform(random.fold(key, 2), events + _WARM_UP) < _ROUND
+    sizes = torch.where(is_round, (4.0 * sizes).round() / 4.0, sizes)
     likely = torch.tensor(_NEXT, device=key.device).cumsum(dim=1)
     kind, side, level = (torch.zeros_like(key) for _ in range(3))
     size, excitement = torch.zeros_like(draws[:, 0, 0]), torch.full_like(draws[:, 0, 0], _ALPHA)
     found = []
     for event in range(events + _WARM_UP):
-        first, second, of_kind, of_side, of_level, of_size, of_habit, _ = draws[:, event].unbind(dim=-1)
+        first, second, of_kind, of_side, of_level, of_habit = draws[:, event].unbind(dim=-1)
         # The next event is an answer, if there is one to come, or one of its own accord, whichever is first.
         answer = 1.0 + _BETA * (1.0 - first).log() / excitement
         answered = torch.where(answer > 0.0, -answer.clamp(min=1e-30).log() / _BETA, math.inf)
@@ -112,8 +113,8 @@ def stuffing(key: Tensor, events: int) -> Flow:
     side = random.integers(random.fold(key, 10), 2, 1)
     level = random.integers(random.fold(key, 11), LEVELS, 1)
     size = random.normal(random.fold(key, 12), 1)
-    kinds = [LIMIT, CANCEL] * 12
-    return _with_scheme(key, events, kinds, *(x.expand(-1, 24) for x in (side, level, size)), haste=0.2)
+    side, level, size = (column.expand(-1, 24) for column in (side, level, size))
+    return _with_scheme(key, events, [LIMIT, CANCEL] * 12, side, level, size, haste=0.2)
 
 
 def wash_trades(key: Tensor, events: int) -> Flow:
