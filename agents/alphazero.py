@@ -41,6 +41,8 @@ class AlphaZeroConfig(ReplayConfig):
     opponent=random or opponent=minimax.
     """
 
+    keep_evaluated: bool = True
+    """Keep the agent of each evaluation as a checkpoint, checkpoint/at-ENVSTEPS, to play against in a tournament."""
     learning_rate: RatePerSeed = (2e-3,)
     """Learning rate of Adam at the start."""
     final_learning_rate_fraction: Fraction = 0.1

@@ -140,6 +140,8 @@ class EvaluationOptions(Options, group="evaluation"):
     as the run has, at least 100,000, and enough for the episodes of environments that limit them."""
     final_episodes: Natural | None = None
     """Episodes of the evaluation when the run is over, per seed; by default 100, or 10 of Atari; 0 for none."""
+    keep_evaluated: bool = False
+    """Keep the agent of each evaluation as a checkpoint of its own, checkpoint/at-ENVSTEPS."""
     target_return: float | None = None
     """Stop once every seed has reached this mean return in an evaluation; the best checkpoint holds it there."""
 

@@ -63,7 +63,7 @@ def action_names(environments: VectorAdapter | OnDevice, env_id: str) -> tuple[s
     Those the simulator itself gives (Atari, MuJoCo), else those of the environment's documentation, else numbers.
     """
     space = environments.action_space
-    name = env_id.rpartition(":")[2].rpartition("/")[2].rpartition("-v")[0]
+    name = _name(env_id)
     if isinstance(space, Discrete):
         names = _meanings(environments) or _DISCRETE.get(name, ())
         numbers = [f"action {int(space.start) + index}" for index in range(int(space.n))]
@@ -71,6 +71,16 @@ def action_names(environments: VectorAdapter | OnDevice, env_id: str) -> tuple[s
         names = _actuator_names(environments) or _CONTINUOUS.get(name, ())
         numbers = [f"action {index}" for index in range(int(np.prod(space.shape or ())))]
     return tuple(names if len(names) == len(numbers) else numbers)
+
+
+def moves_of(env_id: str) -> tuple[str, ...]:
+    """The names of the actions of one of our environments that has discrete ones."""
+    return _DISCRETE[_name(env_id)]
+
+
+def _name(env_id: str) -> str:
+    """The environment's name without namespace and version."""
+    return env_id.rpartition(":")[2].rpartition("/")[2].rpartition("-v")[0]
 
 
 def _meanings(environments: VectorAdapter | OnDevice) -> Sequence[str]:

@@ -67,6 +67,16 @@ def is_on_tensors(environment: str | EnvSpec) -> bool:
     return _module_of_maker(environment) == "envs.registration"
 
 
+def is_board_game(environment: str | EnvSpec) -> bool:
+    """Whether it is one of this package's games of two players.
+
+    Raises:
+        ValueError: there is no such environment.
+    """
+    spec = find_spec(environment) if isinstance(environment, str) else environment
+    return str(spec.kwargs.get("dynamics", "")).startswith("envs.boards.")
+
+
 def is_gymnasiums_own(environment: str | EnvSpec) -> bool:
     """Whether it comes with Gymnasium itself, and is therefore cheap to open many times.
 

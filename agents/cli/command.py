@@ -32,6 +32,7 @@ COMMANDS = {
     "train": "train an agent, or go on with a run",
     "watch": "watch a trained agent act, in a window or as a video",
     "evaluate": "evaluate a trained run, with confidence intervals",
+    "tournament": "let agents play board games against each other, and rate them",
     "compare": "draw the learning curves of several runs",
     "sweep": "train many runs side by side, and compare them",
     "tune": "search for the values of options that an agent learns best with",

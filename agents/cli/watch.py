@@ -2,6 +2,7 @@
 
     rlsuite watch runs/NAME
     rlsuite watch runs/NAME --serve
+    rlsuite watch runs/NAME --play
     rlsuite watch runs/NAME --record out.mp4 --episodes 3
 
 In the window, space pauses, the right arrow goes one step, + and - change the speed, Esc or Q closes.
@@ -22,6 +23,8 @@ class Options:
     """Folder of the run."""
     record: Path | None = None
     """Write a video instead, .mp4 or .gif; without a screen it goes to the run's folder."""
+    play: bool = False
+    """Play a board game against it, in the terminal; --episodes games, which you and it begin in turn."""
     serve: Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="[PORT]")] = None
     """Show it in the browser of this machine, at a port, 8765 unless given; 0 takes any that is free."""
     episodes: int | None = None
@@ -46,10 +49,12 @@ def main(arguments: list[str]) -> int:
         if number is not None and not number > 0:
             raise ValueError(f"--{name.replace('_', '-')} must be positive, not {number}")
 
-    if options.serve is not None:
+    if options.serve is not None and not options.play:
         return serve(options, *options.serve)
     if options.checkpoint == "newest":
         raise ValueError("--checkpoint newest is for --serve")
+    if options.play:
+        return play(options)
 
     from agents.runs.run import open_run
     from agents.runs.watching import record, watch
@@ -69,6 +74,19 @@ def main(arguments: list[str]) -> int:
     path = path or run.folder / "videos" / f"watch-{options.checkpoint}.mp4"
     record(run, path, episodes=episodes or 1, max_seconds=options.max_seconds, **how)
     print(f"wrote {path}")
+    return 0
+
+
+def play(options: Options) -> int:
+    for name in ("record", "serve", "fps"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name} is not for --play")
+
+    from agents.runs.playing import play
+    from agents.runs.run import open_run
+
+    run = on_device(open_run(options.run), options.device)
+    play(run, games=options.episodes or 1, checkpoint=options.checkpoint, seed=options.seed)
     return 0
 
 

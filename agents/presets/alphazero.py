@@ -26,20 +26,22 @@ _TIC_TAC_TOE: dict[str, Any] = {
 }
 _CONNECT_FOUR: dict[str, Any] = {
     "env_kwargs": {"opponent": "minimax"},
-    "total_env_steps": 1_000_000,
+    "total_env_steps": 700_000,
+    "encoder": "mlp",
     "n_step": 42,
-    "num_envs": 128,
+    "num_envs": 256,
     "simulations": 64,
     "evaluation_simulations": 100,
     "noise_concentration": 1.0,
-    "replay_capacity": 100_000,
-    "learning_starts_env_steps": 4_000,
-    "train_every_env_steps": 128,
-    "updates_per_train": 2,
-    "evaluate_every_env_steps": 50_048,
-    "evaluation_episodes": 50,
-    "evaluation_envs": 50,
-    "log_every_env_steps": 4_096,
+    "replay_capacity": 200_000,
+    "learning_starts_env_steps": 4_096,
+    "train_every_env_steps": 256,
+    "updates_per_train": 8,
+    "evaluate_every_env_steps": 102_400,
+    "evaluation_episodes": 100,
+    "evaluation_envs": 100,
+    "log_every_env_steps": 8_192,
+    "threads": 1,
 }
 _OTHELLO: dict[str, Any] = _CONNECT_FOUR | {"n_step": 64, "noise_concentration": 0.8}
 

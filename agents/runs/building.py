@@ -45,6 +45,7 @@ def build_trainer(
         log_every=config.log_every_env_steps,
         evaluate_every=config.evaluate_every_env_steps,
         checkpoint_every_seconds=config.checkpoint_every_seconds,
+        keeps_evaluated=config.keep_evaluated,
         target_score=config.target_return,
     )
     return Trainer(workers or build_workers(run), schedule, writer, run.checkpoints, tick)

@@ -19,16 +19,15 @@ from agents.runs.run import (
     shown,
 )
 from envs.atari_scores import human_normalised
-from envs.lookup import is_atari
+from envs.lookup import is_atari, is_board_game
 from envs.protocols import PROTOCOLS
 from rlsuite.tracking.lease import require_lease
 from rlsuite.tracking.notices import say
 from rlsuite.tracking.statistics import bootstrap_interval, iqm
-from rlsuite.training.checkpoint import Name
 from rlsuite.training.evaluation import Watch, evaluate
 
 
-def evaluate_run(run: Run, episodes: int = 100, checkpoint: Name = "last", protocol: Any = None) -> dict[str, Any]:
+def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protocol: Any = None) -> dict[str, Any]:
     """Play ``episodes`` episodes with every seed's agent in environments it has never seen; returns the report.
 
     The report is also written to ``evaluation.json`` in the run's folder. Its protocol is the run's own unless another
@@ -69,6 +68,11 @@ def evaluate_run(run: Run, episodes: int = 100, checkpoint: Name = "last", proto
     if is_atari(run.config.env):
         report["human_normalised"] = human_normalised(run.config.env, report["mean"])
         report["protocol_options"] = dataclasses.asdict(PROTOCOLS[run.config.protocol])
+    if is_board_game(run.config.env):
+        played = result.returns[~np.isnan(result.returns)]
+        shares = {"won": played > 0, "drawn": played == 0, "lost": played < 0}
+        report["games"] = {name: float(share.mean()) for name, share in shares.items()}
+        report["opponent"] = run.config.env_kwargs.get("opponent", "random")
     if result.unfinished:
         report["cut_at_env_steps"] = limit
         report["unfinished_episodes"] = result.unfinished
@@ -100,6 +104,9 @@ def print_report(report: dict[str, Any], path: Path) -> None:
     ]
     if "human_normalised" in report:
         rows.insert(2, ("human-normalised", f"{100 * report['human_normalised']:.1f} %"))
+    if "games" in report:
+        shares = ", ".join(f"{100 * share:.1f} % {name}" for name, share in report["games"].items())
+        rows.insert(2, ("games", f"{shares} against {report['opponent']}"))
     rows.append(("written to", str(path)))
     for name, value in rows:
         table.add_row(f"  {name}", value)

@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from agents.runs.run import Run, environments, load_agent, row_of, shard, shown
 from rlsuite.agent import ActingState
-from rlsuite.training.checkpoint import Name
 
 Kind = Literal["onnx", "torch"]
 Arrays = list[np.ndarray]
@@ -71,7 +70,7 @@ class Policy(nn.Module):
         return acted.action[0], *(acted.state[name][0] for name in self.memories)
 
 
-def export(run: Run, kind: Kind, path: Path, checkpoint: Name = "best", seed: int | None = None) -> Exported:
+def export(run: Run, kind: Kind, path: Path, checkpoint: str = "best", seed: int | None = None) -> Exported:
     """Write the policy of a run, and compare the file with the agent on a part of an episode.
 
     Raises:

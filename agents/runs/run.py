@@ -34,7 +34,7 @@ from rlsuite.networks.encoder import has_pixels
 from rlsuite.networks.precision import has_bfloat16
 from rlsuite.option_groups import nested
 from rlsuite.tracking import run_folder
-from rlsuite.training.checkpoint import Checkpoints, Name, fitting, to_device
+from rlsuite.training.checkpoint import Checkpoints, fitting, to_device
 from rlsuite.training.device import usable_device
 from rlsuite.training.normalisation import Normalised, Normaliser
 from rlsuite.training.per_seed import split_seeds
@@ -460,8 +460,8 @@ def row_of(run: Run, seed: int | None) -> int:
     return run.seeds.index(seed)
 
 
-def load_agent(run: Run, checkpoint: Name = "best", seed: int | None = None) -> Any:
-    """The trained agent of a run, or of one of its seeds, from its ``best``, ``last`` or ``previous`` checkpoint.
+def load_agent(run: Run, checkpoint: str = "best", seed: int | None = None) -> Any:
+    """The trained agent of a run, or of one of its seeds, from a checkpoint: ``best``, ``last`` or another.
 
     Raises:
         ValueError: the run has no such seed.
@@ -478,7 +478,7 @@ def load_agent(run: Run, checkpoint: Name = "best", seed: int | None = None) -> 
     return agent
 
 
-def shown(run: Run, checkpoint: Name) -> Name:
+def shown(run: Run, checkpoint: str) -> str:
     """The checkpoint that is there to be shown: the last one, before any evaluation has found a best."""
     if checkpoint != "best" or run.checkpoints.exists("best"):
         return checkpoint

@@ -12,7 +12,7 @@ from envs.boards.in_a_row import InARow
 from envs.boards.opponents import Opponent, any_move, choose, minimax, perfect
 from envs.boards.othello import Othello
 from envs.core import State
-from envs.lookup import find_spec
+from envs.lookup import find_spec, is_board_game
 from envs.registration import make_dynamics
 from rlsuite import random
 from rlsuite.board import Board, planes
@@ -56,11 +56,7 @@ class Game:
         self.observation_space = Box(0, 1, (2, *board.shape), np.uint8)
         self.action_space = Discrete(board.actions)
         self.max_episode_steps = board.max_moves
-        self.opponent: Opponent | None = None
-        if opponent == "random":
-            self.opponent = any_move(board)
-        elif opponent == "minimax":
-            self.opponent = perfect(board) if depth is None else minimax(board, depth)
+        self.opponent = _opponent(board, opponent, depth)
         self._opening = None if self.opponent is None else self.opponent(board.initial(1))
 
     def initial(self, key: Tensor) -> State:
@@ -123,20 +119,35 @@ class Othello6(Game):
         super().__init__(Othello(6), opponent, depth, usual_depth=2)
 
 
+def _opponent(board: Board, name: OpponentName, depth: int | None) -> Opponent | None:
+    match name:
+        case "random":
+            return any_move(board)
+        case "minimax":
+            return perfect(board) if depth is None else minimax(board, depth)
+    return None
+
+
+def make_opponent(env_id: str, name: str) -> Opponent:
+    """An opponent as the environment has it.
+
+    Raises:
+        ValueError: there is no such environment, or it has no such opponent.
+    """
+    made = make_dynamics(find_spec(env_id).kwargs["dynamics"], {"opponent": name})
+    if made.opponent is None:
+        raise ValueError(f"{name!r} is nobody to play against")
+    return made.opponent
+
+
 def find_board(env_id: str, user: str) -> Board:
     """The rules of an environment that is a board game.
 
     Raises:
         ValueError: it is none; ``user`` says for whom it should be.
     """
-    made = _of(env_id)
-    if not isinstance(made, Game):
-        games = [name for name in gymnasium.registry if isinstance(_of(name), Game)]
-        raise ValueError(f"{user} is for board games, and {env_id} is none: there are {', '.join(sorted(games))}")
+    if not is_board_game(env_id):
+        games = sorted(name for name, spec in gymnasium.registry.items() if is_board_game(spec))
+        raise ValueError(f"{user} is for board games, and {env_id} is none: there are {', '.join(games)}")
+    made: Game = make_dynamics(find_spec(env_id).kwargs["dynamics"], {})
     return made.board
-
-
-def _of(env_id: str) -> object:
-    """The game of an environment; None for what is no board game."""
-    dynamics = find_spec(env_id).kwargs.get("dynamics", "")
-    return make_dynamics(dynamics, {}) if str(dynamics).startswith(f"{__name__}:") else None

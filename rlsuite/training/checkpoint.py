@@ -26,6 +26,7 @@ FORMAT = 5
 
 Name = Literal["last", "previous", "best"]
 
+_KEPT = "at-"
 _TRIES = 20
 _DEEPEST = 32  # dictionaries in dictionaries
 _DTYPES = {
@@ -263,15 +264,26 @@ class Checkpoints:
     def save_best(self, state: dict[str, Any]) -> None:
         save(self.folder / "best", state)
 
-    def load(self, name: Name = "last") -> dict[str, Any]:
+    def keep(self, state: dict[str, Any], progress: int) -> None:
+        """Save a learner to be shown, beside others, as it was at a step of the run."""
+        save(self.folder / f"{_KEPT}{progress}", state)
+
+    @property
+    def kept(self) -> list[str]:
+        """The names of what ``keep`` saved, in order."""
+        found = (path.name.removeprefix(_KEPT) for path in self.folder.glob(f"{_KEPT}*"))
+        return [f"{_KEPT}{number}" for number in sorted(int(name) for name in found if name.isdecimal())]
+
+    def load(self, name: str = "last") -> dict[str, Any]:
         """The state of that name.
 
         Raises:
             CheckpointError: it cannot be used; the message names one that is whole, where there is one.
             ValueError: there is no such name.
         """
-        if name not in get_args(Name):
-            raise ValueError(f"there is no checkpoint {name!r}: there are {', '.join(get_args(Name))}")
+        names = [*get_args(Name), *self.kept]
+        if name not in names:
+            raise ValueError(f"there is no checkpoint {name!r}: there are {', '.join(names)}")
         try:
             return self._load(name)
         except CheckpointError as error:
@@ -285,7 +297,7 @@ class Checkpoints:
         """Go on from ``previous``: the next save drops ``last``, the run's later part, and keeps ``previous``."""
         self._goes_back = True
 
-    def exists(self, name: Name) -> bool:
+    def exists(self, name: str) -> bool:
         names = ("next", "last") if name == "last" else (name,)
         return any(self.folder.joinpath(one).exists() for one in names)
 

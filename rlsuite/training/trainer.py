@@ -62,6 +62,7 @@ class Schedule:
     checkpoint_every_seconds: float = 600.0
     seconds: float | None = None  # of training, earlier sessions included, after which a run is finished
     patience_evaluations: int | None = None  # finished once no seed was better than its best so many times on end
+    keeps_evaluated: bool = False  # save each learner that is evaluated
     target_score: float | None = None  # stop once every seed has reached it in an evaluation, and once more on others
 
 
@@ -207,6 +208,8 @@ class Trainer:
         have reached it too the seed has solved its task, and its best learner is the one that did.
         """
         values = self.workers.evaluate()
+        if self.schedule.keeps_evaluated and self.checkpoints is not None:
+            self.checkpoints.keep({"learner": self.workers.learner_state()}, self.progress)
         score = values.get("evaluation/score")
         if score is not None:
             best = np.full_like(score, -np.inf) if self.best_score is None else self.best_score
