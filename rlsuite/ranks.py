@@ -27,9 +27,9 @@ def rank() -> int:
     return int(os.environ["RANK"]) if size() > 1 else 0
 
 
-def is_restarted() -> bool:
-    """Whether ``torchrun`` has started all ranks again, after one was lost."""
-    return size() > 1 and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+def restarts() -> int:
+    """How often ``torchrun`` has started all ranks again, after one was lost."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) if size() > 1 else 0
 
 
 @contextmanager
@@ -39,13 +39,25 @@ def joined() -> Iterator[None]:
     if size() == 1 or _is_joined:
         yield
         return
-    torch.distributed.init_process_group("gloo", timeout=_LONGEST_WAIT)
+    torch.distributed.init_process_group("gloo", store=_store(), rank=rank(), world_size=size(), timeout=_LONGEST_WAIT)
     _is_joined = True
     try:
         yield
     finally:
         _is_joined = False
         torch.distributed.destroy_process_group()
+
+
+def _store() -> torch.distributed.Store:
+    """Where the ranks find each other's addresses.
+
+    ``torchrun`` keeps one store for all its restarts. Ranks that are started again would find addresses of ranks that
+    are gone, and wait for them: each start has a part of the store to itself. Several hosts may count their restarts
+    differently, and need a new store each time (TORCH_DISABLE_SHARE_RDZV_TCP_STORE).
+    """
+    found, _, _ = next(torch.distributed.rendezvous("env://", timeout=_LONGEST_WAIT))
+    is_one_host = os.environ.get("GROUP_WORLD_SIZE", "1") == "1"
+    return torch.distributed.PrefixStore(f"start-{restarts() if is_one_host else 'of-several-hosts'}", found)
 
 
 def averaged(values: Tensor) -> Tensor:

@@ -46,12 +46,9 @@ def train(agent: str, config: RunConfig) -> Ended:
         ValueError: the configuration does not fit.
         TrainingError, ExperienceError: training could not go on; the last good checkpoint is kept.
     """
-    if ranks.is_restarted():
-        if config.name is None:
-            raise ValueError("ranks that are started again need a --name, by which their run goes on")
-        if (folder := Path(config.runs) / config.name).joinpath(run_folder.CONFIG).exists():
-            return resume_run(folder)
     with ranks.joined(), ExitStack() as at_work:
+        if ranks.from_first(_has_begun(config)):
+            return resume_run(Path(config.runs) / str(config.name))
         run = plan(agent, config)
         spaces = spaces_of(run)
         require_room_for(run, spaces)
@@ -108,6 +105,15 @@ def resume_run(
         group = build_workers(run)
         at_work.callback(group.close)
         return _train(run, spaces, group, at_work, state, checkpoint)
+
+
+def _has_begun(config: RunConfig) -> bool:
+    """Whether ranks were started again after they had made the folder of their run."""
+    if not ranks.restarts():
+        return False
+    if config.name is None:
+        raise ValueError("ranks that are started again need a --name, by which their run goes on")
+    return (Path(config.runs) / config.name / run_folder.CONFIG).exists()
 
 
 def _follow(run: Run) -> Ended:

@@ -1,11 +1,15 @@
 """Ranks of ``torchrun``: one learner on the experience of all, which is resumed as one."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from agents.dqn import DQNConfig
 from agents.runs.run import Run, of_rank, plan
@@ -47,6 +51,27 @@ def test_ranks_hold_the_same_parameters_and_are_resumed_together(tmp_path):
     assert done.returncode == 1 and "the checkpoint is one of 2 ranks: torchrun goes on with it" in done.stderr
 
 
+@pytest.mark.slow
+def test_ranks_go_on_from_the_last_checkpoint_when_one_is_killed(tmp_path):
+    """Rank 0 is killed twice, the second time once all are at work again."""
+    process = torchrun(
+        tmp_path, "dqn", *SMALL, "--total-env-steps", "3000", "--checkpoint-every-seconds", "1", restarts=3
+    )
+    run = tmp_path / "runs" / "r"
+    for _ in range(2):
+        began = time.time()
+        while not (run / "checkpoint" / "last").exists() or (run / "metrics.jsonl").stat().st_mtime < began:
+            assert process.poll() is None and time.time() < began + 240
+            time.sleep(0.1)
+        os.kill(int((run / ".lock").read_text()), signal.SIGKILL)
+    said = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, said
+    assert said.count("another rank is gone, and the last checkpoint is whole") == 2
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    steps = [line["env_steps"] for line in lines]
+    assert steps == sorted(steps) and steps[-1] == 3_000 and (run / "evaluation.json").exists()
+
+
 def as_rank(monkeypatch, rank, restarts="0"):
     for name, value in {"WORLD_SIZE": "2", "RANK": str(rank), "TORCHELASTIC_RUN_ID": "none"}.items():
         monkeypatch.setenv(name, value)
@@ -71,10 +96,23 @@ def test_what_ranks_cannot_do_is_refused(tmp_path, monkeypatch, option):
         plan("dqn", DQNConfig(env="CartPole-v1", runs=str(tmp_path), **option))
 
 
+def test_ranks_that_are_started_again_do_not_find_what_those_before_have_left(monkeypatch):
+    kept = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True)
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", str(kept.port))
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    stores = []
+    for restarts in ("0", "1"):
+        as_rank(monkeypatch, 1, restarts)
+        stores.append(ranks._store())
+    stores[0].set("address", "of a rank that is gone")
+    assert stores[0].check(["address"]) and not stores[1].check(["address"])
+
+
 def test_only_torchrun_makes_ranks(monkeypatch):
     for name in ("TORCHELASTIC_RUN_ID", "WORLD_SIZE", "RANK"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WORLD_SIZE", "4")  # as other launchers set it
-    assert ranks.size() == 1 and ranks.rank() == 0 and not ranks.is_restarted()
+    assert ranks.size() == 1 and ranks.rank() == 0 and ranks.restarts() == 0
     as_rank(monkeypatch, 1, restarts="2")
-    assert ranks.size() == 2 and ranks.rank() == 1 and ranks.is_restarted()
+    assert ranks.size() == 2 and ranks.rank() == 1 and ranks.restarts() == 2
