@@ -76,6 +76,8 @@ def averaged(values: Tensor) -> Tensor:
 
 def from_first(value: Any = None) -> Any:
     """The value that rank 0 passes, on all ranks."""
+    if not _is_joined:
+        return value
     box = [value]
     with _explained():
         torch.distributed.broadcast_object_list(box, src=0)

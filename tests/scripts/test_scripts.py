@@ -86,7 +86,7 @@ def test_ctrl_c_saves_and_the_run_goes_on(tmp_path, script_here):
 
 @pytest.mark.slow
 def test_a_sweep_interrupted_twice_ends_with_every_run(tmp_path):
-    options = ["--wandb", "disabled", "--no-video", "--final-episodes", "2", *SMALL, "--total-env-steps", "60000"]
+    options = ["--wandb", "disabled", "--no-video", "--final-episodes", "2", *SMALL, "--total-env-steps", "8000"]
     command = ["dqn", "--env", "CartPole-v1,Acrobot-v1", "--learning-rate", "1e-3,3e-4", "--name", "lr", *options]
     train = tmp_path / "runs" / "lr" / "dqn-CartPole-v1"
     lines = 0
@@ -99,7 +99,9 @@ def test_a_sweep_interrupted_twice_ends_with_every_run(tmp_path):
             text=True,
         )
         deadline = time.monotonic() + 300
-        while len(_lines(train / "metrics.jsonl")) < lines + 3 and time.monotonic() < deadline:
+        while (
+            len(_lines(train / "metrics.jsonl")) < lines + 3 and time.monotonic() < deadline and running.poll() is None
+        ):
             time.sleep(0.2)
         running.send_signal(signal.SIGINT)
         output, _ = running.communicate(timeout=120)
@@ -163,7 +165,7 @@ def test_wrong_arguments_are_answered_in_a_line_or_two(arguments, complaint, tmp
 
 
 @pytest.mark.parametrize(
-    "words", ["train", "train td3", "evaluate", "watch", "compare", "sweep", "supervised", "benchmark"]
+    "words", ["train", "train td3", "evaluate", "watch", "compare", "sweep", "tune", "supervised", "benchmark"]
 )
 def test_help_answers_without_torch(words, tmp_path):
     name, *agent = words.split()
