@@ -20,6 +20,7 @@ pytest.importorskip("starlette")
 from websockets.exceptions import InvalidStatus  # noqa: E402
 from websockets.sync.client import connect  # noqa: E402
 
+from agents.runs.browser.curve import LearningCurve  # noqa: E402
 from agents.runs.browser.messages import parts, text  # noqa: E402
 from agents.runs.browser.server import application  # noqa: E402
 from agents.runs.browser.session import FigureSession, Session  # noqa: E402
@@ -278,6 +279,18 @@ def test_the_learning_curve_grows_with_the_run(tmp_path: Path) -> None:
         metrics.write_text("")  # the run went back to a checkpoint
         log((100, 2.0))
         assert page.next("curve")["middle"] == [2.0, 2.0]
+
+
+def test_where_there_is_no_score_the_curve_is_a_loss(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    lines = [
+        {"env_steps": 0, "updates": at, "wall_seconds": at, "gradient/norm": 5.0, "loss/euler": [0.1**at] * 2}
+        for at in (1, 2)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    curve = LearningCurve(path).news()
+    assert curve is not None and (curve["title"], curve["isLoss"], curve["unit"]) == ("loss/euler", True, "updates")
+    assert curve["seeds"] == 2 and curve["middle"][:2] == pytest.approx([0.1, 0.01])
 
 
 # --- the server ---

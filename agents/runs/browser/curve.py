@@ -10,8 +10,8 @@ from rlsuite.tracking.statistics import aggregate_curve
 from rlsuite.tracking.tail import Tail
 
 _MOST_POINTS = 300  # of a drawn curve
-# Of agents, supervised experiments and economies; the first that a run has is drawn.
-_METRICS = ("evaluation/score", "train/return", "loss/held_out", "loss/train")
+_SCORES = ("evaluation/score", "train/return")  # the first that a run has is drawn, else the first of its losses
+_LOSS = "loss/"
 
 
 class LearningCurve:
@@ -29,14 +29,14 @@ class LearningCurve:
             if (clock.env_steps, clock.updates) < (self._last.env_steps, self._last.updates):
                 self._points = {}  # the run went back to a checkpoint, and its file is read from the start
             self._last = clock
-            for name in _METRICS:
-                if name in values:
+            for name in values:
+                if name in _SCORES or name.startswith(_LOSS):
                     self._points.setdefault(name, []).append((clock, values[name]))
                     grown = True
         return self._message() if grown else None
 
     def _message(self) -> dict[str, Any]:
-        name = next(name for name in _METRICS if name in self._points)
+        name = next((name for name in _SCORES if name in self._points), next(iter(self._points)))
         points = self._points[name]
         points = points[:: -(-len(points) // _MOST_POINTS)] + points[-1:]
         unit = "env_steps" if any(clock.env_steps for clock, _ in points) else "updates"
@@ -45,6 +45,7 @@ class LearningCurve:
             "kind": "curve",
             "title": name,
             "unit": unit.replace("_", " "),
+            "isLoss": name.startswith(_LOSS),  # its axis is logarithmic
             "at": [getattr(clock, unit) for clock, _ in points],
             "middle": middle,
             "low": low,

@@ -119,17 +119,18 @@ function drawCurve(curve) {
   byId("curvePanel").hidden = false;
   const [box, width, height] = canvasOf("curve");
   byId("curveTitle").textContent = curve.title;
-  const [low, high] = range([...curve.low, ...curve.high]);
-  byId("curveAxis").textContent = axis([low, high]);
+  byId("curveAxis").textContent = axis(range([...curve.low, ...curve.high]));
+  const scaled = (value) => (!curve.isLoss ? value : value > 0 ? Math.log10(value) : null);
+  const [low, high] = range([...curve.low, ...curve.high].map(scaled));
   const end = curve.at.at(-1), newest = known(curve.middle).at(-1) ?? null;
   const left = document.createElement("span"), right = document.createElement("span");
-  left.textContent = `newest ${number(newest)}${curve.seeds > 1 ? `, IQM of ${curve.seeds} seeds with 95 % band` : ""}`;
+  left.textContent = `newest ${number(newest)}${curve.isLoss ? ", logarithmic" : ""}${curve.seeds > 1 ? `, IQM of ${curve.seeds} seeds with 95 % band` : ""}`;
   right.textContent = `${count(end)} ${curve.unit}`;
   byId("curveEnds").replaceChildren(left, right);
   if (low === null) return;
   const xs = curve.at.map((at) => 6 + (width - 12) * (end ? at / end : 1));
-  const place = (value) => (value === null ? null : height - 8 - (height - 16) * share(value, low, high));
-  const whole = curve.at.map((_, index) => index).filter((index) => curve.low[index] !== null && curve.high[index] !== null);
+  const place = (value) => (scaled(value) === null ? null : height - 8 - (height - 16) * share(scaled(value), low, high));
+  const whole = curve.at.map((_, index) => index).filter((index) => place(curve.low[index]) !== null && place(curve.high[index]) !== null);
   const there = whole.map((index) => `${xs[index]} ${place(curve.low[index])}`);
   const back = whole.map((index) => `${xs[index]} ${place(curve.high[index])}`).reverse();
   svg(box, "polygon", { points: [...there, ...back].join(" "), fill: "var(--bar)", opacity: 0.25 });
@@ -348,9 +349,13 @@ function showFrame(message, picture) {
 function showFigures({ heading, name, figures }) {
   byId("heading").textContent = heading;
   byId("name").textContent = name;
-  for (const id of ["frame", "controls", "actionPanel", "facts"]) byId(id).hidden = true;
+  for (const id of ["keys", "controls", "actionPanel", "facts"]) byId(id).hidden = true;
   byId("figures").hidden = false;
   document.body.classList.add("plots");
+  byId("note").textContent = "its figures are not written yet";
+  byId("frame").hidden = figures.length > 0;
+  byId("note").hidden = figures.length > 0;
+  byId("picture").hidden = true;
   byId("figures").replaceChildren(...figures.map(([file, stamp]) => {
     const figure = document.createElement("figure"), image = element(figure, "img");
     image.src = `figures/${encodeURIComponent(file)}?${stamp}`;
