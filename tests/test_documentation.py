@@ -51,7 +51,7 @@ def test_links_to_files_of_the_repository_are_named_and_looked_for(rewritten: An
 
 def test_every_page_is_in_the_contents() -> None:
     contents = re.findall(r"^ +- .*: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
-    assert sorted(contents) == PAGES
+    assert sorted(contents) == PAGES, "name each page in the nav of mkdocs.yml"
 
 
 @pytest.mark.parametrize("page", PAGES)
