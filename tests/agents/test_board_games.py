@@ -1,6 +1,7 @@
 """An agent that plays against itself: what it learns from, its opponents, its earlier selves and people."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,17 +109,18 @@ def test_it_learns_visits_and_ends_in_every_orientation() -> None:
 
 
 def test_targets_of_games_that_were_cut_go_on_with_the_value() -> None:
-    agent = AlphaZero(AlphaZeroConfig(env=ENV, learning_rate=(1e-9,), **SMALL), SEEN, Discrete(9), [0])
-    position = planes(torch.tensor([0b1, 0b10]), (3, 3)).expand(1, 4, -1, -1, -1)
-    value = agent._judge(position)[1]
-    one = torch.ones(1, 4)
-    extras = {"visits": one.unsqueeze(-1).expand(-1, -1, 9) / 9, "value": one}
+    agent = AlphaZero(AlphaZeroConfig(env=ENV, symmetries=False, **SMALL), SEEN, Discrete(9), [0])
+    agent.network.parameters.mul_(3.0)  # so that values are not all near 0
+    position = planes(torch.tensor([[[0b1, 0b10], [0b11, 0b1100]]]), (3, 3))
+    value, one = agent._judge(position)[1], torch.ones(1, 2)
+    assert value.abs().min() > 0.01
+    extras = {"visits": torch.full((1, 2, 9), 1 / 9), "value": one}
+    before = agent.network.parameters.clone()
     cut = agent.update(Batch(position, one.long(), 0 * one, -one, position, extras))
-    turned = torch.stack([agent._judge(agent._turned(position, extras["visits"])[0])[1] for _ in range(1)])
-    assert turned.shape == (1, 1, 4)
-    assert float(cut["loss/value"]) == pytest.approx(float(4 * value.square().mean()), rel=1.0)
+    assert float(cut["loss/value"]) == pytest.approx(float((2 * value).square().mean()), rel=1e-4)
+    agent.network.parameters.copy_(before)
     over = agent.update(Batch(position, one.long(), one, 0 * one, position, extras))
-    assert float(over["loss/value"]) == pytest.approx(1.0, abs=0.6)
+    assert float(over["loss/value"]) == pytest.approx(float((value - 1).square().mean()), rel=1e-4)
 
 
 def test_it_trains_against_itself_and_is_evaluated_against_the_environments_opponent(trained: Run) -> None:
@@ -157,7 +159,7 @@ def test_a_match_counts_games_for_who_won_them() -> None:
     sure, any_one = player("perfect", perfect(board)), player("random", any_move(board))
     for opening in (0, 2):
         result = match(board, (sure, any_one), 40, opening)
-        assert np.array_equal(match(board, (any_one, sure), 40, opening)[[*range(40, 80), *range(40)]].shape, (80,))
+        assert result.shape == (80,)
         assert (result > 0).mean() > 0.7
         assert (match(board, (any_one, sure), 40, opening) < 0).mean() > 0.7
     assert (match(board, (sure, sure), 40, 0) == 0).all()
@@ -172,7 +174,8 @@ def test_a_person_plays_in_the_terminal(trained: Run) -> None:
     assert "You are X, alphazero is O. Moves: a1, b1, c1, a2" in text
     assert "'z9' is no move here: there are a1, b1" in text
     assert "O plays" in text and "value: mean of the search" in text and "share of visits" in text
-    assert "has won." in text or "You have won." in text or "A draw." in text or "given up" in text
+    ends = ("You have won.", "alphazero has won.", "A draw.")
+    assert sum(line in ends for line in said) == 2
 
 
 def test_a_game_that_a_person_wins_is_told(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,9 +205,7 @@ def test_viewers_see_visits_and_value(trained: Run) -> None:
 
 
 def test_evaluations_name_other_opponents(trained: Run) -> None:
-    import dataclasses
-
-    run = dataclasses.replace(trained, config=dataclasses.replace(trained.config, env_kwargs={"opponent": "random"}))
+    run = replace(trained, config=replace(trained.config, env_kwargs={"opponent": "random"}))
     report = evaluate_run(run, 20)
     assert report["opponent"] == "random" and report["games"]["won"] > 0.3
 
