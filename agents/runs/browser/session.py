@@ -74,7 +74,7 @@ class Session:
                     with _stage:
                         self._obey(command)
                         self._go_on()
-                except (ValueError, TypeError, CheckpointError, ExperienceError) as error:
+                except (ValueError, TypeError, OSError, CheckpointError, ExperienceError) as error:
                     self._stumble(error)
                 for message in self._waiting:
                     self._send(message)
