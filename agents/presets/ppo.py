@@ -153,14 +153,17 @@ _REPEAT_MEDIUM = _REPEAT | {
     "log_every_env_steps": 6_592,
 }
 _REPEAT_FIRST = _REPEAT | {"total_env_steps": 200_000, "bptt_env_steps": 51, "memory_env_steps": 51}
-# For corridors of up to 50: windows are longer than the way to the fork.
+# For corridors of up to 50: windows are longer than the way to the fork. One step in so many says what to remember, so
+# that it takes many updates, and a policy that keeps trying both arms.
 _TMAZE = _REPEAT | {
     "total_env_steps": 500_000,
     "rollout_env_steps": 64 * 128,
     "bptt_env_steps": 128,
     "memory_env_steps": 64,
-    "epochs": 4,
-    "learning_rate": (1e-3,),
+    "epochs": 8,
+    "minibatches": 8,
+    "learning_rate": (3e-3,),
+    "entropy_weight": 0.03,
     "discount": (0.99,),
     "trace": 0.95,
     "evaluate_every_env_steps": 40_960,
