@@ -43,7 +43,7 @@ class Difference:
     agent: str
     reference: str
     more: Estimate
-    share: float  # of the reference's mean return
+    share: float | None  # of the reference's mean return, where that is surely not 0
 
     @property
     def verdict(self) -> str:
@@ -165,19 +165,34 @@ def _report(run: Run, played: dict[str, Played], agents: Sequence[str]) -> None:
         "difference of mean returns",
         ("more", "in %", "verdict"),
         {
-            f"{each.agent} beside {each.reference}": [str(each.more), f"{100 * each.share:+.1f}", each.verdict]
+            f"{each.agent} beside {each.reference}": [
+                str(each.more),
+                "-" if each.share is None else f"{100 * each.share:+.1f}",
+                each.verdict,
+            ]
             for each in differences
         },
     )
+    for agent in agents:
+        print(_conclusion(agent, differences))
     print(f"written to {path}")
 
 
 def _difference(
     agent: str, reference: str, returns: np.ndarray, reference_returns: np.ndarray, resamples: Resamples
 ) -> Difference:
-    more = resamples.mean(returns - reference_returns)
-    of = abs(float(reference_returns.mean()))
-    return Difference(agent, reference, more, more.value / of if of else float("nan"))
+    more, of = resamples.mean(returns - reference_returns), resamples.mean(reference_returns)
+    share = more.value / abs(of.value) if of.low * of.high > 0.0 else None
+    return Difference(agent, reference, more, share)
+
+
+def _conclusion(agent: str, differences: Sequence[Difference]) -> str:
+    own = [each for each in differences if each.agent == agent]
+    better = [each.reference for each in own if each.verdict == "better"]
+    others = [each.reference for each in own if each.reference not in better]
+    if not better:
+        return f"{agent} gains nothing: its mean return is surely more than that of no reference policy"
+    return f"{agent} is better than {', '.join(better)}" + (f", but not than {', '.join(others)}" if others else "")
 
 
 def _print(title: str, columns: Sequence[str], lines: dict[str, list[str]]) -> None:

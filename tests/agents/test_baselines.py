@@ -9,7 +9,7 @@ import torch
 
 from agents.cli.evaluate import main as evaluate
 from agents.ppo import PPOConfig
-from agents.runs.baselines import play
+from agents.runs.baselines import _conclusion, _difference, play
 from agents.runs.training import train
 from envs.hedging import Hedging
 from envs.tmaze import EAST, NORTH, SOUTH, TMaze
@@ -50,6 +50,7 @@ def test_agents_and_references_play_the_same_paths(folder: Path, capsys: pytest.
         assert each["more"]["value"] == pytest.approx(found[each["agent"]] - found[each["reference"]])
         # An agent that holds half a share whatever happens is better than none, and worse than one that follows.
         assert each["verdict"] == ("better" if each["reference"] == "no hedge" else "worse")
+    assert "ppo, seed 1 is better than no hedge, but not than delta, Leland's delta" in out
     evaluate([str(folder), "--baselines", "--episodes", "300", "--env-kwargs", "cost=0"])
     again = json.loads((folder / "baselines.json").read_text())
     assert list(again["outcomes"]["P&L"]) == ["ppo, seed 0", "ppo, seed 1", "delta", "no hedge"]
@@ -84,6 +85,18 @@ def test_paths_depend_on_their_keys_alone_and_stop_where_they_end() -> None:
     start = maze.initial(keys)
     returns = play(maze, north, start, keys).returns
     np.testing.assert_allclose(returns, np.where(start["south"].numpy(), -0.1, 4.0))
+
+
+def test_it_is_said_plainly_that_nothing_is_gained() -> None:
+    resamples = Resamples(50)
+    rng = np.random.default_rng(0)
+    returns = rng.normal(1.0, 3.0, 50)
+    others = {"hold": returns + rng.normal(0.0, 1.0, 50), "cash": np.zeros(50)}
+    found = [_difference("ppo", name, returns, other, resamples) for name, other in others.items()]
+    assert [each.verdict for each in found] == ["no difference to be told", "better"]
+    assert found[1].share is None
+    assert _conclusion("ppo", found[:1]).startswith("ppo gains nothing")
+    assert _conclusion("ppo", found) == "ppo is better than cash, but not than hold"
 
 
 def test_intervals_are_those_of_the_bootstrap() -> None:
