@@ -54,6 +54,9 @@ _CONTINUOUS: dict[str, tuple[str, ...]] = {
     "IrreversibleInvestment": ("share of output invested",),
     "ConsumptionSaving": ("share of wealth saved",),
     "KrusellSmith": ("share of means saved",),
+    "Execution": ("share sold",),
+    "Hedging": ("shares held",),
+    "Trading": ("share of wealth",),
 }
 
 

@@ -49,7 +49,7 @@ class Difference:
     def verdict(self) -> str:
         if self.more.low > 0.0:
             return "better"
-        return "worse" if self.more.high < 0.0 else "no difference to be told"
+        return "worse" if self.more.high < 0.0 else "unclear"
 
 
 def beside_baselines(run: Run, episodes: int, checkpoint: Name = "last") -> None:
@@ -197,7 +197,7 @@ def _conclusion(agent: str, differences: Sequence[Difference]) -> str:
 
 def _print(title: str, columns: Sequence[str], lines: dict[str, list[str]]) -> None:
     table = Table(title=title, title_justify="left", title_style="bold", box=None)
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     for name, cells in lines.items():

@@ -17,7 +17,7 @@ class Estimate:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.4g} ({self.low:.4g} .. {self.high:.4g})"
+        return f"{self.value:.4g}\n{self.low:.4g} .. {self.high:.4g}"
 
 
 @dataclass(frozen=True)

@@ -309,7 +309,7 @@ EXPERIMENTS = [
         autoencoder,
         reconstruction_error,
         autoencoder_score,
-        0.3,
+        0.6,
         AbuseConfig(epochs=10),
     ),
     experiment(
@@ -318,7 +318,7 @@ EXPERIMENTS = [
         forecaster,
         forecast_error,
         forecaster_score,
-        0.7,
+        0.55,
         AbuseConfig(epochs=5, hidden=(48,), learning_rate=5e-3),
     ),
 ]
