@@ -120,7 +120,7 @@ def write_results(folders: Sequence[Path], out: Path) -> int:
         raise ValueError("name at least one run folder")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.with_suffix(".json").write_text(json.dumps([dataclasses.asdict(one) for one in found], indent=2) + "\n")
-    out.write_text("\n".join(_lines(found)) + "\n", encoding="utf-8")
+    out.write_text("\n".join(table(found)) + "\n", encoding="utf-8")
     return len(found)
 
 
@@ -132,7 +132,7 @@ def _runs(folders: Sequence[Path]) -> Iterator[Path]:
             yield folder
 
 
-def _lines(found: Sequence[Result]) -> Iterator[str]:
+def table(found: Sequence[Result]) -> Iterator[str]:
     """A Markdown table."""
     yield f"| {' | '.join(_COLUMNS)} |"
     yield "|---" * len(_COLUMNS) + "|"
