@@ -113,7 +113,7 @@ def test_a_sweep_interrupted_twice_ends_with_every_run(tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs/lr/CartPole-v1.png").exists() and (tmp_path / "runs/lr/Acrobot-v1.png").exists()
     steps = [json.loads(line)["env_steps"] for line in _lines(train / "metrics.jsonl")]
-    assert steps == sorted(steps) and steps[-1] == 60_000
+    assert steps == sorted(steps) and steps[-1] == 8_000
     changed = script("sweep", *command, "--batch-size", "64", folder=tmp_path)
     assert changed.returncode == 1 and "is a sweep with other settings" in changed.stderr
 
