@@ -372,7 +372,7 @@ class MinibatchConfig(MemoryRolloutConfig, group="rollout"):
     @property
     def total_updates(self) -> int:
         """Steps of gradient descent in the whole run, for schedules."""
-        return super().total_updates * self.epochs * self.minibatches
+        return self.total_env_steps // self.rollout_env_steps * self.epochs * self.minibatches
 
     def require_whole_minibatches(self) -> None:
         """Refuse minibatches that do not divide the windows of a rollout.

@@ -10,6 +10,7 @@ from agents.ddpg import DDPGConfig
 from agents.dqn import DQNConfig
 from agents.reinforce import ReinforceConfig
 from agents.runs.building import build_worker
+from agents.runs.registry import find
 from agents.runs.run import Run
 from agents.td3 import TD3Config
 
@@ -57,3 +58,10 @@ def compare(expected, found, name=""):
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3, equal_nan=True, msg=name)
     else:
         assert expected == found, name
+
+
+@pytest.mark.parametrize("name", ["a2c", "ddpg", "dqn", "pqn", "ppo", "reinforce"])
+def test_the_length_of_a_run_is_understood_by_the_compiler(name):
+    config = find(name).config_class()(env="CartPole-v1")
+    share = torch.compile(lambda updates: updates / config.total_updates, backend="eager", fullgraph=True)
+    assert share(torch.ones(1)).item() == pytest.approx(1 / config.total_updates)
