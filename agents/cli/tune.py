@@ -77,6 +77,8 @@ def planned(agent: str, words: list[str], own: dict[str, str]) -> "Search":
     from agents.runs.search_space import search_space
 
     options = paired(words)
+    if ("--search", []) in options:
+        raise ValueError("--search needs NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=VALUE,VALUE...")
     searched = [text for name, values in options if name == "--search" for text in values]
     options = [(name, values) for name, values in options if name != "--search"]
     config = parse(agent, flat(options))
@@ -84,6 +86,10 @@ def planned(agent: str, words: list[str], own: dict[str, str]) -> "Search":
         raise ValueError(f"--{several.replace('_', '-')} has one value in a search: --search proposes others")
     named = {name.strip("-").removeprefix("no-").replace("-", "_") for name, _ in options}
     space = search_space(config, searched, named)
+    if searched:  # before there is a folder, which would be in the way of the right command
+        for parameter in space:
+            for value in parameter.choices or (parameter.low, parameter.high):
+                parse(agent, [*flat(options), *parameter.words(value)])
     trials = count(own, "--trials") or 64
     folder = own.get("--name") or re.sub(r"[^\w.+-]+", "-", f"tune-{find(agent).name}-{config.env}")
     return Search(

@@ -7,17 +7,19 @@ episode begins, and returns what to remember.
 Shapes: B observations; M numbers of memory.
 """
 
+import io
 import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from agents.runs.run import Run, environments, load_agent, row_of, shard, shown
 from rlsuite.agent import ActingState
@@ -112,19 +114,25 @@ def export(run: Run, kind: Kind, path: Path, checkpoint: str = "best", seed: int
 @contextmanager
 def _traced(agent: str) -> Iterator[None]:
     """Quietly, and errors of tracing in a line."""
-    level = logging.getLogger("torch.onnx").level
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "torch.fx")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        # What torch prints of a program that it cannot trace is for those who write torch.
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     except (ModuleNotFoundError, OSError):
         raise
+    except GuardOnDataDependentSymNode as error:
+        raise ValueError(f"{agent} cannot be exported: how it computes an action depends on what it sees") from error
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{agent} cannot be exported: {first}") from error
     finally:
-        logging.getLogger("torch.onnx").setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _program(policy: Policy, observation: Tensor) -> torch.export.ExportedProgram:

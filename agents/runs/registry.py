@@ -64,7 +64,8 @@ class AgentFile:
     @cached_property
     def _light(self) -> dict[str, Any]:
         """The names that the file's configuration and constants define."""
-        module = ModuleType(f"{self.path.stem}__options")
+        package = "agents." if self.path.parent == _AGENTS else ""  # its errors are told as this project's
+        module = ModuleType(f"{package}{self.path.stem}__options")
         module.__file__ = str(self.path)  # help texts are read from it
         sys.modules[module.__name__] = module  # type hints are looked up in it
         for node in self._tree.body:

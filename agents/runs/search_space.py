@@ -81,8 +81,10 @@ def search_space(config: RunConfig, searched: Sequence[str], named: Collection[s
         for name in sorted(config.per_seed - {*named})
         if (parameter := _around(name, getattr(config, name), hints[name])) is not None
     }
-    for text in searched:
-        parameter = _parsed(text, config, hints)
+    ranges = [_parsed(text, config, hints) for text in searched]
+    for parameter in ranges:
+        if [one.name for one in ranges].count(parameter.name) > 1:
+            raise ValueError(f"{option(parameter.name)} is searched for twice: give it one range")
         if parameter.name in named:
             raise ValueError(f"{option(parameter.name)} has a value and is searched for: leave out one of them")
         found[parameter.name] = parameter
@@ -128,11 +130,15 @@ def _parsed(text: str, config: RunConfig, hints: Mapping[str, Any]) -> Parameter
         numbers = float(low), float(high)
     except ValueError:
         numbers = math.nan, math.nan
-    if not kinds & {int, float} or scale not in ([], ["log"]) or not numbers[0] < numbers[1]:
+    ordered = -math.inf < numbers[0] < numbers[1] < math.inf
+    if not kinds & {int, float} or scale not in ([], ["log"]) or not ordered:
         raise ValueError(f"--search {text}: a range is LOW:HIGH or LOW:HIGH:log, of an option that takes a number")
     if scale and numbers[0] <= 0:
         raise ValueError(f"--search {text}: a range by its logarithm begins above 0")
-    return Parameter(name, name in config.per_seed, (), *numbers, is_log=bool(scale), is_whole=float not in kinds)
+    is_whole = float not in kinds
+    if is_whole and not all(number.is_integer() for number in numbers):
+        raise ValueError(f"--search {text}: {option(name)} takes whole numbers")
+    return Parameter(name, name in config.per_seed, (), *numbers, is_log=bool(scale), is_whole=is_whole)
 
 
 def _kinds(hint: Any) -> set[type]:

@@ -44,7 +44,7 @@ def tournament(
     begin with ``opening`` moves by chance, and each beginning is played from both sides.
 
     Raises:
-        ValueError: runs are of different environments, or of one that is no board game.
+        ValueError: runs are of different environments, or of one that is no board game; or there is only one player.
     """
     names = {run.config.env for run in runs}
     if len(names) > 1:
@@ -54,6 +54,8 @@ def tournament(
     players = [_opponent(env_id, board, name) for name in opponents]
     for run in runs:
         players += [_agent(run, board, checkpoint) for checkpoint in [*run.checkpoints.kept, "best"]]
+    if len(players) < 2:
+        raise ValueError(f"{players[0].name} has nobody to play against: name --opponents, or more runs")
     won = np.zeros((len(players), len(players)), np.int64)
     drawn = np.zeros_like(won)
     for first, second in itertools.combinations(range(len(players)), 2):

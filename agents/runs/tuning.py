@@ -77,6 +77,8 @@ class Tuning:
                 trials = proposals.batch(start, stop)
                 if any(trial.state == "open" for trial in trials):
                     self._judge(proposals, number, trials)
+                if all(trial.state == "failed" for trial in proposals.trials()):
+                    break  # the preset too: others would fail as well
             best = self._best_first(proposals)
             if not best:
                 raise ValueError(f"no trial of {search.folder} could be trained: see the .log files in its folders")

@@ -1,5 +1,6 @@
 """Opponents that need no learning: each gives the moves of positions a score, and plays one of the best by chance."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -14,6 +15,7 @@ Opponent = Callable[[Position], Tensor]
 _NOT_LEGAL = float("-inf")
 _LATER = 0.99  # weight of what is won or lost a move later, so that wins are sought soon and losses put off
 _MOST_CELLS = 10  # of a board that is solved by counting back from all its ends
+_MOST_POSITIONS = 2_000_000  # that minimax looks at for a move: they are in memory at once
 
 
 def choose(scores: Tensor, key: Tensor) -> Tensor:
@@ -32,7 +34,13 @@ def minimax(board: Board, depth: int) -> Opponent:
 
     All moves are looked at as one batch, ``A ** depth`` positions for each that is asked for; no branch is cut, which
     changes nothing of what is found.
+
+    Raises:
+        ValueError: these are too many.
     """
+    most = int(math.log(_MOST_POSITIONS, board.actions))
+    if depth > most:
+        raise ValueError(f"minimax of depth {depth} would not end: on this board the depth is at most {most}")
 
     def scores(position: Position, ahead: int) -> Tensor:
         following = _all_moves(board, position)

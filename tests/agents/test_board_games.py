@@ -1,6 +1,7 @@
 """An agent that plays against itself: what it learns from, its opponents, its earlier selves and people."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -220,6 +221,14 @@ def test_what_does_not_fit_is_said_in_a_line(script_here, trained: Run, tmp_path
     assert status == 1 and "name at least one run folder" in text
     status, text = script_here("watch", trained.folder, "--play", "--fps", 3, folder=tmp_path)
     assert status == 1 and "--fps is not for --play" in text
+    alone = Path(shutil.copytree(trained.folder, tmp_path / "alone"))
+    for kept in (alone / "checkpoint").glob("at-*"):
+        kept.unlink()
+    with pytest.raises(ValueError, match="alone best has nobody to play against"):
+        tournament([open_run(alone)], games=2, opponents=())
+    status, text = script_here("export", trained.folder, "--to", "torch", folder=tmp_path)
+    assert status == 1 and "alphazero cannot be exported: how it computes an action depends on what it sees" in text
+    assert "aten" not in text
     status, text = script_here("tournament", trained.folder, "--games", 2, "--opponents", "random", folder=tmp_path)
     assert status == 0 and "Elo" in text and (tmp_path / "tournament.json").exists()
 

@@ -58,6 +58,8 @@ def test_what_a_search_starts_from_is_proposed_where_it_may_be():
         ("tau=low:high", "a range is LOW:HIGH"),
         ("tau=0.1:0.2:linear", "a range is LOW:HIGH"),
         ("tau=0:1:log", "begins above 0"),
+        ("tau=0.1:inf", "a range is LOW:HIGH"),
+        ("n-step=1.2:3.7", "--n-step takes whole numbers"),
         ("hidden=1:2", "of an option that takes a number"),
         ("n-step=3", "two values at least"),
         ("n-step=3,3", "and each once"),
@@ -68,6 +70,11 @@ def test_what_a_search_starts_from_is_proposed_where_it_may_be():
 def test_what_cannot_be_searched_is_refused(searched, message):
     with pytest.raises(ValueError, match=message):
         space(searched, named=["discount"])
+
+
+def test_an_option_is_searched_for_once():
+    with pytest.raises(ValueError, match="--tau is searched for twice"):
+        space("tau=0.1:0.2", "tau=0.3:0.4")
 
 
 WORDS = ["--env", "CartPole-v1", "--search", "n-step=1,3", "--seeds", "2", "--discount=0.9"]
@@ -82,6 +89,10 @@ def test_a_command_line_is_a_search(tmp_path):
     assert {one.name for one in search.space} == {"learning_rate", "epsilon_end", "n_step"}
     with pytest.raises(ValueError, match="--discount has one value in a search"):
         planned("dqn", [*WORDS[:-1], "--discount=0.9,0.99"], {})
+    with pytest.raises(ValueError, match="--search needs NAME=LOW:HIGH"):
+        planned("dqn", [*WORDS, "--search"], {})
+    with pytest.raises(ValueError, match="--tau must be at least 0 and at most 1, not 5"):
+        planned("dqn", [*WORDS, "--search", "tau=0.5:5"], {})
 
 
 def test_the_same_command_finds_its_search_and_another_is_refused(tmp_path):

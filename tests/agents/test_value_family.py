@@ -6,6 +6,7 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from agents.c51 import C51, C51Config
+from agents.cli.train import parse
 from agents.dqn import DQNConfig
 from agents.iqn import IQN, IQNConfig
 from agents.munchausen import Munchausen, MunchausenConfig
@@ -13,6 +14,7 @@ from agents.pqn import PQN, PQNConfig
 from agents.qr_dqn import QRDQN, QRDQNConfig
 from agents.rainbow import Rainbow, RainbowConfig
 from rlsuite.experience import Batch
+from rlsuite.faults import raised_by_us
 from rlsuite.replay.rollout import RolloutBatch
 
 STATES = Box(-1.0, 1.0, (1,), np.float32)
@@ -85,6 +87,12 @@ def test_what_cannot_be_is_refused_by_its_option(options, said):
     with pytest.raises(ValueError) as error:
         DQNConfig(env="-", **options)
     assert said in str(error.value)
+
+
+def test_a_command_line_that_cannot_be_is_no_internal_fault():
+    with pytest.raises(ValueError, match="--support-low 10 must be below") as error:
+        parse(["c51", "--env", "CartPole-v1", "--support-low", "10", "--support-high", "-10"])
+    assert raised_by_us(error.tb)
 
 
 def rollout(number, steps=16, num_envs=8):

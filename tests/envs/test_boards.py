@@ -207,6 +207,8 @@ def test_what_is_no_opponent_or_no_board_is_named() -> None:
         ConnectFour(opponent="perfect")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="depth must be a positive number of moves, not 0"):
         ConnectFour(opponent="minimax", depth=0)
+    with pytest.raises(ValueError, match="minimax of depth 40 would not end: on this board the depth is at most 7"):
+        ConnectFour(opponent="minimax", depth=40)
     with pytest.raises(ValueError, match="the size must be 4 or 6, not 8"):
         Othello(8)
     assert find_board("rlsuite/TicTacToe-v0", "x").shape == (3, 3)
