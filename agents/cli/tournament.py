@@ -32,6 +32,9 @@ def main(arguments: list[str]) -> int:
         raise ValueError("name at least one run folder")
     if options.games < 1 or options.opening < 0:
         raise ValueError("--games must be positive, and --opening not negative")
+    if len({folder.resolve() for folder in options.runs}) < len(options.runs):
+        raise ValueError("name each run once")
+    options.out.parent.mkdir(parents=True, exist_ok=True)  # before the games, not after them
     from agents.runs.run import open_run
     from agents.runs.tournament import print_report, tournament
 

@@ -73,7 +73,7 @@ def planned(agent: str, words: list[str], own: dict[str, str]) -> "Search":
         ValueError: it does not fit.
     """
     from agents.cli.grid import flat, paired
-    from agents.runs.search_folder import Search
+    from agents.runs.search_folder import FACTOR, Search
     from agents.runs.search_space import search_space
 
     options = paired(words)
@@ -90,7 +90,9 @@ def planned(agent: str, words: list[str], own: dict[str, str]) -> "Search":
         for parameter in space:
             for value in parameter.choices or (parameter.low, parameter.high):
                 parse(agent, [*flat(options), *parameter.words(value)])
-    trials = count(own, "--trials") or 64
+    trials, rungs = count(own, "--trials") or 64, count(own, "--rungs") or 2
+    if config.total_env_steps < FACTOR ** (rungs - 1):
+        raise ValueError(f"--rungs {rungs} leave no env step of {config.total_env_steps} for the first")
     folder = own.get("--name") or re.sub(r"[^\w.+-]+", "-", f"tune-{find(agent).name}-{config.env}")
     return Search(
         folder=Path(own.get("--runs", "runs")) / folder,
@@ -102,7 +104,7 @@ def planned(agent: str, words: list[str], own: dict[str, str]) -> "Search":
         space=space,
         trials=trials,
         population=count(own, "--population") or min(_LARGEST_POPULATION, -(-trials // 4)),
-        rungs=count(own, "--rungs") or 2,
+        rungs=rungs,
         final_seeds=count(own, "--final-seeds") or 10,
     )
 

@@ -79,6 +79,10 @@ def _series(run: Run, metric: str) -> Series:
         raise ValueError(f"{run.folder} has no metrics.jsonl yet")
     metrics = read_metrics(path)
     if metric not in metrics:
+        if metric == "evaluation/score":
+            raise ValueError(
+                f"{run.folder} was not evaluated while it trained: --evaluate-every-env-steps was not reached"
+            )
         raise ValueError(f"{run.folder} has no metric {metric!r}; there are {', '.join(sorted(metrics))}")
     series = metrics[metric]
     # Between two lines of metrics a seed may have finished no episode, so that there is no return to draw.

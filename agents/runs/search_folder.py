@@ -10,6 +10,7 @@ from agents.runs.search_space import Parameter
 from rlsuite.tracking import run_folder
 
 DOCUMENT = "search.json"
+FACTOR = 3  # of env steps from rung to rung, and of trials
 
 
 @dataclass(frozen=True)

@@ -22,14 +22,13 @@ from agents.runs import sweeping
 from agents.runs.comparing import compare
 from agents.runs.importance import draw
 from agents.runs.proposals import Proposals, Trial
-from agents.runs.search_folder import Search
+from agents.runs.search_folder import FACTOR, Search
 from agents.runs.sweep_folder import Hosts, Member, Sweep, begin
 from agents.runs.tuned_preset import preset_text
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.tracking.notices import without
 
-_FACTOR = 3  # of env steps from rung to rung, and of trials
 _EVALUATIONS = 8  # of a run, unless the command line says how often
 _BEST_SHOWN = 5
 
@@ -88,7 +87,7 @@ class Tuning:
     @property
     def lengths(self) -> list[int]:
         """Env steps of each rung."""
-        return [self.search.env_steps // _FACTOR**k for k in reversed(range(self.search.rungs))]
+        return [self.search.env_steps // FACTOR**k for k in reversed(range(self.search.rungs))]
 
     def _judge(self, proposals: Proposals, number: int, trials: list[Trial]) -> None:
         """Train a batch up the rungs, and say how each trial did."""
@@ -105,7 +104,7 @@ class Tuning:
             scored = [trial for trial in left if trial.number in scores]
             left = sorted(scored, key=lambda one: (-scores[one.number], one.number))
             if rung + 1 < self.search.rungs:
-                keep = -(-len(left) // _FACTOR)
+                keep = -(-len(left) // FACTOR)
                 for trial in left[keep:]:
                     proposals.cut(trial.number)
                 left = left[:keep]

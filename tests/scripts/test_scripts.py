@@ -152,6 +152,8 @@ def _lines(path):
         (["sweep", "dqn", "--env", "CartPole-v1", "--name", "a", "--jobs", "0"], "--jobs must be at least 1, not 0"),
         (["sweep", "dqn", "--env", "CartPole-v1,CartPol-v1", "--name", "a"], "CartPole-v1"),
         (["sweep", "--resume", "runs/none"], "is not a sweep"),
+        (["tune", "dqn", "--env", "CartPole-v1", "--rungs", "9", "--total-env-steps", "99"], "leave no env step"),
+        (["tournament", "runs/a", "runs/a"], "name each run once"),
         (["equilibrium", "growth", "--damping", "inf"], "--damping must be finite"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
