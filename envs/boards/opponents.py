@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from rlsuite import random
 from rlsuite.board import Board, Position
 
 Opponent = Callable[[Position], Tensor]
-"""Positions ``[N, 2]`` to scores float32 ``[N, A]``, minus infinity where a move is not legal."""
+"""Positions ``[N, 2]`` to scores float32 ``[N, A]``, minus infinity where a move is not legal. Can be pickled."""
 
 _NOT_LEGAL = float("-inf")
 _LATER = 0.99  # weight of what is won or lost a move later, so that wins are sought soon and losses put off
@@ -26,7 +27,11 @@ def choose(scores: Tensor, key: Tensor) -> Tensor:
 
 def any_move(board: Board) -> Opponent:
     """Plays all moves alike."""
-    return lambda position: torch.where(board.legal(position), 0.0, _NOT_LEGAL)
+    return partial(_any_move, board)
+
+
+def _any_move(board: Board, position: Position) -> Tensor:
+    return torch.where(board.legal(position), 0.0, _NOT_LEGAL)
 
 
 def minimax(board: Board, depth: int) -> Opponent:
@@ -41,18 +46,18 @@ def minimax(board: Board, depth: int) -> Opponent:
     most = int(math.log(_MOST_POSITIONS, board.actions))
     if depth > most:
         raise ValueError(f"minimax of depth {depth} would not end: on this board the depth is at most {most}")
+    return partial(_minimax, board, depth)
 
-    def scores(position: Position, ahead: int) -> Tensor:
-        following = _all_moves(board, position)
-        over, value = board.outcome(following)
-        if ahead > 1:
-            best = scores(following.flatten(0, 1), ahead - 1).amax(dim=-1).view_as(value)
-        else:
-            best = board.estimate(following)
-        worth = -torch.where(over, value, _LATER * best)
-        return torch.where(board.legal(position), worth, _NOT_LEGAL)
 
-    return lambda position: scores(position, depth)
+def _minimax(board: Board, depth: int, position: Position) -> Tensor:
+    following = _all_moves(board, position)
+    over, value = board.outcome(following)
+    if depth > 1:
+        best = _minimax(board, depth - 1, following.flatten(0, 1)).amax(dim=-1).view_as(value)
+    else:
+        best = board.estimate(following)
+    worth = -torch.where(over, value, _LATER * best)
+    return torch.where(board.legal(position), worth, _NOT_LEGAL)
 
 
 def perfect(board: Board) -> Opponent:
@@ -61,13 +66,12 @@ def perfect(board: Board) -> Opponent:
     Raises:
         ValueError: the board has too many positions.
     """
-    table = _solution(board)
+    return partial(_perfect, board, _solution(board))
 
-    def scores(position: Position) -> Tensor:
-        worth = -table.to(position.device)[_number(board, _all_moves(board, position))]
-        return torch.where(board.legal(position), worth, _NOT_LEGAL)
 
-    return scores
+def _perfect(board: Board, table: Tensor, position: Position) -> Tensor:
+    worth = -table.to(position.device)[_number(board, _all_moves(board, position))]
+    return torch.where(board.legal(position), worth, _NOT_LEGAL)
 
 
 def _all_moves(board: Board, position: Position) -> Position:
