@@ -188,10 +188,6 @@ class DQN:
         parameters = self._noisy(self.online, _ACTING_NOISE_STREAM, env_step) if explore else self.online
         return Acted(epsilon_greedy(self.values(observation, parameters), epsilon, key), state)
 
-    def epsilon(self, env_step: Tensor) -> Tensor:
-        """Probability of a random action ``[S]``."""
-        return epsilon_now(self.config, self.epsilon_end, env_step, explore=True)
-
     @torch.no_grad()
     def diagnose(self, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
         outputs = self._outputs(observation, self.model.inputs(observation))

@@ -1,4 +1,4 @@
-"""Where the daily log returns of a traded price come from: laws that are known, and series of real prices.
+"""Daily log returns of a traded price: laws that are known, and series of real prices.
 
 All give log returns ``[N, days]`` of N stretches of days, and the deviation of a usual day.
 """

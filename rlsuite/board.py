@@ -53,10 +53,14 @@ class Board(Protocol):
         ...
 
 
+def one_by_one(bits: Tensor, cells: int) -> Tensor:
+    """Bits ``[...]`` as 0 and 1, int64 ``[..., cells]``."""
+    return bits.unsqueeze(-1) >> torch.arange(cells, device=bits.device) & 1
+
+
 def planes(position: Position, shape: tuple[int, int]) -> Tensor:
     """Positions as pictures of 0 and 1, uint8 ``[..., 2, *shape]``."""
-    cells = torch.arange(shape[0] * shape[1], device=position.device)
-    return ((position.unsqueeze(-1) >> cells) & 1).to(torch.uint8).unflatten(-1, shape)
+    return one_by_one(position, shape[0] * shape[1]).to(torch.uint8).unflatten(-1, shape)
 
 
 def packed(planes: Tensor) -> Position:

@@ -49,7 +49,7 @@ def joined() -> Iterator[None]:
 
 
 def _store() -> torch.distributed.Store:
-    """Where the ranks find each other's addresses.
+    """The store in which ranks find each other's addresses.
 
     ``torchrun`` keeps one store for all its restarts. Ranks that are started again would find addresses of ranks that
     are gone, and wait for them: each start has a part of the store to itself. Several hosts may count their restarts

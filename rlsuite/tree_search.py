@@ -22,7 +22,7 @@ _NOT_LEGAL = float("-inf")
 
 
 class Found(NamedTuple):
-    """What a search found of the positions it was asked of."""
+    """Results of a search for the positions it was asked of."""
 
     visits: Tensor  # float32 [S, E, A], how often each move was tried
     value: Tensor  # float32 [S, E], the mean of what came of them

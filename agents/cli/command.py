@@ -45,7 +45,16 @@ COMMANDS = {
 
 # Errors whose message is meant for people. They are named, not imported: importing them would load torch.
 _FOR_PEOPLE = {"ValueError", "TrainingError", "CheckpointError", "ExperienceError", "SupersededError", "OSError"}
-_EXTRAS = {"starlette": "browser", "uvicorn": "browser", "onnx": "export", "onnxruntime": "export", "ray": "cluster"}
+# The extra that a package comes with.
+_EXTRAS = {
+    "starlette": "browser",
+    "uvicorn": "browser",
+    "onnx": "export",
+    "onnxruntime": "export",
+    "onnxscript": "export",
+    "optuna": "tune",
+    "ray": "cluster",
+}
 # What lies elsewhere is a person's own.
 _PROJECT = [_ROOT / name for name in ("agents", "envs", "rlsuite", "scripts", "tests")]
 _NOT_OWN = [*_PROJECT, *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib"))]

@@ -1,4 +1,4 @@
-"""Where the runs of a sweep or a search take place: ``--jobs N`` and ``--cluster HOST:PORT``."""
+"""Options for where the runs of a sweep or a search take place: ``--jobs N`` and ``--cluster HOST:PORT``."""
 
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING

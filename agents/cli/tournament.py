@@ -19,7 +19,7 @@ class Options:
     games: int = 40
     """Games of each pair, half of them from either side."""
     opponents: tuple[Literal["random", "minimax"], ...] = ("random", "minimax")
-    """Who else plays, as the environment's opponents do."""
+    """Further players, as the environment's opponents do."""
     opening: int = 2
     """Moves by chance at the start of each game, so that games differ."""
     out: Path = Path("tournament.json")

@@ -30,7 +30,7 @@ Act = Callable[[State, int], Tensor]  # of a state and the steps before it
 
 @dataclass(frozen=True)
 class Played:
-    """What a policy got on each of N paths: returns, and outcomes by name."""
+    """Returns of a policy on each of N paths, and outcomes by name."""
 
     returns: np.ndarray
     outcomes: dict[str, np.ndarray]

@@ -14,12 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-try:
-    import ray
-    from ray.exceptions import RayError
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-except ModuleNotFoundError as missing:
-    raise ValueError('a cluster needs Ray: pip install -c constraints.txt -e ".[cluster]"') from missing
+import ray
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from agents.runs.processes import RESTARTS, ended, start
 from agents.runs.sweep_folder import Event, Member, Sweep

@@ -1,4 +1,4 @@
-"""What Optuna proposes and is told. Nothing else in the project imports Optuna.
+"""Proposals of Optuna, and the scores that it is told. Nothing else in the project imports Optuna.
 
 Its journal in the folder of a search is all that a search needs to go on. A batch is proposed by what was told before
 it alone, so that a search that was stopped goes on as if it had not been.
@@ -10,14 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-try:
-    import optuna
-    from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-    from optuna.trial import FrozenTrial, TrialState
-except ModuleNotFoundError as missing:
-    raise ValueError('a search needs Optuna: pip install -c constraints.txt -e ".[tune]"') from missing
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
 
 from agents.options import RunConfig
 from agents.runs.search_space import Parameter

@@ -4,7 +4,6 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from agents.runs.search_space import Parameter
 from rlsuite.tracking import run_folder
@@ -49,7 +48,7 @@ def begin(search: Search) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         run_folder.write(folder, now, DOCUMENT)
         return
-    before = _document(path)
+    before = run_folder.read_document(folder, "search", DOCUMENT)
     if other := next((name for name, entry in now.items() if before.get(name) != entry), None):
         values = [one if isinstance(one, int) else "others" for one in (before.get(other), now[other])]
         changed = other if values[0] == values[1] else f"{other} was {values[0]}, now {values[1]}"
@@ -65,22 +64,9 @@ def read(folder: Path) -> Search:
     Raises:
         ValueError: it holds none, or its file is damaged.
     """
-    path = folder / DOCUMENT
-    if not path.is_file():
-        raise ValueError(f"{folder} is not a search: it has no {DOCUMENT}")
-    document = _document(path)
+    document = run_folder.read_document(folder, "search", DOCUMENT)
     try:
         space = tuple(Parameter(**one | {"choices": tuple(one["choices"])}) for one in document["space"])
         return Search(**document | {"folder": folder, "options": tuple(document["options"]), "space": space})
     except (TypeError, KeyError) as error:
-        raise ValueError(f"{path} is damaged or of another version: {error}") from None
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged or of another version: {error}") from None
-    if not isinstance(document, dict):
-        raise ValueError(f"{path} is damaged or of another version: it holds no object")
-    return document
+        raise ValueError(f"{folder / DOCUMENT} is damaged or of another version: {error}") from None

@@ -1,4 +1,4 @@
-"""What a search may change: a range or a choice of values for each option. Imports neither torch nor Optuna."""
+"""Options that a search may change: a range or a choice of values for each option. Imports neither torch nor Optuna."""
 
 import math
 import types
@@ -32,7 +32,7 @@ class Parameter:
 
     @property
     def label(self) -> str:
-        """What the range is of."""
+        """Name of what the range is of."""
         name = self.name.replace("_", "-")
         return f"1 - {name}" if self.from_one else name
 
@@ -65,7 +65,7 @@ class Parameter:
 
 
 def search_space(config: RunConfig, searched: Sequence[str], named: Collection[str]) -> tuple[Parameter, ...]:
-    """What may differ by seed, ten times to both sides of its value, and what is ``searched`` for.
+    """Options that may differ by seed, ten times to both sides of its value, and what is ``searched`` for.
 
     Args:
         config: the values that the search starts from.

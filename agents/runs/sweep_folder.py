@@ -5,7 +5,6 @@ whatever its runs survive.
 """
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,11 +124,8 @@ def read(folder: Path) -> Sweep:
     Raises:
         ValueError: it holds none, or its file is damaged.
     """
-    path = folder / DOCUMENT
+    document = run_folder.read_document(folder, "sweep", DOCUMENT)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
         return Sweep(folder.resolve(), tuple(Member(**one) for one in document["runs"]))
-    except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f"{folder} is not a sweep: it has no {DOCUMENT}") from None
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path} is damaged or of another version: {error}") from None
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"{folder / DOCUMENT} is damaged or of another version: {error}") from None

@@ -1,12 +1,6 @@
-"""The cells of boards: as bits, and in the orientations of a board."""
+"""The cells of a board in its orientations."""
 
 import torch
-from torch import Tensor
-
-
-def one_by_one(bits: Tensor, cells: int) -> Tensor:
-    """Bits ``[...]`` as 0 and 1, int64 ``[..., cells]``."""
-    return bits.unsqueeze(-1) >> torch.arange(cells, device=bits.device) & 1
 
 
 def mirrored(height: int, width: int) -> list[list[int]]:

@@ -7,14 +7,14 @@ from operator import and_
 import torch
 from torch import Tensor
 
-from envs.boards.cells import mirrored, one_by_one, turned
-from rlsuite.board import Position, Symmetry, stones
+from envs.boards.cells import mirrored, turned
+from rlsuite.board import Position, Symmetry, one_by_one, stones
 
 _DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))  # rows down and columns right
 
 
 class InARow:
-    """Who first has ``length`` stones in a row, a column or a diagonal wins; a full board is a draw.
+    """The first side with ``length`` stones in a row, a column or a diagonal wins; a full board is a draw.
 
     Actions are cells, or columns where stones fall.
 

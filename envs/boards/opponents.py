@@ -87,7 +87,7 @@ def _number(board: Board, position: Position) -> Tensor:
 
 
 def _solution(board: Board) -> Tensor:
-    """What every position is worth to the side to move, float32, by its number; 0 for what no game comes to."""
+    """The worth of every position to the side to move, float32, by its number; 0 for what no game comes to."""
     cells = board.shape[0] * board.shape[1]
     if cells > _MOST_CELLS:
         raise ValueError(f"a board of {cells} cells has too many positions to be solved: give a depth")

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from envs.boards.cells import one_by_one, turned
-from rlsuite.board import Position, Symmetry, stones
+from envs.boards.cells import turned
+from rlsuite.board import Position, Symmetry, one_by_one, stones
 
 _DIRECTIONS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0)]
 _LARGEST = 7  # so that the cells of a board are the bits of an int64
 
 
 class Othello:
-    """Who has more stones wins when neither side has a move. A side without one passes, which is the last action.
+    """The side with more stones wins when neither has a move. A side without one passes, which is the last action.
 
     Actions are cells; the first side begins with the stones at the upper right and the lower left of the middle.
 

@@ -114,6 +114,27 @@ def write(folder: Path, document: Mapping[str, Any], name: str = CONFIG) -> None
     fresh.replace(folder / name)
 
 
+def read_document(folder: Path, what: str, name: str = CONFIG) -> dict[str, Any]:
+    """The object in the ``config.json`` of a folder, or in another document that ``write`` wrote.
+
+    Args:
+        what: what the folder should be, for people.
+
+    Raises:
+        ValueError: the file is missing or damaged.
+    """
+    path = folder / name
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(f"{folder} is not a {what}: it has no {name}") from None
+    except (ValueError, RecursionError) as error:  # of JSON or UTF-8
+        raise ValueError(f"{path} is damaged or of another version: {error}") from None
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} is damaged or of another version: it holds no object")
+    return document
+
+
 def read(folder: Path, kind: Kind | None = None) -> dict[str, Any]:
     """The document in the ``config.json`` of a run, of the given kind only.
 
@@ -122,15 +143,7 @@ def read(folder: Path, kind: Kind | None = None) -> dict[str, Any]:
     """
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}")
-    path = folder / CONFIG
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{folder} is not a run: it has no {CONFIG}") from None
-    except (ValueError, RecursionError) as error:  # of JSON or UTF-8
-        raise ValueError(f"{path} is damaged or of another version: {error}") from None
-    if not isinstance(document, dict):
-        raise ValueError(f"{path} is damaged or of another version: it holds no object")
+    document = read_document(folder, "run")
     found = _kind_of(document)
     if kind is not None and found is not None and found != kind:
         (_, called, resume), (_, wanted, _) = _KINDS[found], _KINDS[kind]

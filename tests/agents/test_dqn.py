@@ -6,6 +6,7 @@ from gymnasium.spaces import Box, Discrete
 from agents.dqn import DQN, DQNConfig
 from rlsuite.configuration import from_json
 from rlsuite.experience import Batch
+from rlsuite.training.exploration import epsilon_now
 
 SPACE = Box(-1.0, 1.0, (2,), np.float32)
 
@@ -78,9 +79,13 @@ def test_every_environment_explores_by_a_draw_of_its_own():
 
 def test_epsilon_falls_linearly_and_may_differ_by_seed():
     dqn = agent(seeds=(0, 1), epsilon_decay_env_steps=100, epsilon_end=(0.1, 0.2))
-    assert dqn.epsilon(torch.tensor(0)).tolist() == [1.0, 1.0]
-    assert dqn.epsilon(torch.tensor(50)).tolist() == pytest.approx([0.55, 0.6])
-    assert dqn.epsilon(torch.tensor(1000)).tolist() == pytest.approx([0.1, 0.2])
+
+    def epsilon(env_step):
+        return epsilon_now(dqn.config, dqn.epsilon_end, torch.tensor(env_step), explore=True)
+
+    assert epsilon(0).tolist() == [1.0, 1.0]
+    assert epsilon(50).tolist() == pytest.approx([0.55, 0.6])
+    assert epsilon(1000).tolist() == pytest.approx([0.1, 0.2])
 
 
 def test_the_learning_rate_falls_to_its_end():

@@ -38,7 +38,7 @@ def parts(data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def of_frame(frame: Frame, fresh: int) -> dict[str, Any]:
-    """What a frame shows beside its picture; of its histories the last ``fresh`` entries: the page has the others."""
+    """Numbers of a frame beside its picture; of its histories the last ``fresh`` entries: the page has the others."""
     action: dict[str, Any] = {"title": frame.action.title, "values": frame.action.values}
     if isinstance(frame.action, Bars):
         action |= {"chosen": frame.action.chosen, "limits": frame.action.limits}

@@ -1,4 +1,4 @@
-"""What one page shows: a viewer at a pace, or a run's figures, with the commands of the person before it."""
+"""The content of one page: a viewer at a pace, or a run's figures, with the commands of the person before it."""
 
 import math
 import queue

@@ -292,7 +292,7 @@ class KrusellSmith(Model):
         return gross_return, torch.stack([own.benefits * wage, earned], dim=-1)
 
     def _wealth(self, state: Tensor, capital: Tensor) -> Tensor:
-        """Means of households with so much capital ``[P]``, without and with a job: ``[..., B, 2, P]``."""
+        """Resources of households with so much capital ``[P]``, without and with a job: ``[..., B, 2, P]``."""
         gross_return, income = self.prices(state)
         return gross_return[..., None, None] * capital + income.unsqueeze(-1)
 

@@ -3,8 +3,7 @@
 The autoencoder makes a short code of a window of events, and an event's score is its squared error; the LSTM foretells
 each event from those before, and its score is the negative log-likelihood. A window's score is the mean of the worst 16
 events in a row, and if that is above the score of all but a share of honest windows, the alarm rate, it is an alarm. No
-label is used before the test: not to learn, not to
-stop, not to set the alarm.
+label is used before the test: not to learn, not to stop, not to set the alarm.
 """
 
 from collections.abc import Callable
