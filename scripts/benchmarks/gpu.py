@@ -2,9 +2,9 @@
 
 1. Agents, economies and a supervised experiment learn on CUDA what they learn on the CPU, within a bound.
 2. Captured CUDA graphs learn what eager code learns, within a bound.
-3. Env steps a second of environments on tensors, from 2^10 to 2^20 of them.
-4. Training speed: DQN on tensor CartPole with 1, 32 and 1,024 seeds beside JAX, on MinAtar Breakout and on ALE's Pong;
-   PPO; a supervised experiment; an economy.
+3. Training speed: DQN on tensor CartPole with 1, 32 and 1,024 seeds beside JAX, on MinAtar Breakout and on ALE's Pong;
+   PPO; an economy; a supervised experiment.
+4. Env steps a second of environments on tensors, from 2^10 to 2^20 of them.
 
 Agreement is measured in many processes at once, which also compile what is timed afterwards, one after another. Without
 a GPU the same code runs on the CPU, compiled instead of captured: to be tried, not to be quoted. ``tiny`` makes
@@ -142,6 +142,8 @@ def _cores() -> int:
 def _agreements(device: str, tiny: bool) -> Iterator[_Task]:
     unit, env_steps = "largest relative difference", 160 if tiny else 640
     agents = ("dqn",) if tiny else tuple(gpu_tasks.AGENTS)
+    if not tiny:
+        yield from _agreements_without_environments(device, unit)
     for one, other in (
         (("cpu", "eager"), (device, "eager")),
         ((device, "eager"), (device, _quickest(device, tiny))),
@@ -149,8 +151,9 @@ def _agreements(device: str, tiny: bool) -> Iterator[_Task]:
         for agent in agents:
             name = f"{agent}: {' '.join(one)} = {' '.join(other)}"
             yield _Task(name, unit, gpu_tasks.agent_difference, (agent, one, other, env_steps))
-    if tiny:
-        return
+
+
+def _agreements_without_environments(device: str, unit: str) -> Iterator[_Task]:
     for model in ("brock-mirman", "irbc"):
         arguments = (model, device, (30, 3))
         yield _Task(f"{model}: cpu = {device}", unit, gpu_tasks.economy_difference, arguments)
@@ -162,16 +165,11 @@ def _agreements(device: str, tiny: bool) -> Iterator[_Task]:
 
 def _speeds(device: str, tiny: bool, seconds: float) -> Iterator[_Task]:
     execution = _quickest(device, tiny)
-    for name in ("CartPole-v1",) if tiny else ("CartPole-v1", "Pendulum-v1", "MinAtar-Breakout-v0"):
-        for power in (10,) if tiny else (10, 14, 17, 20):
-            what = f"step {name}, 2^{power} environments"
-            yield _Task(
-                what, "env steps/s", gpu_tasks.stepping_speed, (name, 2**power, device, execution, min(seconds, 1.0))
-            )
     for count in (1,) if tiny else (1, 32, 1_024):
         options = cartpole(count) | {"execution": execution}
         yield _training(f"DQN, rlsuite/CartPole-v1, {count} seeds", "dqn", options, device, seconds, count)
     if tiny:
+        yield from _stepping(device, execution, tiny, seconds)
         return
     breakout = {"env": "rlsuite/MinAtar-Breakout-v0", "seeds": 10}
     replay = {"num_envs": 8, "learning_starts_env_steps": 64, "train_every_env_steps": 4, "replay_capacity": 100_000}
@@ -185,6 +183,16 @@ def _speeds(device: str, tiny: bool, seconds: float) -> Iterator[_Task]:
     for seeds in (1, 8):
         arguments = ("mnist-resnet", {"device": device, "seeds": seeds}, seconds)
         yield _Task(f"mnist-resnet, {seeds} seeds", "updates/s, all seeds", gpu_tasks.experiment_speed, arguments)
+    yield from _stepping(device, execution, tiny, seconds)
+
+
+def _stepping(device: str, execution: Execution, tiny: bool, seconds: float) -> Iterator[_Task]:
+    for name in ("CartPole-v1",) if tiny else ("CartPole-v1", "Pendulum-v1", "MinAtar-Breakout-v0"):
+        for power in (10,) if tiny else (10, 14, 17, 20):
+            what = f"step {name}, 2^{power} environments"
+            yield _Task(
+                what, "env steps/s", gpu_tasks.stepping_speed, (name, 2**power, device, execution, min(seconds, 1.0))
+            )
 
 
 def _quickest(device: str, tiny: bool) -> Execution:

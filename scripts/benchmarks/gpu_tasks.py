@@ -21,6 +21,8 @@ _SMALL: dict[str, Any] = {"hidden": (64, 64), "seeds": 3, "num_envs": 4}
 _REPLAY: dict[str, Any] = {"learning_starts_env_steps": 64, "replay_capacity": 2_000, "train_every_env_steps": 4}
 AGENTS: dict[str, dict[str, Any]] = {
     "dqn": {"env": "rlsuite/CartPole-v1", **_SMALL, **_REPLAY},
+    "rainbow": {"env": "rlsuite/CartPole-v1", **_SMALL, **_REPLAY},
+    "pqn": {"env": "rlsuite/CartPole-v1", **_SMALL, "rollout_env_steps": 128},
     "r2d2": {"env": "rlsuite/CartPole-v1", **_SMALL, **_REPLAY, "memory_units": 32},
     "ddpg": {"env": "rlsuite/Pendulum-v1", **_SMALL, **_REPLAY, "random_env_steps": 64},
     "td3": {"env": "rlsuite/Pendulum-v1", **_SMALL, **_REPLAY, "random_env_steps": 64},
