@@ -52,6 +52,11 @@ class Prioritised:
     def nbytes(self) -> int:
         return self.tree.nbytes
 
+    @property
+    def compilable(self) -> bool:
+        """On CUDA a compiled round of Rainbow drew outside the tree (torch 2.11; docs/benchmarks.md, GPU)."""
+        return self.largest.device.type != "cuda"
+
     def note(self, changes: Changes) -> None:
         if changes.emptied_slot is not None and changes.emptied is not None:
             self._set(changes.emptied_slot, changes.emptied, torch.zeros_like(self.largest))

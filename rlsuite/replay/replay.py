@@ -66,6 +66,11 @@ class Sampler(Protocol):
         """Bytes of what it remembers of all seeds."""
         ...
 
+    @property
+    def compilable(self) -> bool:
+        """Whether its compiled code is known to be right on its device."""
+        ...
+
     def note(self, changes: Changes) -> None:
         """Take note of what the store holds now."""
         ...
@@ -87,6 +92,7 @@ class Uniform:
     """Draws all transitions of a seed alike, with replacement."""
 
     nbytes = 0
+    compilable = True
 
     def note(self, changes: Changes) -> None:
         """Nothing depends on which slots are filled."""
@@ -128,6 +134,11 @@ class Replay:
     def nbytes(self) -> int:
         """Bytes that all seeds take once the replay is full."""
         return self.store.nbytes + self.sampler.nbytes
+
+    @property
+    def compilable(self) -> bool:
+        """Whether compiled code of it is known to be right on its device."""
+        return self.sampler.compilable
 
     def add(self, observation: Tensor, action: Tensor, step: Step, extras: Mapping[str, Tensor] | None = None) -> None:
         """Store what came of acting on ``observation`` ``[S, E, ...]`` with ``action`` ``[S, E, ...]``."""

@@ -52,7 +52,19 @@ def compiled(function: Function, execution: Execution, *, once: Callable[[], boo
     return _Fallback(optimised, function, capture=execution == "graph", once=once)  # type: ignore[return-value]
 
 
-def compiled_on_copies(function: Callable[..., None], execution: Execution) -> Callable[..., None]:
+def captured(function: Function, execution: Execution, *, once: Callable[[], bool] | None = None) -> Function:
+    """``function`` as it is, captured in a CUDA graph where ``execution`` is "graph"; ``compiled`` says how to call it.
+
+    For functions that take no arguments and that the compiler of a device does not get right.
+    """
+    if execution != "graph" or not torch.cuda.is_available():
+        return function
+    return _Fallback(function, function, capture=True, once=once)  # type: ignore[return-value]
+
+
+def on_copies(
+    function: Callable[..., None], execution: Execution, make: Callable[..., Callable[..., None]] = compiled
+) -> Callable[..., None]:
     """``compiled`` for a function whose input tensors change from call to call: they are copied to fixed addresses.
 
     Without arguments of its own the region can be captured and called directly.
@@ -65,7 +77,7 @@ def compiled_on_copies(function: Callable[..., None], execution: Execution) -> C
     def region() -> None:
         function(*arguments)
 
-    optimised = compiled(region, execution)
+    optimised = make(region, execution)
 
     def call(*given: Any) -> None:
         leaves, layout = tree_flatten(given)
@@ -90,7 +102,7 @@ class _Fallback:
         once: Callable[[], bool] | None,
     ) -> None:
         self._chosen, self._plain, self._capture, self._once = optimised, plain, capture, once
-        self._is_compiled = True
+        self._is_compiled = optimised is not plain
         self._calls = 0
 
     def __call__(self, *arguments: Any) -> Any:
@@ -111,13 +123,15 @@ class _Fallback:
         """The chosen function, called in the quickest way: what could not be compiled is captured as it is."""
         if self._capture and torch.cuda.is_available():
             try:
-                return _captured(self._chosen)
+                return _graph_of(self._chosen)
             except RuntimeError as error:
                 log.warning("no CUDA graph could be captured (%s); going on without", str(error).splitlines()[0])
                 return self._chosen
         return DirectCall(self._chosen) if self._is_compiled else self._chosen
 
     def _first(self, *arguments: Any) -> Any:
+        if not self._is_compiled:
+            return self._plain(*arguments)
         try:
             return self._chosen(*arguments)
         except Exception as error:  # any error of Inductor, Dynamo or the C++ compiler
@@ -137,7 +151,7 @@ def _region(function: Callable[..., Any]) -> Callable[..., Any]:
     return types.FunctionType(code, region.__globals__, code.co_name, None, region.__closure__)
 
 
-def _captured(function: Callable[[], Any]) -> Callable[[], Any]:
+def _graph_of(function: Callable[[], Any]) -> Callable[[], Any]:
     """``function`` as a CUDA graph. Capturing runs nothing: the first call of what is returned does."""
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()

@@ -8,7 +8,7 @@ import operator
 from typing import Any
 
 from rlsuite.training.collector import Collector
-from rlsuite.training.execution import Execution, compiled, compiled_on_copies
+from rlsuite.training.execution import Execution, captured, compiled, on_copies
 from rlsuite.training.worker import Worker
 
 _SHORT_ROUND = 2  # vector steps, and updates: compiling takes time in proportion
@@ -17,26 +17,33 @@ _SHORT_ROUND = 2  # vector steps, and updates: compiling takes time in proportio
 def compile_worker(worker: Worker[Any], execution: Execution) -> None:
     """Compile what may be compiled of a worker, in place.
 
+    Where compiled code of the experience is not to be trusted, what touches it is captured as it is.
+
     - Environments on the device, and a round of at most two vector steps and two updates: the whole round.
     - Else an update with its sampling where the learner allows (``compilable`` names ``update``), or the parts of it
       that the learner names; and of collecting, a vector step on the device, or what is done with a step of the host.
     """
     learner, source = worker.learner, worker.source
+    make = compiled if _compiles(source) else captured
     parts: tuple[str, ...] = getattr(learner, "compilable", ())
     if "update" in parts and isinstance(source, Collector) and _is_short(source):
-        _replace(worker, "collect_and_learn", compiled(worker.collect_and_learn, execution, once=lambda: _warm(worker)))
+        _replace(worker, "collect_and_learn", make(worker.collect_and_learn, execution, once=lambda: _warm(worker)))
         return
     if isinstance(source, Collector) and source.environments.on_device:
-        _replace(source, "step", compiled(source.step, execution))
+        _replace(source, "step", make(source.step, execution))
     elif isinstance(source, Collector) and source.acts_ahead:
-        _replace(source, "take", compiled_on_copies(source.take, execution))
+        _replace(source, "take", on_copies(source.take, execution, make))
     if "update" in parts:
-        _replace(worker, "learn", compiled(worker.learn, execution, once=lambda: _warm(worker)))
+        _replace(worker, "learn", make(worker.learn, execution, once=lambda: _warm(worker)))
         return
     for part in parts:  # dots lead to an agent inside another
         holder = operator.attrgetter(part.rpartition(".")[0])(learner) if "." in part else learner
         name = part.rpartition(".")[2]
         _replace(holder, name, compiled(getattr(holder, name), execution))
+
+
+def _compiles(source: Any) -> bool:
+    return getattr(getattr(source, "experience", None), "compilable", True)
 
 
 def _is_short(source: Collector) -> bool:

@@ -1,4 +1,5 @@
 import logging
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -7,7 +8,8 @@ from rlsuite import random
 from rlsuite.experience import Step
 from rlsuite.replay.frame_store import FrameStore
 from rlsuite.replay.replay import Replay
-from rlsuite.training.execution import compiled
+from rlsuite.training.execution import captured, compiled
+from rlsuite.training.plan import compile_worker
 
 
 def test_eager_is_the_function_itself():
@@ -39,6 +41,23 @@ def test_what_cannot_be_compiled_runs_eagerly_and_says_so(caplog):
         assert run(torch.ones(2)).tolist() == [2.0, 2.0]
     assert run(-torch.ones(2)).tolist() == [-2.0, -2.0]
     assert [record.message.count("going on eager") for record in caplog.records] == [1]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there it is captured")
+def test_without_a_gpu_there_is_nothing_to_capture():
+    assert captured(torch.sin, "graph") is torch.sin
+
+
+@pytest.mark.parametrize("compilable", [True, False])
+def test_experience_that_compilers_get_wrong_is_not_compiled(compilable):
+    def learn():
+        return None
+
+    learner = SimpleNamespace(compilable=("update",))
+    source = SimpleNamespace(experience=SimpleNamespace(compilable=compilable))
+    worker = SimpleNamespace(learner=learner, source=source, learn=learn)
+    compile_worker(worker, "compile")
+    assert (worker.learn is learn) is not compilable
 
 
 @pytest.mark.parametrize("n_step", [pytest.param(1, marks=pytest.mark.slow), 3])
