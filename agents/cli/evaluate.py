@@ -50,6 +50,8 @@ def main(arguments: list[str]) -> int:
     changes["env_kwargs"] = run.config.env_kwargs | options.env_kwargs
     run = dataclasses.replace(run, config=dataclasses.replace(run.config, **changes))
     if options.baselines:
+        if options.protocol is not None:
+            raise ValueError("--protocol is one of Atari's, which has no --baselines")
         from agents.runs.baselines import beside_baselines
 
         beside_baselines(run, episodes, options.checkpoint)

@@ -34,6 +34,8 @@ def main(arguments: list[str]) -> int:
         raise ValueError("--games must be positive, and --opening not negative")
     if len({folder.resolve() for folder in options.runs}) < len(options.runs):
         raise ValueError("name each run once")
+    if len(set(options.opponents)) < len(options.opponents):
+        raise ValueError("name each of --opponents once")
     options.out.parent.mkdir(parents=True, exist_ok=True)  # before the games, not after them
     from agents.runs.run import open_run
     from agents.runs.tournament import print_report, tournament

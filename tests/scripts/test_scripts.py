@@ -154,6 +154,7 @@ def _lines(path):
         (["sweep", "--resume", "runs/none"], "is not a sweep"),
         (["tune", "dqn", "--env", "CartPole-v1", "--rungs", "9", "--total-env-steps", "99"], "leave no env step"),
         (["tournament", "runs/a", "runs/a"], "name each run once"),
+        (["tournament", "runs/a", "--opponents", "random", "random"], "name each of --opponents once"),
         (["equilibrium", "growth", "--damping", "inf"], "--damping must be finite"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
