@@ -6,13 +6,12 @@ TD3 and SAC: updates a second, nets 256-256, batch 256, as ``ddpg.py`` measures 
 tensors, 8 environments, rollouts of 1,024 env steps, 4 epochs of 4 minibatches, nets 64-64; JAX may use all cores.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
 from benchmarks.ddpg import learner_alone
-from benchmarks.jax_peer import JaxPeer, has_jax
+from benchmarks.jax_peer import JaxPeer, cores, has_jax
 from benchmarks.ours import learning_workers, training_speed
 from benchmarks.peers import STABLE_BASELINES3, learning_speed, stable_baselines3, with_all_cores
 from benchmarks.rounds import alternate, row
@@ -49,10 +48,10 @@ def _row(agent: str, config: RunConfig, unit: Unit, peer: Callable[[], float], w
 def _beside_jax(seeds: int) -> dict[str, Any]:
     shape: dict[str, Any] = {"num_envs": _ENVS, "rollout_env_steps": 1_024, "minibatches": 4, "epochs": 4}
     config = PPOConfig(env="rlsuite/CartPole-v1", seeds=seeds, total_env_steps=100_000_000, **shape)
-    cores = ",".join(map(str, range(len(os.sched_getaffinity(0)))))
+    where = ",".join(map(str, range(cores())))
     with (
         learning_workers("ppo", config, 64) as workers,
-        closing(JaxPeer("jax_ppo.py", [(seeds, 3.0, cores)])) as peer,
+        closing(JaxPeer("jax_ppo.py", [(seeds, 3.0, where)])) as peer,
     ):
         figures = alternate(training_speed(workers, seeds, "env_steps"), peer.measure)
     return row(f"PPO on tensor CartPole, {seeds} seed(s)", "env steps/s over all seeds", "JAX, one process", figures)

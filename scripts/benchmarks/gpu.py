@@ -14,7 +14,6 @@ everything small, for a test.
 import dataclasses
 import math
 import multiprocessing
-import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -26,7 +25,7 @@ from typing import Any
 import torch
 from benchmarks import gpu_tasks
 from benchmarks.gpu_tasks import captured
-from benchmarks.jax_peer import JaxPeer, has_jax
+from benchmarks.jax_peer import JaxPeer, cores, has_jax
 from benchmarks.population import options as cartpole
 
 from rlsuite.training.execution import Execution
@@ -70,7 +69,7 @@ def rows(minutes: float = 8.0, tiny: bool = False) -> Iterator[dict[str, Any]]:
         for task in agreements + speeds:
             yield task.row(task.function(*task.arguments))
         return
-    yield from _together(agreements, list(_speeds(device, tiny, 0.0)), _cores(), end - 30 * minutes)
+    yield from _together(agreements, list(_speeds(device, tiny, 0.0)), cores(), end - 30 * minutes)
     yield from _one_by_one(speeds, end)
 
 
@@ -128,15 +127,11 @@ def _jax(seeds: int, ours: float) -> dict[str, Any]:
     if not seeds or not has_jax():
         return {}
     try:
-        with closing(JaxPeer("jax_dqn.py", [(seeds, _SECONDS, ",".join(map(str, range(_cores()))))])) as peer:
+        with closing(JaxPeer("jax_dqn.py", [(seeds, _SECONDS, ",".join(map(str, range(cores()))))])) as peer:
             theirs = peer.measure()
     except (OSError, ValueError) as error:
         return {"peer": f"JAX: {error}"}
     return {"peer": "JAX", "peer_value": theirs, "ratio": ours / theirs}
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _agreements(device: str, tiny: bool) -> Iterator[_Task]:
