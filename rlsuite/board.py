@@ -49,7 +49,7 @@ class Board(Protocol):
         ...
 
     def estimate(self, position: Position) -> Tensor:
-        """How well the side to move stands by a rule of thumb, float32 ``[...]`` between -1 and 1."""
+        """A rule of thumb's value for the side to move, float32 ``[...]`` between -1 and 1."""
         ...
 
 

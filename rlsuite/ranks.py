@@ -28,7 +28,7 @@ def rank() -> int:
 
 
 def restarts() -> int:
-    """How often ``torchrun`` has started all ranks again, after one was lost."""
+    """The number of times that ``torchrun`` has started all ranks again, after one was lost."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) if size() > 1 else 0
 
 

@@ -75,7 +75,7 @@ class Actions:
 
 @dataclass
 class Deviation:
-    """How what is watched departs from the agent's own choice; not at all unless told.
+    """Departures of what is watched from the agent's own choice; none unless told.
 
     Args:
         epsilon: probability of a random action.

@@ -38,7 +38,7 @@ class Played:
 
 @dataclass(frozen=True)
 class Difference:
-    """How much more an agent got than a reference policy, on average on the same paths."""
+    """The mean by which an agent got more than a reference policy on the same paths."""
 
     agent: str
     reference: str

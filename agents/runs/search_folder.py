@@ -14,7 +14,7 @@ FACTOR = 3  # of env steps from rung to rung, and of trials
 
 @dataclass(frozen=True)
 class Search:
-    """How a search is called. This, the journal of its proposals and the folders of its runs are its only state."""
+    """The arguments of a search. These, the journal of its proposals and the folders of its runs are its only state."""
 
     folder: Path
     agent: str

@@ -22,7 +22,7 @@ FAULTS = {
     "four values": "instead of (observation, reward, terminated, truncated, info)",
     "process dies": "its process ended (exit status 7)",
 }
-"""What goes wrong, and what is said of it."""
+"""A fault, and the message that it must lead to."""
 
 
 class Sick(gymnasium.Env):

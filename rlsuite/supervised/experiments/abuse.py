@@ -38,7 +38,7 @@ _PART = 1_000  # windows at a time
 
 @dataclass(frozen=True, kw_only=True)
 class AbuseConfig(SupervisedConfig, group="detector"):
-    """How a detector is trained on honest flow."""
+    """The training of a detector on honest flow."""
 
     batch_size: Count = 100
     examples: Count = 20_000

@@ -91,7 +91,8 @@ function drawReturns(returns) {
   const step = (width - 12) / returns.shares.length;
   returns.shares.forEach((part, index) => {
     const tall = ((height - 12) * (part ?? 0)) / highest;
-    svg(box, "rect", { x: 6 + index * step, y: height - 6 - tall, width: Math.max(1, step - 1), height: tall, fill: "var(--chosen)" });
+    const bar = { x: 6 + index * step, y: height - 6 - tall, width: Math.max(1, step - 1), height: tall };
+    svg(box, "rect", { ...bar, fill: "var(--chosen)" });
   });
 }
 
@@ -124,13 +125,17 @@ function drawCurve(curve) {
   const [low, high] = range([...curve.low, ...curve.high].map(scaled));
   const end = curve.at.at(-1), newest = known(curve.middle).at(-1) ?? null;
   const left = document.createElement("span"), right = document.createElement("span");
-  left.textContent = `newest ${number(newest)}${curve.isLoss ? ", logarithmic" : ""}${curve.seeds > 1 ? `, IQM of ${curve.seeds} seeds with 95 % band` : ""}`;
+  const over = curve.seeds > 1 ? `, IQM of ${curve.seeds} seeds with 95 % band` : "";
+  left.textContent = `newest ${number(newest)}${curve.isLoss ? ", logarithmic" : ""}${over}`;
   right.textContent = `${count(end)} ${curve.unit}`;
   byId("curveEnds").replaceChildren(left, right);
   if (low === null) return;
   const xs = curve.at.map((at) => 6 + (width - 12) * (end ? at / end : 1));
-  const place = (value) => (scaled(value) === null ? null : height - 8 - (height - 16) * share(scaled(value), low, high));
-  const whole = curve.at.map((_, index) => index).filter((index) => place(curve.low[index]) !== null && place(curve.high[index]) !== null);
+  const place = (value) =>
+    scaled(value) === null ? null : height - 8 - (height - 16) * share(scaled(value), low, high);
+  const whole = curve.at
+    .map((_, index) => index)
+    .filter((index) => place(curve.low[index]) !== null && place(curve.high[index]) !== null);
   const there = whole.map((index) => `${xs[index]} ${place(curve.low[index])}`);
   const back = whole.map((index) => `${xs[index]} ${place(curve.high[index])}`).reverse();
   svg(box, "polygon", { points: [...there, ...back].join(" "), fill: "var(--bar)", opacity: 0.25 });
@@ -203,7 +208,12 @@ function drawActions(action) {
 // --- taking over ---
 
 const ARROWS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" };
-const WORDS = { ArrowLeft: /\bleft|\bwest|\bback\b/i, ArrowRight: /\bright|\beast|\bahead/i, ArrowUp: /\bup\b|\bnorth/i, ArrowDown: /\bdown\b|\bsouth/i };
+const WORDS = {
+  ArrowLeft: /\bleft|\bwest|\bback\b/i,
+  ArrowRight: /\bright|\beast|\bahead/i,
+  ArrowUp: /\bup\b|\bnorth/i,
+  ArrowDown: /\bdown\b|\bsouth/i,
+};
 let mine = []; // the person's action
 let held = []; // the arrows that are down
 
@@ -297,7 +307,8 @@ function showRun(message) {
   byId("heading").textContent = run.heading;
   byId("name").textContent = run.name;
   byId("problem").hidden = true;
-  const options = (id, all, chosen) => byId(id).replaceChildren(...all.map((one) => new Option(one, one, false, one === chosen)));
+  const options = (id, all, chosen) =>
+    byId(id).replaceChildren(...all.map((one) => new Option(one, one, false, one === chosen)));
   options("checkpoint", run.checkpoints, run.checkpoint);
   options("seed", run.seeds, run.seed);
   layActions();
@@ -365,7 +376,10 @@ function showFigures({ heading, name, figures }) {
   }));
 }
 
-const ago = (seconds) => (seconds < 90 ? `${Math.round(seconds)} s` : seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`);
+const ago = (seconds) => {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+};
 
 socket.onmessage = ({ data }) => {
   if (typeof data !== "string") {
@@ -412,7 +426,10 @@ byId("faster").onclick = () => speed(2);
 byId("checkpoint").onchange = byId("seed").onchange = watch;
 byId("epsilon").oninput = byId("temperature").oninput = deviate;
 
-const KEYS = { " ": play, ".": step, n: restart, t: takeOver, "+": () => speed(2), "=": () => speed(2), "-": () => speed(1 / 2) };
+const KEYS = {
+  " ": play, ".": step, n: restart, t: takeOver,
+  "+": () => speed(2), "=": () => speed(2), "-": () => speed(1 / 2),
+};
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || !run) return;
