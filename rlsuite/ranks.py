@@ -5,16 +5,20 @@ a step is the same on all. Without ``torchrun`` there is one rank, and nothing h
 """
 
 import datetime
+import logging
 import os
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch.distributed
 from torch import Tensor
 
 _LONGEST_WAIT = datetime.timedelta(days=1)  # for rank 0 to evaluate; a rank that is gone is noticed at once
+_SEEDS_OF_A_RANK = 2**40  # no run has so many seeds
 _is_joined = False
+T = TypeVar("T")
 
 
 def size() -> int:
@@ -32,18 +36,32 @@ def restarts() -> int:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) if size() > 1 else 0
 
 
+def own_seed(seed: int) -> int:
+    """The seed from which this rank draws in place of a run's, so that no two ranks draw the same."""
+    return seed + rank() * _SEEDS_OF_A_RANK
+
+
 @contextmanager
 def joined() -> Iterator[None]:
-    """Connect the ranks while entered."""
+    """Connect the ranks while entered. Rank 0 alone warns: most of what there is to say holds for all."""
     global _is_joined
     if size() == 1 or _is_joined:
         yield
         return
     torch.distributed.init_process_group("gloo", store=_store(), rank=rank(), world_size=size(), timeout=_LONGEST_WAIT)
     _is_joined = True
+    if rank():
+        logging.getLogger("rlsuite").setLevel(logging.ERROR)
     try:
         yield
     finally:
+        leave()
+
+
+def leave() -> None:
+    """Let the other ranks go: what is left to do is this one's alone."""
+    global _is_joined
+    if _is_joined:
         _is_joined = False
         torch.distributed.destroy_process_group()
 
@@ -72,6 +90,32 @@ def averaged(values: Tensor) -> Tensor:
     with _explained():
         torch.distributed.all_reduce(values)
     return values / size()
+
+
+def average(tensors: Iterable[Tensor]) -> None:
+    """Replace tensors by their means over the ranks; integers are left alone, which count the same on all."""
+    changed = [tensor for tensor in tensors if tensor.is_floating_point()]
+    if _is_joined and changed:
+        means = averaged(torch.cat([tensor.flatten() for tensor in changed]))
+        for tensor, mean in zip(changed, means.split([tensor.numel() for tensor in changed]), strict=True):
+            tensor.copy_(mean.view_as(tensor))
+
+
+def built(build: Callable[[], T]) -> T:
+    """What ``build`` makes, on rank 0 before the others: it downloads what is missing, and says what is wrong."""
+    if not _is_joined:
+        return build()
+    if rank():
+        if not from_first():
+            sys.exit(1)
+        return build()
+    is_built = False
+    try:
+        found = build()
+        is_built = True
+    finally:
+        from_first(is_built)
+    return found
 
 
 def from_first(value: Any = None) -> Any:

@@ -51,7 +51,6 @@ _SEEDS_A_SHARD = 5
 _PRODUCTS_WORTH_THREADS = 8_000_000
 EVALUATION_ENVS, FINAL_EVALUATION_ENVS = 10, 25  # per seed, at most: populations do not open thousands of them
 _MANY_ENV_STEPS = 100_000  # of an evaluation without a limit on env steps
-_SEEDS_OF_A_RANK = 2**40  # no run has so many seeds
 _PACKAGES = ("gymnasium", "torch", "numpy", "ale-py", "wandb")
 
 
@@ -146,10 +145,8 @@ def of_rank(run: Run) -> Run:
         raise ValueError("--normalise-observations and --normalise-rewards are not for ranks: statistics would differ")
     if config.execution not in ("auto", "eager") or (config.workers or 1) > 1 or (config.shards or 1) > 1:
         raise ValueError("ranks run eagerly, one worker each: leave out --execution, --workers and --shards")
-    seed = config.seed + ranks.rank() * _SEEDS_OF_A_RANK
-    return dataclasses.replace(
-        run, config=dataclasses.replace(config, seed=seed, execution="eager", workers=1, shards=1)
-    )
+    own = dataclasses.replace(config, seed=ranks.own_seed(config.seed), execution="eager", workers=1, shards=1)
+    return dataclasses.replace(run, config=own)
 
 
 def make_folder(run: Run, spaces: "Spaces | None" = None) -> Run:

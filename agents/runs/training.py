@@ -25,7 +25,7 @@ from rlsuite.tracking.record import Clock
 from rlsuite.tracking.session import Session, session
 from rlsuite.training.checkpoint import Name, clock, logged_until, to_device
 from rlsuite.training.evaluation import EvaluationStopped
-from rlsuite.training.ranked import follow
+from rlsuite.training.ranked import follow, has_begun
 from rlsuite.training.trainer import Outcome, Workers
 
 _HEADLINES = {"train/return": "return", "evaluation/score": "evaluation"}
@@ -47,7 +47,7 @@ def train(agent: str, config: RunConfig) -> Ended:
         TrainingError, ExperienceError: training could not go on; the last good checkpoint is kept.
     """
     with ranks.joined(), ExitStack() as at_work:
-        if ranks.from_first(_has_begun(config)):
+        if has_begun(Path(config.runs), config.name):
             return resume_run(Path(config.runs) / str(config.name))
         run = plan(agent, config)
         spaces = spaces_of(run)
@@ -105,15 +105,6 @@ def resume_run(
         group = build_workers(run)
         at_work.callback(group.close)
         return _train(run, spaces, group, at_work, state, checkpoint)
-
-
-def _has_begun(config: RunConfig) -> bool:
-    """Whether ranks were started again after they had made the folder of their run."""
-    if not ranks.restarts():
-        return False
-    if config.name is None:
-        raise ValueError("ranks that are started again need a --name, by which their run goes on")
-    return (Path(config.runs) / config.name / run_folder.CONFIG).exists()
 
 
 def _follow(run: Run) -> Ended:

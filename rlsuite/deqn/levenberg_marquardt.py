@@ -6,13 +6,15 @@ import torch
 from torch import Tensor
 from torch.func import jacrev, vmap
 
+from rlsuite import ranks
+
 _TRIALS = 8  # dampings tried on one Jacobian
 _EASE, _TIGHTEN = 0.25, 5.0  # what success and failure do to the damping
 _LEAST_DAMPING, _MOST_DAMPING = 1e-13, 1e8
 
 
 class LevenbergMarquardt:
-    """Minimises the mean of squared residuals of each seed.
+    """Minimises the mean of squared residuals of each seed, over the states of all ranks.
 
     Args:
         residual_of_one: residuals ``[E]`` of one seed's parameters ``[P]`` at one state ``[D]``.
@@ -42,7 +44,7 @@ class LevenbergMarquardt:
     def loss(self, parameters: Tensor, states: Tensor) -> Tensor:
         """Mean squared residual ``[S]``."""
         self.evaluated += states.shape[1]
-        return self._residuals(parameters, states).square().flatten(1).mean(dim=1)
+        return ranks.averaged(self._residuals(parameters, states).square().flatten(1).mean(dim=1))
 
     @torch.no_grad()
     def step(self, parameters: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
@@ -53,12 +55,12 @@ class LevenbergMarquardt:
         self.evaluated += states.shape[1]
         jacobian, value = self._jacobian(parameters, states)
         jacobian, value = jacobian.flatten(1, 2), value.flatten(1)  # [S, B * E, P], [S, B * E]
-        normal = jacobian.mT @ jacobian
-        descent = jacobian.mT @ value.unsqueeze(-1)
+        normal = ranks.averaged(jacobian.mT @ jacobian)
+        descent = ranks.averaged(jacobian.mT @ value.unsqueeze(-1))
         diagonal = normal.diagonal(dim1=-2, dim2=-1)
         # A weight that moves nothing still needs a little of the others' scale, or the system is singular.
         scale = torch.maximum(diagonal, 1e-10 * diagonal.amax(dim=1, keepdim=True))
-        loss = value.square().mean(dim=1)
+        loss = ranks.averaged(value.square().mean(dim=1))
         waiting = torch.isfinite(loss)
         result = parameters
         for _ in range(_TRIALS):

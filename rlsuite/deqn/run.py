@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from rlsuite import ranks
 from rlsuite.configuration import check_seeds, from_json
 from rlsuite.deqn import registry
 from rlsuite.deqn.certificate import Report, certify
@@ -23,10 +24,12 @@ from rlsuite.tracking.session import session
 from rlsuite.tracking.wandb_writer import Mode
 from rlsuite.training.checkpoint import Checkpoints, Name, clock, fitting, logged_until
 from rlsuite.training.device import usable_device
+from rlsuite.training.ranked import follow, has_begun, leading
 from rlsuite.training.trainer import Schedule, Trainer
 from rlsuite.training.worker import Worker
 
 _LOG_EVERY_UPDATES = 10
+Work = tuple[EquilibriumNet, EconomyPath]
 
 
 def list_models() -> None:
@@ -55,7 +58,8 @@ def solve(
         parameters: of the calibration, where other than its own.
 
     Returns:
-        The exit status: 0 where every seed passes its certificate, 3 where one does not, 130 when interrupted.
+        The exit status: 0 where every seed passes its certificate, 3 where one does not (0 with several ranks), 130
+        when interrupted.
 
     Raises:
         ValueError: unknown names, numbers out of their range, or a folder that is taken.
@@ -75,12 +79,22 @@ def solve(
         solver=config,
         parameters=dataclasses.asdict(economy.calibration),
     )
-    run_folder.require_free(Path(runs), name)
     document = dataclasses.asdict(chosen)
-    work = _build(document, economy)
-    folder = run_folder.create(Path(runs), name, Path(model).stem, document)
-    with run_folder.locked(folder):
-        return _train(folder, document, economy, work, None)
+
+    def build() -> Work:
+        if ranks.rank() == 0:
+            run_folder.require_free(Path(runs), name)
+        return _build(document, economy)
+
+    with ranks.joined():
+        if has_begun(Path(runs), name):
+            return resume(Path(runs) / str(name))
+        work = ranks.built(build)
+        if ranks.rank():
+            return _follow(document, work)
+        folder = run_folder.create(Path(runs), name, Path(model).stem, document)
+        with run_folder.locked(folder):
+            return _train(folder, document, economy, work, None)
 
 
 def resume(folder: Path, checkpoint: Name = "last") -> int:
@@ -92,8 +106,12 @@ def resume(folder: Path, checkpoint: Name = "last") -> int:
     """
     document = _read(folder)
     economy = registry.build(document["model"], document["calibration"], document["parameters"])
-    with run_folder.locked(folder):
-        return _train(folder, document, economy, _build(document, economy), checkpoint)
+    with ranks.joined():
+        work = ranks.built(lambda: _build(document, economy))
+        if ranks.rank():
+            return _follow(document, work)
+        with run_folder.locked(folder):
+            return _train(folder, document, economy, work, checkpoint)
 
 
 def certify_run(folder: Path, checkpoint: Name = "last") -> int:
@@ -134,20 +152,30 @@ def _read(folder: Path) -> dict[str, Any]:
     return dataclasses.asdict(from_json(EquilibriumConfig, document | {"solver": solver}, path))
 
 
-def _build(document: dict[str, Any], economy: Model) -> tuple[EquilibriumNet, EconomyPath]:
+def _build(document: dict[str, Any], economy: Model) -> Work:
     config = SolverConfig(**document["solver"])
     seeds, device = document["seeds"], usable_device(document["device"])
     # Small networks lose more to waking threads than they win.
     torch.set_num_threads(1)
     learner = EquilibriumNet(economy, config, seeds, device)
-    return learner, EconomyPath(economy, learner.policy, config, seeds, device)
+    return learner, EconomyPath(economy, learner.policy, config, [ranks.own_seed(seed) for seed in seeds], device)
+
+
+def _worker(document: dict[str, Any], work: Work) -> Worker[PathBatch]:
+    return Worker(*work, seeds=document["seeds"], same_metrics=False)
+
+
+def _follow(document: dict[str, Any], work: Work) -> int:
+    """Train as rank 0 says, which alone certifies and writes."""
+    follow(_worker(document, work))
+    return 0
 
 
 def _train(
     folder: Path,
     document: dict[str, Any],
     economy: Model,
-    work: tuple[EquilibriumNet, EconomyPath],
+    work: Work,
     checkpoint: Name | None,
 ) -> int:
     """Solve in a new run, or go on from a checkpoint."""
@@ -173,20 +201,21 @@ def _train(
     )
     with reports as opened:
         schedule = Schedule(total, "updates", log_every=_LOG_EVERY_UPDATES)
-        worker: Worker[PathBatch] = Worker(learner, source, seeds=document["seeds"], same_metrics=False)
-        trainer = Trainer(worker, schedule, opened.tracker, checkpoints, opened.console.tick)
-        if state is not None:
-            trainer.load_state_dict(state)
-            if checkpoint == "previous":
-                checkpoints.go_back()
-        outcome = trainer.run()
+        with leading(_worker(document, work)) as workers:
+            trainer = Trainer(workers, schedule, opened.tracker, checkpoints, opened.console.tick)
+            if state is not None:
+                trainer.load_state_dict(state)
+                if checkpoint == "previous":
+                    checkpoints.go_back()
+            outcome = trainer.run()
         if outcome.status == "interrupted":
             opened.status = "interrupted"
             return 130
         status = _examine(folder, document, economy, learner)
         opened.tracker.summary({"certificate": "passed" if status == 0 else "failed"})
         opened.status = "finished"
-    return status
+    # For torchrun any other status is that of a rank that was lost, and all are started again.
+    return status if ranks.size() == 1 else 0
 
 
 def _examine(folder: Path, document: dict[str, Any], economy: Model, learner: EquilibriumNet) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rlsuite import ranks
 from rlsuite.deqn.config import SolverConfig
 from rlsuite.deqn.levenberg_marquardt import LevenbergMarquardt
 from rlsuite.deqn.model import Model, PolicyFunction, residuals, stack_residuals
@@ -92,7 +93,8 @@ class EquilibriumNet:
             return torch.stack(list(losses.values())).sum(dim=0), losses
 
         gradients, metrics = gradient(loss, self.parameters)
-        finite = torch.isfinite(gradients).all(dim=1) & torch.isfinite(torch.stack(list(metrics.values()))).all(dim=0)
+        losses = ranks.averaged(torch.stack(list(metrics.values())))  # not finite where those of any rank are not
+        finite = torch.isfinite(gradients).all(dim=1) & torch.isfinite(losses).all(dim=0)
         self._fall_back(finite)
         gradients, norm = clip_rows(torch.where(finite.unsqueeze(1), gradients, 0.0), self.config.max_gradient_norm)
         rate = self._learning_rate()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from rlsuite import random
+from rlsuite import random, ranks
 
 _STREAM = 14
 _keys: Tensor | None = None  # [S], one for each network, or one number
@@ -30,8 +30,9 @@ def training(keys: Tensor) -> Iterator[None]:
 
 
 def keys_of(seeds: Tensor, updates: Tensor) -> Tensor:
-    """The keys ``[S]`` of networks with these seeds, for the update after so many ``[S]``."""
-    return random.key(seeds, _STREAM, updates.long())
+    """The keys ``[S]`` of networks with these seeds, for the update after so many ``[S]``; each rank has its own."""
+    keys = random.key(seeds, _STREAM, updates.long())
+    return random.fold(keys, ranks.rank()) if ranks.rank() else keys
 
 
 def is_training() -> bool:

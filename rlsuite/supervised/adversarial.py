@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rlsuite import ranks
 from rlsuite.configuration import Count, Fraction, NotNegative, Positive
 from rlsuite.networks import modes
 from rlsuite.networks.averaging import Average
@@ -78,6 +79,8 @@ class Adversarial:
         device: where the parameters live.
     """
 
+    averages_gradients = True  # over ranks
+
     def __init__(
         self,
         generator: Callable[[], nn.Module],
@@ -113,6 +116,8 @@ class Adversarial:
             more = of_generator.minimise(
                 lambda own: self._generator_loss(own, second), self.generator.parameters, scale=scale
             )
+        for network in (self.generator, self.discriminator):
+            ranks.average(network.buffers.values())
         # Until the mean has that many to forget, each counts alike.
         share = (1.0 / of_generator.updates).clamp(min=1.0 - self.config.average)
         self.average.follow(self.generator.parameters, share)

@@ -78,7 +78,7 @@ class Experiment(Generic[C, D]):
         make_source: where batches come from.
         make_learner: given also the number of updates in all; often ``rlsuite.supervised.learner.Learner``.
         evaluate: per-seed numbers ``[S]`` on a split, the target's metric among them. The test split is used once.
-        look: called after each evaluation on the validation set, with the number of updates; may write into the folder.
+        look: called after each evaluation on the validation set, with the source; may write into the folder.
         report: draws figures into the run's folder, and returns facts for ``evaluation.json``.
         tested: of each seed what was best on the validation set, or the last.
         levels: horizontal lines to compare the learning curve with, by name.
@@ -96,7 +96,7 @@ class Experiment(Generic[C, D]):
     make_source: Callable[[Setting[C, D]], Batches[Any]]
     make_learner: Callable[[Setting[C, D], int], Learner[Any]]
     evaluate: Callable[[Any, Setting[C, D], Split], dict[str, np.ndarray]]
-    look: Callable[[Trained[C, D], int], None] | None = None
+    look: Callable[[Trained[C, D], Batches[Any]], None] | None = None
     report: Callable[[Trained[C, D]], Facts] = lambda trained: {}
     tested: Literal["best", "last"] = "best"
     levels: Callable[[Setting[C, D]], Mapping[str, float]] = lambda setting: {}

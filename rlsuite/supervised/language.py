@@ -98,7 +98,7 @@ def streams(text: Tensor, batch_size: int, steps: int, seeds: Sequence[int]) -> 
         begins = torch.full(read.shape[:2], window == 0, device=text.device)
         return Window(read[..., :-1], read[..., 1:], begins)
 
-    return Batches(batch, an_epoch)
+    return Batches(batch, an_epoch, alone="each window goes on where the one before ended")
 
 
 def make_learner(

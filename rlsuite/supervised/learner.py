@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from rlsuite import ranks
 from rlsuite.networks import modes
 from rlsuite.networks.population import Adam, Population, clip_rows, gradient
 from rlsuite.state import dotted, restore
@@ -39,6 +40,8 @@ class Learner(Generic[B_contra]):
         penalty: of the named parameters ``[S, ...]``, per seed ``[S]``; added to the loss.
     """
 
+    averages_gradients = True  # over ranks
+
     def __init__(
         self,
         network: Callable[[], nn.Module],
@@ -68,6 +71,7 @@ class Learner(Generic[B_contra]):
 
         with modes.training(modes.keys_of(self.seeds, self.optimiser.updates)):
             gradients, metrics = gradient(loss, self.network.parameters)
+        ranks.average(self.network.buffers.values())
         self.state = {name: tensor.detach() for name, tensor in after.items()}
         if self.config.max_gradient_norm is not None:
             gradients, metrics["gradient/norm"] = clip_rows(gradients, self.config.max_gradient_norm)

@@ -3,12 +3,13 @@
 import dataclasses
 import json
 import textwrap
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import torch
 
+from rlsuite import ranks
 from rlsuite.configuration import from_json
 from rlsuite.option_groups import nested
 from rlsuite.supervised.config import RunConfig
@@ -20,6 +21,7 @@ from rlsuite.tracking.notices import without
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.session import session
 from rlsuite.training.checkpoint import Checkpoints, Name, clock, fitting, logged_until
+from rlsuite.training.ranked import follow, has_begun, leading
 from rlsuite.training.trainer import Schedule, Trainer
 from rlsuite.training.worker import Worker
 
@@ -45,12 +47,22 @@ def train(experiment: str, config: RunConfig) -> int:
         ValueError: unknown experiment, missing data, a number out of its range, or a name that is taken.
     """
     chosen = find(experiment)
-    run_folder.require_free(Path(config.runs), config.name)
-    work = _Work(chosen, config)  # errors in the configuration are raised before any file is written
-    document = {"experiment": experiment, "config": nested(config)}
-    folder = run_folder.create(Path(config.runs), config.name, experiment, document)
-    with run_folder.locked(folder):
-        return _train(folder, work)
+
+    def build() -> _Work:
+        if ranks.rank() == 0:
+            run_folder.require_free(Path(config.runs), config.name)
+        return _Work(chosen, config)
+
+    with ranks.joined():
+        if has_begun(Path(config.runs), config.name):
+            return resume(Path(config.runs) / str(config.name))
+        work = ranks.built(build)  # errors in the configuration are raised before any file is written
+        if ranks.rank():
+            return work.follow()
+        document = {"experiment": experiment, "config": nested(config)}
+        folder = run_folder.create(Path(config.runs), config.name, experiment, document)
+        with run_folder.locked(folder):
+            return _train(folder, work)
 
 
 def resume(folder: Path, checkpoint: Name = "last", **changed: Any) -> int:
@@ -71,16 +83,23 @@ def resume(folder: Path, checkpoint: Name = "last", **changed: Any) -> int:
     assert set(changed) <= set(_CHANGEABLE)
     if changed:
         config = dataclasses.replace(config, **changed)
-    with run_folder.locked(folder):
-        work = _Work(chosen, config)
-        checkpoints = Checkpoints(folder / "checkpoint")
-        state = None if checkpoints.is_empty else checkpoints.load(checkpoint)
-        now = 0 if state is None else clock(state).updates
-        if "epochs" in changed and work.total < now:
-            raise ValueError(f"--epochs {config.epochs} ends at update {work.total:,}, and {folder} is at {now:,}")
-        if changed:
-            run_folder.write(folder, {"experiment": chosen.name, "config": nested(config)})
-        return _train(folder, work, state, checkpoint)
+    with ranks.joined():
+        work = ranks.built(lambda: _Work(chosen, config))
+        if ranks.rank():
+            return work.follow()
+        with run_folder.locked(folder):
+            return _resume(folder, work, checkpoint, changed)
+
+
+def _resume(folder: Path, work: "_Work", checkpoint: Name, changed: Mapping[str, Any]) -> int:
+    checkpoints = Checkpoints(folder / "checkpoint")
+    state = None if checkpoints.is_empty else checkpoints.load(checkpoint)
+    now = 0 if state is None else clock(state).updates
+    if "epochs" in changed and work.total < now:
+        raise ValueError(f"--epochs {work.config.epochs} ends at update {work.total:,}, and {folder} is at {now:,}")
+    if changed:
+        run_folder.write(folder, {"experiment": work.chosen.name, "config": nested(work.config)})
+    return _train(folder, work, state, checkpoint)
 
 
 def read(folder: Path) -> tuple[Experiment[Any, Any], RunConfig]:
@@ -122,6 +141,16 @@ class _Work:
         self.source = chosen.make_source(self.setting)
         self.total = config.epochs * self.source.an_epoch
         self.learner = chosen.make_learner(self.setting, self.total)
+        if ranks.size() > 1 and not getattr(self.learner, "averages_gradients", False):
+            raise ValueError(f"{chosen.name} is not for ranks: it learns by hand, not by a gradient that they average")
+
+    def worker(self, evaluation: Callable[[], dict[str, np.ndarray]] | None = None) -> Worker[Any]:
+        return Worker(self.learner, self.source, evaluation, self.setting.seeds)
+
+    def follow(self) -> int:
+        """Train as rank 0 says, which alone evaluates and writes."""
+        follow(self.worker())
+        return 0
 
     def evaluate(self, split: Split) -> dict[str, np.ndarray]:
         """The experiment's numbers, and a score of which more is better."""
@@ -132,11 +161,9 @@ class _Work:
 
     def validate(self, folder: Path) -> dict[str, np.ndarray]:
         values = self.evaluate("validation")
-        if hasattr(self.learner, "validated"):
-            self.learner.validated(torch.as_tensor(values["evaluation/score"]))
         if self.chosen.look is not None:
             with without("look at the network"):
-                self.chosen.look(Trained(self.setting, self.learner, folder), self.source.drawn)
+                self.chosen.look(Trained(self.setting, self.learner, folder), self.source)
         return values
 
 
@@ -168,13 +195,13 @@ def _train(folder: Path, work: _Work, state: dict[str, Any] | None = None, check
         logged_until=None if state is None else logged_until(state),
     )
     with reports as opened:
-        worker: Worker[Any] = Worker(work.learner, source, lambda: work.validate(folder), work.setting.seeds)
-        trainer = Trainer(worker, schedule, opened.tracker, checkpoints, opened.console.tick)
-        if state is not None:
-            trainer.load_state_dict(state)
-            if checkpoint == "previous":
-                checkpoints.go_back()
-        outcome = trainer.run()
+        with leading(work.worker(lambda: work.validate(folder))) as workers:
+            trainer = Trainer(workers, schedule, opened.tracker, checkpoints, opened.console.tick)
+            if state is not None:
+                trainer.load_state_dict(state)
+                if checkpoint == "previous":
+                    checkpoints.go_back()
+            outcome = trainer.run()
         if outcome.status == "interrupted":
             opened.status = "interrupted"
             return _INTERRUPTED

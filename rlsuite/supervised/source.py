@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlsuite import random
+from rlsuite import random, ranks
 from rlsuite.state import check
 
 _SHUFFLE_STREAM, _AUGMENTATION_STREAM, _MADE_STREAM = 11, 12, 13
@@ -18,16 +18,31 @@ B = TypeVar("B")
 class Batches(Generic[B]):
     """Batches 0, 1, 2 ... of a function, for the run loop.
 
+    Ranks share out the batches of an epoch: of N ranks number r draws r, N + r, 2 N + r ...; a last few that do not go
+    round are left out.
+
     Args:
         batch: the batch of a number.
-        an_epoch: batches in an epoch.
+        an_epoch: batches in an epoch, of all ranks together.
+        alone: why ranks cannot share them.
+
+    Attributes:
+        an_epoch: batches that this rank draws in an epoch.
+
+    Raises:
+        ValueError: there are several ranks, and nothing to share out.
     """
 
     env_steps = 0
     updates_due = 1
 
-    def __init__(self, batch: Callable[[int], B], an_epoch: int) -> None:
-        self.batch, self.an_epoch = batch, an_epoch
+    def __init__(self, batch: Callable[[int], B], an_epoch: int, alone: str | None = None) -> None:
+        if alone is not None and ranks.size() > 1:
+            raise ValueError(f"ranks cannot share these batches: {alone}")
+        if an_epoch < ranks.size():
+            raise ValueError(f"an epoch has fewer batches ({an_epoch}) than there are ranks ({ranks.size()})")
+        self.batch, self.an_epoch = batch, an_epoch // ranks.size()
+        self._of_all = an_epoch
         self.drawn = 0
 
     def collect(self) -> None:
@@ -40,7 +55,8 @@ class Batches(Generic[B]):
         """Examples have no priorities."""
 
     def sample(self) -> B:
-        batch = self.batch(self.drawn)
+        epoch, place = divmod(self.drawn, self.an_epoch)
+        batch = self.batch(epoch * self._of_all + place * ranks.size() + ranks.rank())
         self.drawn += 1
         return batch
 

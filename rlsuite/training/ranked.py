@@ -3,14 +3,17 @@
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from rlsuite import ranks
+from rlsuite.tracking import run_folder
 from rlsuite.training.signals import ignore_stops
+from rlsuite.training.trainer import Workers
 from rlsuite.training.worker import Measured, TrainingError, Unit, Worker
 
 _STRETCH_SECONDS = 0.25  # of training between two commands
@@ -51,7 +54,9 @@ class Ranked:
         return self.worker.measurements()
 
     def evaluate(self) -> dict[str, np.ndarray]:
-        return self.worker.evaluate()
+        values = self.worker.evaluate()
+        ranks.from_first(("heed", values))
+        return values
 
     def confirm(self) -> dict[str, np.ndarray]:
         return self.worker.confirm()
@@ -89,7 +94,23 @@ class Ranked:
     def close(self) -> None:
         with suppress(ConnectionError):
             ranks.from_first(("close",))
+        ranks.leave()
         self.worker.close()
+
+
+@contextmanager
+def leading(worker: Worker[Any]) -> Iterator[Workers]:
+    """The worker of rank 0, with those of other ranks if there are any; closed in the end."""
+    workers: Workers = Ranked(worker) if ranks.size() > 1 else worker
+    with closing(workers):
+        yield workers
+
+
+def has_begun(runs: Path, name: str | None) -> bool:
+    """Whether ranks were started again after they had made the folder of their run."""
+    if ranks.restarts() and name is None:
+        raise ValueError("ranks that are started again need a --name, by which their run goes on")
+    return bool(ranks.from_first(ranks.restarts() > 0 and (runs / str(name) / run_folder.CONFIG).exists()))
 
 
 def follow(worker: Worker[Any]) -> None:
@@ -100,6 +121,8 @@ def follow(worker: Worker[Any]) -> None:
         match ranks.from_first():
             case ("advance", int(until), unit):
                 _advance(worker, until, unit)
+            case ("heed", values):
+                worker.heed(values)
             case ("state_dict",):
                 ranks.to_first(_of_rank(worker.state_dict()))
             case ("load_state_dict",):

@@ -245,7 +245,14 @@ class Worker(Generic[B]):
 
     def evaluate(self) -> dict[str, np.ndarray]:
         """Per-seed numbers ``[S]``; ``"evaluation/score"`` among them decides which checkpoint is the best."""
-        return {} if self.evaluation is None else self.evaluation()
+        values = {} if self.evaluation is None else self.evaluation()
+        self.heed(values)
+        return values
+
+    def heed(self, values: dict[str, np.ndarray]) -> None:
+        """Tell the learner the scores of an evaluation, if it learns otherwise for them."""
+        if "evaluation/score" in values and hasattr(self.learner, "validated"):
+            self.learner.validated(torch.as_tensor(values["evaluation/score"]))
 
     def confirm(self) -> dict[str, np.ndarray]:
         """Evaluate by other and more episodes; return nothing if there is no confirmation."""

@@ -162,9 +162,9 @@ def evaluate(learner: Learner[Examples], setting: Codes, split: Split) -> dict[s
     return {"mse": mse, "ratio_to_pca": mse / setting.data.components.error(pictures, setting.config.code)}
 
 
-def look(trained: Trained[CodeConfig, Digits], updates: int) -> None:
+def look(trained: Trained[CodeConfig, Digits], source: Batches[Examples]) -> None:
     """Draw reconstructions after 5, 100 and 200 epochs."""
-    epoch = updates // (len(trained.setting.data.pictures.train.labels) // trained.setting.config.batch_size)
+    epoch = source.drawn // source.an_epoch
     if epoch in _DRAWN_EPOCHS:
         draw_reconstructions(trained, f"reconstructions_{epoch}", f"after {epoch} epochs")
 

@@ -74,7 +74,7 @@ def make_source(setting: Engel) -> Batches[Households]:
         return ((values - mean) / deviation).float().to(setting.device).expand(len(setting.seeds), -1)
 
     batch = setting.data._replace(income=same(setting.data.income), food=same(setting.data.food))
-    return Batches(lambda number: batch, setting.config.steps)
+    return Batches(lambda number: batch, setting.config.steps, alone="each update learns from all there is")
 
 
 def make_learner(setting: Engel, total_updates: int) -> Learner[Households]:

@@ -178,7 +178,7 @@ Descent = Setting[DescentConfig, Problem]
 
 def make_source(setting: Descent) -> Batches[int]:
     """A step needs nothing but theta."""
-    return Batches(lambda number: number, setting.config.steps)
+    return Batches(lambda number: number, setting.config.steps, alone="each update learns from all there is")
 
 
 def make_learner(setting: Descent, total_updates: int) -> ByHand[int]:

@@ -129,6 +129,8 @@ def friedman(x: Tensor) -> Tensor:
 class TwoPhases:
     """Both networks and their learner; halfway, small factors become zeros and the penalty ends."""
 
+    averages_gradients = True  # over ranks
+
     def __init__(self, setting: Selection, total_updates: int) -> None:
         config, device, seeds = setting.config, setting.device, len(setting.seeds)
         self.halfway, self.updates = total_updates // 2, 0

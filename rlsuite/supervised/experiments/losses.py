@@ -72,7 +72,7 @@ def points(config: LineConfig) -> Line:
 
 def make_source(setting: LineSetting) -> Batches[Line]:
     data = Line(*(tensor.to(setting.device) for tensor in setting.data))
-    return Batches(lambda number: data, setting.config.steps)
+    return Batches(lambda number: data, setting.config.steps, alone="each update learns from all there is")
 
 
 def make_learner(setting: LineSetting, total_updates: int) -> ByHand[Line]:

@@ -93,7 +93,7 @@ def network_of(setting: MlpSetting) -> Network:
 
 def make_source(setting: MlpSetting) -> Batches[Examples]:
     train = Examples(*(tensor.to(setting.device) for tensor in setting.data.train))
-    return Batches(lambda number: train, setting.config.steps)
+    return Batches(lambda number: train, setting.config.steps, alone="each update learns from all there is")
 
 
 def make_learner(setting: MlpSetting, total_updates: int) -> ByHand[Examples]:

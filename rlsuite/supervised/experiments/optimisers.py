@@ -162,7 +162,7 @@ Optimisers = Setting[OptimisersConfig, Problem]
 
 def make_source(setting: Optimisers) -> Batches[int]:
     """A step is on all data; it needs no batch."""
-    return Batches(lambda number: number, _LOGGED)
+    return Batches(lambda number: number, _LOGGED, alone="each update learns from all there is")
 
 
 def make_learner(setting: Optimisers, total_updates: int) -> SideBySide[int]:

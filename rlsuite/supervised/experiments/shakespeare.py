@@ -86,11 +86,11 @@ def sample(trained: Trained[ShakespeareConfig, Data], options: Sample) -> None:
     print(options.prompt + written(trained.learner, characters, options))
 
 
-def look(trained: Trained[ShakespeareConfig, Data], updates: int) -> None:
+def look(trained: Trained[ShakespeareConfig, Data], source: Batches[Window]) -> None:
     """Write down what the network writes so far: a file a stage, so that a resumed run writes the same ones again."""
     folder = trained.folder / "samples"
     folder.mkdir(exist_ok=True)
-    (folder / f"{updates:08d}_updates.txt").write_text(_written_at(trained) + "\n")
+    (folder / f"{source.drawn:08d}_updates.txt").write_text(_written_at(trained) + "\n")
 
 
 def report(trained: Trained[ShakespeareConfig, Data]) -> Facts:
