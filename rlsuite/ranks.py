@@ -107,7 +107,7 @@ def built(build: Callable[[], T]) -> T:
         return build()
     if rank():
         if not from_first():
-            sys.exit(1)
+            sys.exit(0)  # torchrun stops all where one ends otherwise: it is rank 0 that has something to say
         return build()
     is_built = False
     try:
