@@ -37,7 +37,14 @@ def train(learner: EquilibriumNet, source: EconomyPath, updates: int) -> list[di
 
 
 # One state of Krusell and Smith's holds a whole distribution: it has a smaller test of its own.
-@pytest.mark.parametrize("name", [name for name in registry.names() if name != "krusell-smith"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name == "olg-benchmark"))  # olg-6 is the same with fewer ages
+        for name in registry.names()
+        if name != "krusell-smith"
+    ],
+)
 def test_both_phases_lower_the_loss_of_every_model(name: str) -> None:
     config = dataclasses.replace(TINY, adam_updates=30, polish_states=192, adam_learning_rate=5e-3)
     learner, source = build(name, [0], config)

@@ -41,7 +41,7 @@ def test_plain_iteration_contracts_by_the_discount_to_the_same_values(monkeypatc
 @pytest.mark.parametrize(
     ("name", "grid", "mean", "largest"),
     [
-        ("growth", (20, 9), 2e-5, 2e-3),
+        pytest.param("growth", (20, 9), 2e-5, 2e-3, marks=pytest.mark.slow),
         pytest.param("consumption-saving", (36, 11), 5e-3, 0.05, marks=pytest.mark.slow),
     ],
 )

@@ -129,6 +129,7 @@ def test_without_sticky_actions_a_game_repeats_and_with_them_it_depends_on_the_s
     assert not torch.equal(one, other)
 
 
+@pytest.mark.slow
 def test_no_ops_are_drawn_between_none_and_the_maximum() -> None:
     def starts(noop_max_frames: int) -> set[int]:
         vector = AtariVector("pong", 4, dataclasses.replace(NATURE, noop_max_frames=noop_max_frames))

@@ -33,7 +33,7 @@ def harness():
             yield pool
 
 
-SLOW = ("wandb_faults", "saves")  # tests/tracking and tests/training try the same faults one by one
+SLOW = ("operations", "wandb_faults", "saves")  # other tests try the same one by one
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in CHECKS])

@@ -60,7 +60,8 @@ def test_experience_that_compilers_get_wrong_is_not_compiled(compilable):
     assert (worker.learn is learn) is not compilable
 
 
-@pytest.mark.parametrize("n_step", [pytest.param(1, marks=pytest.mark.slow), 3])
+@pytest.mark.slow
+@pytest.mark.parametrize("n_step", [1, 3])
 def test_a_compiled_sampler_of_frames_gives_the_same_batches(n_step):
     store = FrameStore(40, seeds=2, num_envs=3, stack=4, frame_shape=(12, 12), discount=0.9, n_step=n_step)
     replay = Replay(store, 16)
