@@ -143,9 +143,11 @@ def minibatches(windows: dict[str, Tensor], key: Tensor, parts: int) -> Iterator
     """Tensors ``[S, N, ...]`` in so many parts ``[S, N / parts, ...]``, shuffled for each seed apart by key ``[S]``."""
     tensors = list(windows.values())
     order = random.uniform(key, tensors[0].shape[1]).argsort(dim=1)
-    seeds = torch.arange(len(order), device=order.device).unsqueeze(1)
+    # Rows of all seeds in one axis: selecting there is many times quicker than indexing two.
+    order += torch.arange(len(order), device=order.device).unsqueeze(1) * order.shape[1]
+    rows = [tensor.flatten(0, 1) for tensor in tensors]
     for chosen in order.chunk(parts, dim=1):
-        yield [tensor[seeds, chosen] for tensor in tensors]
+        yield [tensor.index_select(0, chosen.flatten()).unflatten(0, chosen.shape) for tensor in rows]
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 import torch
+from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from rlsuite.training.direct_call import DirectCall
@@ -62,33 +63,35 @@ def captured(function: Function, execution: Execution, *, once: Callable[[], boo
     return _Fallback(function, function, capture=True, once=once)  # type: ignore[return-value]
 
 
-def on_copies(
-    function: Callable[..., None], execution: Execution, make: Callable[..., Callable[..., None]] = compiled
-) -> Callable[..., None]:
+def on_copies(function: Function, execution: Execution, make: Callable[..., Any] = compiled) -> Function:
     """``compiled`` for a function whose input tensors change from call to call: they are copied to fixed addresses.
 
-    Without arguments of its own the region can be captured and called directly.
+    Without arguments of its own the region can be captured and called directly, which costs less than the copies.
+    Arguments that are no tensors must be the same each time.
     """
     if execution in ("eager", "auto"):
         return function
     kept: list[Any] = []
     arguments: list[Any] = []
 
-    def region() -> None:
-        function(*arguments)
+    def region() -> Any:
+        return function(*arguments)
 
     optimised = make(region, execution)
 
-    def call(*given: Any) -> None:
+    def call(*given: Any) -> Any:
         leaves, layout = tree_flatten(given)
         if not kept:
-            kept.extend(leaf.clone() for leaf in leaves)
+            kept.extend(leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves)
             arguments.extend(tree_unflatten(kept, layout))
         for copy, leaf in zip(kept, leaves, strict=True):
-            copy.copy_(leaf)
-        optimised()
+            if isinstance(leaf, Tensor):
+                copy.copy_(leaf)
+            elif leaf != copy:
+                raise ValueError(f"a compiled function was called with {leaf!r}, and before with {copy!r}")
+        return optimised()
 
-    return call
+    return call  # type: ignore[return-value]
 
 
 class _Fallback:

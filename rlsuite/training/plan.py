@@ -39,7 +39,7 @@ def compile_worker(worker: Worker[Any], execution: Execution) -> None:
     for part in parts:  # dots lead to an agent inside another
         holder = operator.attrgetter(part.rpartition(".")[0])(learner) if "." in part else learner
         name = part.rpartition(".")[2]
-        _replace(holder, name, compiled(getattr(holder, name), execution))
+        _replace(holder, name, on_copies(getattr(holder, name), execution))
 
 
 def _compiles(source: Any) -> bool:

@@ -8,6 +8,7 @@ import torch
 
 from agents.ddpg import DDPGConfig
 from agents.dqn import DQNConfig
+from agents.ppo import PPOConfig
 from agents.reinforce import ReinforceConfig
 from agents.runs.building import build_worker
 from agents.runs.registry import find
@@ -30,6 +31,7 @@ CONFIGS = {
     "td3": TD3Config(env="rlsuite/Pendulum-v1", policy_delay_updates=3, **NORMALISED, **REPLAY, **SMALL),
     "ddpg": DDPGConfig(env="rlsuite/Pendulum-v1", noise="ornstein-uhlenbeck", random_env_steps=40, **REPLAY, **SMALL),
     "reinforce": ReinforceConfig(env="rlsuite/CartPole-v1", rollout_env_steps=32, **SMALL),
+    "ppo": PPOConfig(env="rlsuite/CartPole-v1", rollout_env_steps=32, minibatches=4, **SMALL),
 }
 
 

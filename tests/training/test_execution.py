@@ -8,7 +8,7 @@ from rlsuite import random
 from rlsuite.experience import Step
 from rlsuite.replay.frame_store import FrameStore
 from rlsuite.replay.replay import Replay
-from rlsuite.training.execution import captured, compiled
+from rlsuite.training.execution import captured, compiled, on_copies
 from rlsuite.training.plan import compile_worker
 
 
@@ -41,6 +41,14 @@ def test_what_cannot_be_compiled_runs_eagerly_and_says_so(caplog):
         assert run(torch.ones(2)).tolist() == [2.0, 2.0]
     assert run(-torch.ones(2)).tolist() == [-2.0, -2.0]
     assert [record.message.count("going on eager") for record in caplog.records] == [1]
+
+
+def test_on_copies_takes_other_tensors_at_each_call_and_the_same_of_anything_else():
+    run = on_copies(lambda x, factor: {"product": x * factor}, "compile")
+    for number in range(6):
+        assert run(torch.full((3,), float(number)), 2)["product"].tolist() == [2.0 * number] * 3
+    with pytest.raises(ValueError, match="called with 3, and before with 2"):
+        run(torch.ones(3), 3)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there it is captured")
