@@ -20,6 +20,9 @@ class Options:
     """Picture to write, .png or .pdf."""
     metric: str = "evaluation/score"
     """Metric to draw, by its name in metrics.jsonl."""
+    profile: Path | None = None
+    """Picture of performance profiles too: the share of seeds above each score, at the last env step that all runs
+    were evaluated at."""
     split: Literal["runs", "settings", "seeds"] = "runs"
     """A curve for each run, for each setting of its seeds (such as their learning rate), or for each seed."""
 
@@ -30,5 +33,5 @@ def main(arguments: list[str]) -> int:
 
     if not options.runs:
         raise ValueError("name at least one run folder")
-    compare(options.runs, options.out, options.metric, options.split)
+    compare(options.runs, options.out, options.metric, options.split, options.profile)
     return 0

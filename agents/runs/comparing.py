@@ -15,6 +15,7 @@ from agents.runs.evaluating import protocol_name
 from agents.runs.run import Run, open_run
 from rlsuite.tracking.jsonl import Series, read_metrics
 from rlsuite.tracking.plots import Curve, learning_curve
+from rlsuite.tracking.profiles import draw_profiles
 from rlsuite.tracking.statistics import bootstrap_interval, iqm
 
 Split = Literal["runs", "settings", "seeds"]
@@ -29,11 +30,18 @@ class _Compared:
     final: np.ndarray  # [S], or empty
 
 
-def compare(folders: Sequence[Path], out: Path, metric: str = "evaluation/score", split: Split = "runs") -> None:
+def compare(
+    folders: Sequence[Path],
+    out: Path,
+    metric: str = "evaluation/score",
+    split: Split = "runs",
+    profile: Path | None = None,
+) -> None:
     """Draw ``metric`` of every run over env steps into ``out`` and print a table of where the runs ended.
 
     Args:
         split: what has a curve and a line in the table: each run, each setting of a run's seeds, or each seed.
+        profile: file for performance profiles, at the last env step at which all have the metric.
 
     Raises:
         ValueError: a folder is no run, has no such metric, or the runs were not evaluated by the same rules.
@@ -44,8 +52,24 @@ def compare(folders: Sequence[Path], out: Path, metric: str = "evaluation/score"
     title = ", ".join(sorted({run.config.env for run in runs}))
     curves = [Curve(part.label, part.series.env_steps, part.series.values) for part in compared]
     learning_curve(out, curves, y_label=metric.replace("/", " "), title=title)
+    if profile is not None:
+        env_steps = min(part.series.env_steps[-1] for part in compared)
+        label = f"{metric.replace('/', ' ')} after {env_steps:,} env steps"
+        draw_profiles(profile, _scores_at(compared, env_steps), label, title)
+        print(f"written to {profile}")
     _print_table(compared, metric)
     print(f"written to {out}")
+
+
+def _scores_at(compared: Sequence[_Compared], env_steps: int) -> dict[str, np.ndarray]:
+    """Scores [S] of each part when it was last measured within ``env_steps``."""
+    found = {}
+    for part in compared:
+        within = part.series.env_steps <= env_steps
+        if not within.any():
+            raise ValueError(f"{part.label} was not evaluated within {env_steps:,} env steps, where another ended")
+        found[part.label] = part.series.values[:, within][:, -1]
+    return found
 
 
 def _parts(run: Run, series: Series, split: Split) -> list[_Compared]:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Okabe and Ito's palette: people with any kind of colour-blindness can tell these apart.
-_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-_DASHES = ("-", "--", ":", "-.")  # change when the colours have been used up
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+DASHES = ("-", "--", ":", "-.")  # change when the colours have been used up
 _FEW_SEEDS = 5
 _LONGEST_NAME = 60
 _LEGEND_INSIDE = 6  # curves; longer legends, and those of long labels, go below
@@ -57,8 +57,7 @@ def learning_curve(
         ValueError: the suffix is not known, or there is nothing to draw.
     """
     path = Path(path_out)
-    if path.suffix.lower() not in (".png", ".pdf"):
-        raise ValueError(f"a figure's file name ends in .png or .pdf, not in {path.suffix!r}: {path}")
+    check_suffix(path)
     if not any(np.isfinite(curve.values).any() for curve in curves):
         raise ValueError("there is nothing to draw: no curve has a finite value")
     quiet_matplotlib()
@@ -69,8 +68,8 @@ def learning_curve(
     figure = Figure(figsize=(6.4, 4.0), dpi=160, layout="constrained")
     axes = figure.add_subplot()
     for index, curve in enumerate(curves):
-        dashes = _DASHES[index // len(_COLORS) % len(_DASHES)]
-        _draw(axes, curve, color=_COLORS[index % len(_COLORS)], dashes=dashes)
+        dashes = DASHES[index // len(COLORS) % len(DASHES)]
+        _draw(axes, curve, color=COLORS[index % len(COLORS)], dashes=dashes)
     for name, level in (levels or {}).items():
         axes.axhline(level, label=_short(name), color="0.5", linestyle="--", linewidth=1.0)
     axes.set_xlabel(x_label)
@@ -95,6 +94,12 @@ def learning_curve(
         text.set_parse_math(False)  # a dollar sign in a run's name is one
     path.parent.mkdir(parents=True, exist_ok=True)
     write_figure(figure, path)
+
+
+def check_suffix(path: Path) -> None:
+    """Raise ``ValueError`` where a figure cannot be written to a file of such a name."""
+    if path.suffix.lower() not in (".png", ".pdf"):
+        raise ValueError(f"a figure's file name ends in .png or .pdf, not in {path.suffix!r}: {path}")
 
 
 def quiet_matplotlib() -> None:

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from agents.dqn import DQNConfig
+from agents.runs import comparing
 from agents.runs.comparing import compare
 from agents.runs.run import create
 
@@ -28,6 +29,18 @@ def test_a_run_without_any_full_line_says_so(tmp_path):
     folder = run_with_returns(tmp_path, [None, 2.0], [1.0, None])
     with pytest.raises(ValueError, match="no line in which all its seeds have"):
         compare([folder], tmp_path / "figure.png", "train/return")
+
+
+def test_profiles_are_of_the_last_env_step_that_all_have(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(
+        comparing, "draw_profiles", lambda path, scores, label, title: drawn.update(scores, label=label)
+    )
+    short = run_with_returns(tmp_path / "short", [1.0, 2.0], [3.0, 4.0])
+    long = run_with_returns(tmp_path / "long", [5.0, 6.0], [7.0, 8.0], [9.0, 10.0]).rename(tmp_path / "long" / "b")
+    compare([short, long], tmp_path / "figure.png", "train/return", profile=tmp_path / "profile.png")
+    assert {name: scores.tolist() for name, scores in drawn.items() if name != "label"} == {"a": [3, 4], "b": [7, 8]}
+    assert drawn["label"] == "train return after 100 env steps"
 
 
 def test_settings_and_seeds_have_curves_and_lines_of_their_own(tmp_path, capsys):
