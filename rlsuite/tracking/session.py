@@ -54,8 +54,7 @@ def session(
         WandbWriter(folder, folder.name, config, seeds, wandb, wandb_project, wandb_group, axis),
     ]
     opened = Session(Tracker(writers), console)
-    if resume_at is not None:
-        console.tick(resume_at)
+    console.tick(resume_at or Clock(env_steps=0, updates=0, wall_seconds=0.0))  # the first update may be long in coming
     try:
         yield opened
     except KeyboardInterrupt:  # outside the trainer, which handles stop requests itself
