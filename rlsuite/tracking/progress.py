@@ -54,7 +54,8 @@ class Progress:
 
     def move(self, clock: Clock) -> None:
         self.clock = clock
-        self._pace.append(clock)
+        if self.done:  # before the first step a compiler may be at work, which says nothing of those to come
+            self._pace.append(clock)
         while len(self._pace) > 2 and clock.wall_seconds - self._pace[1].wall_seconds > _PACE_WINDOW_SECONDS:
             self._pace.popleft()
 

@@ -163,9 +163,17 @@ def test_plain_lines_become_rarer_but_evaluations_are_always_shown() -> None:
     assert [("123.0" in line) for line in lines] == [False, True, True, True, True, True]
 
 
+def test_the_wait_for_the_first_step_does_not_count_as_slowness() -> None:
+    console, output = plain_console()
+    for steps, seconds in ((0, 0.0), (4, 60.0), (2_404, 66.0)):
+        console.tick(clock(steps, seconds))
+    first, *_, last = output.getvalue().splitlines()[1:]
+    assert "0 of 50.0k" in first and "left -" in first and "400/s" in last
+
+
 def test_plain_output_has_no_escapes_and_is_aligned() -> None:
     console, output = plain_console()
-    console.tick(clock(0, 0.0))
+    console.tick(clock(100, 0.0))
     console.log(clock(10_000, 6.0), {"train/return": 213.44})
     console.log(clock(50_000, 12.0), {"train/return": 500.0})
     text = output.getvalue()

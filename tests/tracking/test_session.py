@@ -23,3 +23,9 @@ def test_who_interrupts_the_final_evaluation_is_not_told_that_it_failed(tmp_path
         raise KeyboardInterrupt
     shown = capsys.readouterr().out
     assert "interrupted at" in shown and "failed" not in shown
+
+
+def test_a_run_says_that_it_has_begun_before_its_first_step(tmp_path, capsys):
+    with _session(tmp_path):
+        title, line = capsys.readouterr().out.splitlines()
+    assert title == f"dqn on CartPole-v1  {tmp_path}" and "0 of 1.00k env steps" in line
