@@ -9,7 +9,7 @@ from agents.presets.dqn import PRESETS as DQN
 
 _OWN: dict[str, dict[str, Any]] = {
     "CartPole": {"n_step": 1},
-    "Acrobot": {},
+    "Acrobot": {"n_step": 1},
     "MountainCar": {},
     "LunarLander": {},
     "MinAtar": {},
