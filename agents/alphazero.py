@@ -99,6 +99,7 @@ class AlphaZero:
         ValueError: the environment is no board game.
     """
 
+    acts_with = ("network",)
     compilable: tuple[str, ...] = ()  # the walk down a tree looks at where it ends
 
     def __init__(

@@ -60,6 +60,7 @@ class DDPG:
 
     name, acts_in, critics = "ddpg", "bounded Box", 1
     compilable: tuple[str, ...] = ("update",)
+    acts_with = ("actor",)
 
     def __init__(
         self,

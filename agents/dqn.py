@@ -126,6 +126,7 @@ class DQN:
 
     name, acts_in = "dqn", "Discrete"
     compilable: tuple[str, ...] = ("update",)
+    acts_with = ("online",)
 
     def __init__(
         self,

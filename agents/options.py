@@ -277,6 +277,16 @@ class ReplayConfig(AgentConfig, group="replay"):
     """Alpha of prioritised replay: transitions are drawn by their last error to this power; 0 draws all alike."""
     replay_importance_exponent: Fraction = 0.4
     """Beta of prioritised replay at the start: how far weights make up for it; it rises to 1 over the run."""
+    players: Natural = 0
+    """CPU processes that act, each in --num-envs environments of every seed, for the learner in a process of its own; 0
+    where acting and learning take turns in one process."""
+    lag: Count = 1
+    """Players: rounds that they work ahead of the learner, and by which their weights are behind."""
+
+    @property
+    def all_envs(self) -> int:
+        """Environments of each seed, over all players."""
+        return self.num_envs * max(self.players, 1)
 
     @property
     def total_updates(self) -> int:

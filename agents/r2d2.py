@@ -79,6 +79,7 @@ class R2D2:
     """
 
     acts_in = "Discrete"
+    acts_with = ("online",)
 
     def __init__(
         self,

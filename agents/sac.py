@@ -67,6 +67,7 @@ class SAC:
 
     acts_in = "bounded Box or Discrete"
     compilable = ("update",)
+    acts_with = ("actor",)
 
     def __init__(
         self,

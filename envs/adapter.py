@@ -51,6 +51,7 @@ class VectorAdapter:
         purpose: keeps the episodes of training and evaluation apart.
         device: where all tensors go that come from here.
         stateful: saves and restores ``vector_env``; without it a resumed run starts new episodes.
+        first_environment: the number of each seed's first environment, from which episodes derive.
 
     Attributes:
         exact_resume: whether saving and loading goes on exactly; after ``load_state_dict``, whether it did.
@@ -69,6 +70,7 @@ class VectorAdapter:
         purpose: Purpose = "train",
         device: torch.device | str = "cpu",
         stateful: Stateful | None = None,
+        first_environment: int = 0,
     ) -> None:
         check_count(seeds, num_envs, vector_env.num_envs)
         self.observation_space: gymnasium.Space[Any] = tensor_space(vector_env.single_observation_space)
@@ -83,6 +85,7 @@ class VectorAdapter:
             numbers = self.observation_space.shape[0]
             warn_once(f"{env_id}: observations are flattened to a vector of {numbers} numbers, one-hot where discrete")
         self._purpose: Purpose = purpose
+        self._first_environment = first_environment
         self._stateful = stateful
         self._device = device
         self._takes_tensors = hasattr(vector_env, "device")
@@ -99,7 +102,7 @@ class VectorAdapter:
     def reset(self) -> Tensor:
         """Start every environment; always with the same episodes, so that an evaluation can be repeated."""
         self._sent = self._failure = None
-        seeds = environment_seeds(self.seeds, self.num_envs, self._purpose, self._restarts)
+        seeds = environment_seeds(self.seeds, self.num_envs, self._purpose, self._restarts, self._first_environment)
         with self._failures_named():
             observation, info = self.vector_env.reset(seed=seeds)
         self._check_observation(observation, info)

@@ -49,6 +49,7 @@ def make_environments(
     preprocessing: Preprocessing = PLAIN,
     purpose: Purpose = "train",
     render_mode: RenderMode | None = None,
+    first_environment: int = 0,
 ) -> VectorAdapter | OnDevice:
     """``num_envs`` environments for each seed.
 
@@ -66,6 +67,8 @@ def make_environments(
         purpose: environments for different purposes see different episodes.
         render_mode: ``rgb_array`` for environments whose ``render`` gives pictures, ``rgb_array_list`` for those that
             give all since the last call.
+        first_environment: the number of each seed's first environment, where others have the numbers before; not for
+            ``rlsuite/*``.
 
     Raises:
         ValueError: unknown or unsupported names, spaces, sizes or options.
@@ -116,7 +119,14 @@ def make_environments(
             stateful = EpisodePlayback(vector_env)
     try:
         return VectorAdapter(
-            vector_env, seeds, num_envs, env_id=spec.id, purpose=purpose, device=device, stateful=stateful
+            vector_env,
+            seeds,
+            num_envs,
+            env_id=spec.id,
+            purpose=purpose,
+            device=device,
+            stateful=stateful,
+            first_environment=first_environment,
         )
     except ValueError:
         vector_env.close()

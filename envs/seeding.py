@@ -24,11 +24,14 @@ def key(seed: int, *counters: int) -> int:
     return mixed
 
 
-def environment_seeds(seeds: Sequence[int], num_envs: int, purpose: Purpose, restart: int = 0) -> list[int]:
+def environment_seeds(
+    seeds: Sequence[int], num_envs: int, purpose: Purpose, restart: int = 0, first: int = 0
+) -> list[int]:
     """Seeds of S x E environments, 63 bits, environment e of seed s at position ``s * num_envs + e``.
 
     Each depends on its own seed, number and purpose only, so seed 3 of 32 sees what seed 3 sees alone, and the episodes
-    of training come up in no evaluation or test. ``restart`` tells the lives of a resumed run apart.
+    of training come up in no evaluation or test. ``restart`` tells the lives of a resumed run apart. Environments are
+    numbered from ``first`` on.
 
     Raises:
         ValueError: there is no such purpose.
@@ -36,7 +39,9 @@ def environment_seeds(seeds: Sequence[int], num_envs: int, purpose: Purpose, res
     if purpose not in _PURPOSES:
         raise ValueError(f"unknown purpose {purpose!r}: it is one of {', '.join(_PURPOSES)}.")
     return [
-        key(seed, _PURPOSES[purpose], environment, restart) >> 1 for seed in seeds for environment in range(num_envs)
+        key(seed, _PURPOSES[purpose], environment, restart) >> 1
+        for seed in seeds
+        for environment in range(first, first + num_envs)
     ]
 
 

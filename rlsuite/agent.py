@@ -89,6 +89,8 @@ class AgentSpec:
     - ``extras``: name to ``TensorSpec`` of what ``act`` returns to be stored;
     - ``compilable``: names of methods that are tensor operations only and change tensors in place; ``("update",)``
       lets a whole update be compiled;
+    - ``acts_with``: names of the entries of its state whose tensors it acts with; all unless given. Players get these
+      of the learner's;
     - ``diagnose(observation, state, acted)``: its ``Diagnostics``.
     """
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from agents.runs.players import require_players_fit
 from agents.runs.run import (
     EVALUATION_ENVS,
     Run,
@@ -19,7 +20,7 @@ from agents.runs.run import (
     shard,
     threads,
 )
-from agents.runs.sources import collector
+from agents.runs.sources import source
 from envs.seeding import Purpose
 from rlsuite import ranks
 from rlsuite.tracking.notices import say
@@ -57,6 +58,7 @@ def build_workers(run: Run) -> Workers:
     Raises:
         ValueError: the configuration does not fit.
     """
+    require_players_fit(run.config)
     workers = run.config.workers or 1
     number = run.config.shards or workers
     if workers > number:
@@ -96,7 +98,7 @@ def build_worker(run: Run) -> Worker[Any]:
     confirmation_episodes = max(config.evaluation_episodes, min(final_episodes(config), _CONFIRMATION_EPISODES))
     worker: Worker[Any] = Worker(
         agent,
-        collector(run, config, agent, train, device),
+        source(run, config, agent, train, device),
         functools.partial(play, "evaluate", config.evaluation_episodes),
         run.seeds,
         confirmation=functools.partial(play, "confirm", confirmation_episodes),

@@ -143,6 +143,8 @@ def of_rank(run: Run) -> Run:
         return run
     if isinstance(config, AgentConfig) and (config.normalise_observations or config.normalise_rewards):
         raise ValueError("--normalise-observations and --normalise-rewards are not for ranks: statistics would differ")
+    if isinstance(config, ReplayConfig) and config.players:
+        raise ValueError("--players is not for ranks of torchrun, each of which acts in environments of its own")
     if config.execution not in ("auto", "eager") or (config.workers or 1) > 1 or (config.shards or 1) > 1:
         raise ValueError("ranks run eagerly, one worker each: leave out --execution, --workers and --shards")
     own = dataclasses.replace(config, seed=ranks.own_seed(config.seed), execution="eager", workers=1, shards=1)
@@ -248,8 +250,13 @@ def spaces_of(run: Run) -> Spaces:
     return spaces
 
 
-def environments(run: Run, purpose: Purpose, num_envs: int, seeds: Sequence[int] | None = None) -> Environments:
-    """The environments of a run: ``train``; ``evaluate``, ``confirm`` (meanwhile); or ``test`` (once it is over)."""
+def environments(
+    run: Run, purpose: Purpose, num_envs: int, seeds: Sequence[int] | None = None, first_environment: int = 0
+) -> Environments:
+    """The environments of a run: ``train``; ``evaluate``, ``confirm`` (meanwhile); or ``test`` (once it is over).
+
+    Their numbers, by which episodes differ, begin with ``first_environment``.
+    """
     config = run.config
     own = agent_spec(run.agent).training_env_kwargs if purpose == "train" else {}
     return make_environments(
@@ -264,6 +271,7 @@ def environments(run: Run, purpose: Purpose, num_envs: int, seeds: Sequence[int]
         env_kwargs={**config.env_kwargs, **own},
         preprocessing=preprocessing_of(config),
         purpose=purpose,
+        first_environment=first_environment,
     )
 
 
@@ -400,10 +408,10 @@ def _for_its_length(config: RunConfig) -> RunConfig:
         ValueError: a sequence takes more env steps than the run has.
     """
     total = config.total_env_steps
-    if isinstance(config, SequenceConfig) and config.sequence_rows * config.num_envs > total:
+    if isinstance(config, SequenceConfig) and config.sequence_rows * config.all_envs > total:
         raise ValueError(
             f"--total-env-steps {total:,} is too little to learn from: a sequence has {config.sequence_rows:,} env "
-            f"steps (--burn-in-env-steps, --sequence-env-steps, --n-step), and --num-envs is {config.num_envs}"
+            f"steps (--burn-in-env-steps, --sequence-env-steps, --n-step), and there are {config.all_envs} environments"
         )
     starts = {"learning_starts_env_steps": "learning", "random_env_steps": "acting by the policy"}
     sooner: dict[str, Any] = {}
@@ -424,6 +432,8 @@ def _workers(config: RunConfig) -> int:
             raise ValueError(f"--workers {config.workers} is more than --seeds {config.seeds}: each needs a seed")
         return config.workers
     if usable_device(config.device).type != "cpu" or not _is_long(config) or config.vectorization == "async":
+        return 1
+    if isinstance(config, ReplayConfig) and config.players:
         return 1
     return min(config.seeds, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 

@@ -8,6 +8,7 @@ from gymnasium.spaces import Space
 from torch import Tensor
 
 from agents.options import ReplayConfig, RolloutConfig, RunConfig, SequenceConfig
+from agents.runs.players import builder
 from agents.runs.registry import agent_spec
 from agents.runs.run import Run, Spaces, build_agent, shard
 from rlsuite.agent import extras_of
@@ -20,8 +21,11 @@ from rlsuite.replay.sequence_store import SequenceStore
 from rlsuite.replay.transition_store import TransitionStore
 from rlsuite.spaces import FrameStack
 from rlsuite.training.collector import Collector, rounds_of, spec_of
+from rlsuite.training.player import Way
+from rlsuite.training.players import Players
 from rlsuite.training.room import require_room
 from rlsuite.training.schedules import per_seed
+from rlsuite.training.worker import Source
 
 _CONFIGS: dict[str, type[RunConfig]] = {
     "replay": ReplayConfig,
@@ -30,8 +34,8 @@ _CONFIGS: dict[str, type[RunConfig]] = {
 }
 
 
-def collector(run: Run, config: RunConfig, agent: Any, train: Environments, device: torch.device) -> Collector:
-    """The collector of an agent.
+def source(run: Run, config: RunConfig, agent: Any, train: Environments, device: torch.device) -> Source[Any]:
+    """The source of an agent's batches: a collector in environments ``train``, or players in others like these.
 
     Raises:
         ValueError: the agent's configuration lacks the options of what it learns from, or their numbers do not fit.
@@ -42,13 +46,13 @@ def collector(run: Run, config: RunConfig, agent: Any, train: Environments, devi
         raise ValueError(f"{run.agent_name} learns from {learns_from!r}: it must be one of {', '.join(_CONFIGS)}")
     if not isinstance(config, needed):
         raise ValueError(f"{run.agent_name} learns from {learns_from}: its configuration must be a {needed.__name__}")
-    layout = _layout(agent, len(train.seeds), train.num_envs, Spaces(train.observation_space, train.action_space))
+    spaces = Spaces(train.observation_space, train.action_space)
     normaliser = getattr(agent, "normaliser", None)
     if isinstance(config, RolloutConfig):
         return Collector(
             agent,
             train,
-            _rollout(config, layout, device),
+            _rollout(config, _layout(agent, len(train.seeds), train.num_envs, spaces), device),
             vector_steps=_vector_steps(config),
             acts_ahead=False,
             # The first rollout is one to measure scales by: it was acted on without any.
@@ -60,21 +64,40 @@ def collector(run: Run, config: RunConfig, agent: Any, train: Environments, devi
     assert isinstance(config, ReplayConfig)
     if config.batch_size > config.replay_capacity:
         raise ValueError(f"--batch-size {config.batch_size} is more than --replay-capacity {config.replay_capacity}")
-    vector_steps, updates = rounds_of(config.train_every_env_steps, config.updates_per_train, train.num_envs)
+    vector_steps, updates = rounds_of(config.train_every_env_steps, config.updates_per_train, config.all_envs)
     discount = per_seed("discount", config.discount, train.seeds).to(device)
+    layout = _layout(agent, len(train.seeds), config.all_envs, spaces)
     store = _store(config, train.observation_space, layout, discount, device)
+    replay = Replay(store, config.batch_size, _sampler(config, store, len(train.seeds), device))
+    common: dict[str, Any] = {
+        "updates_a_round": updates,
+        # Not before the replay holds a transition.
+        "learning_starts_env_steps": max(config.learning_starts_env_steps, store.warm_up_steps * config.all_envs),
+        "save_experience": config.save_replay,
+        "device": device,
+    }
+    if config.players:
+        train.close()
+        newest = _channels(spaces.observation)
+        way = Way(config.players, config.num_envs, vector_steps, config.lag, config.clip_rewards, newest)
+        return Players(
+            agent,
+            replay,
+            builder(run),
+            observation=spaces.observation,
+            action=spaces.action,
+            seeds=train.seeds,
+            way=way,
+            **common,
+        )
     return Collector(
         agent,
         train,
-        Replay(store, config.batch_size, _sampler(config, store, len(train.seeds), device)),
+        replay,
         vector_steps=vector_steps,
-        updates_a_round=updates,
-        # Not before the replay holds a transition.
-        learning_starts_env_steps=max(config.learning_starts_env_steps, store.warm_up_steps * train.num_envs),
         clip_rewards=config.clip_rewards,
         normaliser=normaliser,
-        save_experience=config.save_replay,
-        device=device,
+        **common,
     )
 
 
@@ -87,7 +110,8 @@ def require_room_for(run: Run, spaces: Spaces) -> None:
     config = run.config
     parts = config.shards or config.workers or 1
     one = shard(run, 0, 1)  # of an agent: extras are known to it only
-    layout = _layout(build_agent(one, spaces.observation, spaces.action), len(run.seeds), config.num_envs, spaces)
+    num_envs = config.all_envs if isinstance(config, ReplayConfig) else config.num_envs
+    layout = _layout(build_agent(one, spaces.observation, spaces.action), len(run.seeds), num_envs, spaces)
     nowhere = torch.device("meta")  # tensors there have a size and take no memory
     if isinstance(config, ReplayConfig):
         capacity, store = config.replay_capacity, _store(config, spaces.observation, layout, torch.ones(()), nowhere)
@@ -116,19 +140,26 @@ def _store(
     config: ReplayConfig, seen: Space[Any], layout: dict[str, Any], discount: Tensor, device: torch.device
 ) -> Store:
     capacity = config.replay_capacity
-    stacked = isinstance(seen, FrameStack) and seen.dtype == np.uint8 and len(seen.shape) == 3
+    channels = _channels(seen)
     if isinstance(config, SequenceConfig):
         windows: dict[str, Any] = {"length": config.sequence_rows, "period": config.sequence_period_env_steps}
-        if isinstance(seen, FrameStack) and stacked:
+        if isinstance(seen, FrameStack) and channels:
             windows |= {"stack": seen.stack, "padding": seen.padding}
         return SequenceStore(capacity, **windows, **layout, device=device)
-    if isinstance(seen, FrameStack) and stacked:
-        channels, *size = seen.shape[0] // seen.stack, *seen.shape[1:]
+    if isinstance(seen, FrameStack) and channels:
+        size = seen.shape[1:]
         frames = {name: part for name, part in layout.items() if not name.startswith("observation")}
-        frame = size if channels == 1 else [channels, *size]
+        frame = size if channels == 1 else (channels, *size)
         frames |= {"stack": seen.stack, "padding": seen.padding, "frame_shape": frame}
         return FrameStore(capacity, **frames, discount=discount, n_step=config.n_step, device=device)
     return TransitionStore(capacity, **layout, discount=discount, n_step=config.n_step, device=device)
+
+
+def _channels(seen: Space[Any]) -> int | None:
+    """Channels of a frame, where observations are stacks of frames that a store keeps once."""
+    if isinstance(seen, FrameStack) and seen.dtype == np.uint8 and len(seen.shape) == 3:
+        return seen.shape[0] // seen.stack
+    return None
 
 
 def _sampler(config: ReplayConfig, store: Store, seeds: int, device: torch.device) -> Sampler:

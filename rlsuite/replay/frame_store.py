@@ -1,18 +1,19 @@
 """A store for stacked pixels that keeps each frame once."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from rlsuite.agent import TensorSpec
 from rlsuite.experience import Batch, Step
 from rlsuite.replay.n_step import NStepAccumulator
 from rlsuite.replay.packing import Packing
 from rlsuite.replay.replay import Changes
-from rlsuite.replay.rings import Rings
+from rlsuite.replay.rings import Rings, by_ring
 from rlsuite.replay.transition_rings import TransitionRings
 from rlsuite.state import StateError, check, check_counts
 
@@ -79,6 +80,8 @@ class FrameStore:
         pointers: dict[str, Any] = {"observation_shape": (1 + stack,), "observation_dtype": torch.int64}
         actions: dict[str, Any] = {"action_shape": action_shape, "action_dtype": action_dtype, "extras": extras}
         self.warm_up_steps = n_step
+        # With so many none of their frames takes the place of another, nor of one that they need.
+        self.most_steps = max(1, (slots - stack - n_step) // 2)
         self._accumulator = NStepAccumulator(
             n_step, discount, seeds=seeds, num_envs=num_envs, **pointers, **actions, device=device
         )
@@ -126,13 +129,44 @@ class FrameStore:
             *self._accumulator.push(
                 self._pointers(position, first),
                 action,
-                dataclasses.replace(step, next_observation=self._pointers(position + 1, first)),
+                replace(step, next_observation=self._pointers(position + 1, first)),
                 extras,
             )
         )
         position.add_(valid.long() + ended.long())
         first.copy_(torch.where(ended, position, first))
-        return Changes(*self._numbered(*filled), *self._numbered(*self._forget()))
+        return Changes(*self._numbered(*filled), *self._numbered(*self._forget(1)))
+
+    def extend(
+        self, observation: Tensor, action: Tensor, step: Step, extras: Mapping[str, Tensor] | None = None
+    ) -> Changes:
+        """Store up to ``most_steps`` vector steps, axes ``[S, T, E, ...]``, as ``add`` would one after the other.
+
+        Of observations only the newest frame is kept: the others may be left out.
+        """
+        valid, ended = by_ring(step.valid), by_ring(step.valid & step.ended)
+        moved = (valid.long() + ended.long()).cumsum(dim=1)
+        after = self._state["position"].unsqueeze(1) + moved
+        position = torch.cat([self._state["position"].unsqueeze(1), after[:, :-1]], dim=1)
+        begun = torch.cat([self._state["first"].unsqueeze(1), torch.where(ended, after, 0)], dim=1).cummax(dim=1).values
+        first = begun[:, :-1]
+        self._frames.write(position, valid, [by_ring(observation[:, :, :, -self._channels :])])
+        # Other next observations are acted on in the step that follows.
+        is_newest = moved == moved[:, -1:]
+        last = valid & (ended | is_newest)
+        self._frames.write_few(position + 1, last, [by_ring(step.next_observation[:, :, :, -self._channels :])])
+        windows, complete = self._accumulator.extend(
+            self._pointers(position, first),
+            action,
+            replace(step, next_observation=self._pointers(position + 1, first)),
+            extras,
+        )
+        filled = self._transitions.append(
+            tree_map(lambda each: each.transpose(1, 2), windows), complete.transpose(1, 2)
+        )
+        self._state["position"].copy_(after[:, -1])
+        self._state["first"].copy_(begun[:, -1])
+        return Changes(*self._numbered(*filled), *self._numbered(*self._forget(valid.shape[1])))
 
     def slot(self, number: Tensor) -> Tensor:
         """Slots of the transitions number ``[S, B]``, counted from 0 below ``size``."""
@@ -166,40 +200,53 @@ class FrameStore:
         slot = position % self._frames.slots + (self._ring % self._shape[1] * self._frames.slots).unsqueeze(1)
         return slot.view(self._shape[0], -1), chosen.reshape(self._shape[0], -1)
 
-    def cut(self) -> Changes:
-        """End every environment's episode at its last stored step, as a truncation would; for gaps in the stream."""
-        filled = self._transitions.append(*self._accumulator.flush())
+    def cut(self, environments: Tensor | None = None) -> Changes:
+        """End episodes, of the environments marked in bool ``[E]`` or of all, at their last stored step."""
+        filled = self._transitions.append(*self._accumulator.flush(environments))
         position, first = self._state["position"], self._state["first"]
         # Where the episode has a step, the frame to act on becomes its last observation.
-        position.add_((position > first).long())
-        first.copy_(position)
-        return Changes(*self._numbered(*filled), *self._numbered(*self._forget()))
+        ended = position > first
+        if environments is not None:
+            ended = ended & environments.repeat(self._shape[0])
+        position.add_(ended.long())
+        first.copy_(torch.where(ended, position, first))
+        return Changes(*self._numbered(*filled), *self._numbered(*self._forget(1)))
 
     def _write(self, position: Tensor, observation: Tensor, valid: Tensor) -> None:
         newest_frame = observation[:, :, -self._channels :]
         self._frames.write(position.unsqueeze(1), valid.unsqueeze(1), [newest_frame])
 
     def _pointers(self, position: Tensor, first: Tensor) -> Tensor:
-        """The observations ``[S, E, 1 + stack]`` that end at ``position``, of episodes that began at ``first``."""
-        first = first.unsqueeze(1)
-        stack = position.unsqueeze(1) + self._back
-        row = self._frames.row(self._ring.unsqueeze(1), torch.maximum(stack, first))
+        """The observations ``[S, E, 1 + stack]`` that end at ``position``, of episodes that began at ``first``.
+
+        Where these are ``[R, T]`` instead of ``[R]``, the observations are ``[S, T, E, 1 + stack]``.
+        """
+        steps = position.shape[1:]
+        ring = self._ring.view(-1, *[1] * position.dim())
+        first = first.unsqueeze(-1)
+        stack = position.unsqueeze(-1) + self._back
+        row = self._frames.row(ring, torch.maximum(stack, first))
         if self.padding == "zero":
             row = torch.where(stack < first, self._frames.blank_row, row)
-        oldest = torch.maximum(stack[:, :1], first)
-        return torch.cat([oldest, row], dim=1).view(*self._shape, -1)
+        oldest = torch.maximum(stack[..., :1], first)
+        found = torch.cat([oldest, row], dim=-1).view(*self._shape, *steps, -1)
+        return found.transpose(1, 2) if steps else found
 
-    def _forget(self) -> tuple[Tensor, Tensor]:
+    def _forget(self, steps: int) -> tuple[Tensor, Tensor]:
         """Pass over the transitions whose oldest frame has been overwritten, or will be by the next observation.
 
-        Returns the positions of candidates and which of them were passed over, ``[R, stack + 1]``.
+        Returns the positions of candidates and which of them were passed over, ``[R, 2 * steps + stack - 1]``.
         """
-        oldest_kept = self._state["position"] + 1 - self._frames.slots
-        # At most two slots were taken since the last call. Losing an episode's first frame ends as many transitions
-        # as the stack has frames, losing any other frame ends at most one.
-        number = self._state["forgotten"].unsqueeze(1) + torch.arange(self.stack + 1, device=self._ring.device)
+        oldest_kept = (self._state["position"] + 1 - self._frames.slots).unsqueeze(1)
+        written = self._transitions.written.unsqueeze(1)
+        # A step takes at most two slots. Losing an episode's first frame ends as many transitions as the stack has
+        # frames, losing any other frame ends at most one.
+        candidates = torch.arange(2 * steps + self.stack - 1, device=self._ring.device)
+        number = self._state["forgotten"].unsqueeze(1) + candidates
         oldest_needed = self._transitions.gather(self._ring.unsqueeze(1), number).observation[..., 0]
-        lost = (oldest_needed < oldest_kept.unsqueeze(1)) & (number < self._transitions.written.unsqueeze(1))
+        lost = (oldest_needed < oldest_kept) & (number < written)
+        if steps > 1:
+            lost |= number < written - self._frames.slots  # newer transitions have their places already
         self._state["forgotten"].add_(lost.sum(dim=1))
         self._count()
         return number, lost

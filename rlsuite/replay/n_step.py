@@ -117,10 +117,97 @@ class NStepAccumulator:
                 _keep(kept, extra[name][:, :, 1:], valid)
         return transitions, complete
 
-    def flush(self) -> tuple[Batch, Tensor]:
-        """Close every open window at its last step, as a truncation there would; axes ``[S, E, n - 1, ...]``."""
+    def extend(
+        self, observation: Tensor, action: Tensor, step: Step, extras: Mapping[str, Tensor] | None = None
+    ) -> tuple[Batch, Tensor]:
+        """Take T vector steps, axes ``[S, T, E, ...]``, as ``push`` would one after the other.
+
+        Returns the n windows of each step, the oldest first, and which of them are complete: ``[S, T, E, n, ...]``.
+        """
+        given = {"observation": observation, "action": action} | {name: (extras or {})[name] for name in self._extras}
+        valid, closes = step.valid, step.ended | ~step.bootstrap
+        # Windows count valid steps: how many there were until each step, and until the last one before that closes.
+        count = valid.cumsum(dim=1)
+        before = -self._state["open"].unsqueeze(1)
+        closed = torch.cat([before, torch.where(valid & closes, count, before)], dim=1).cummax(dim=1).values
+        is_open = self._length <= (count - closed[:, :-1]).unsqueeze(-1)
+        complete = valid.unsqueeze(-1) & is_open & (closes.unsqueeze(-1) | (self._length == self.n_step))
+        if self.n_step == 1:
+            windows = {name: value.unsqueeze(3) for name, value in given.items()}
+            rewards = self._newest_weight.unsqueeze(1) * step.reward.unsqueeze(-1) + 0.0
+        else:
+            windows, rewards = self._windows(given, step, count)
+            self._state["open"].copy_((count[:, -1] - closed[:, -1]).clamp(max=self.n_step - 1))
+        observations = windows.pop("observation")
+        transitions = Batch(
+            observation=observations,
+            action=windows.pop("action"),
+            reward=rewards,
+            discount=self._discount.unsqueeze(1) * step.bootstrap.unsqueeze(-1),
+            next_observation=step.next_observation.unsqueeze(3).expand_as(observations),
+            extras=windows,
+        )
+        return transitions, complete
+
+    def _windows(self, given: dict[str, Tensor], step: Step, count: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The first step of each window ``[S, T, E, n, ...]`` and its rewards' sum; keeps the last n - 1 for later.
+
+        Args:
+            given: what is kept of each step, by name, ``[S, T, E, ...]``.
+            count: valid steps of each environment until each step, which included.
+        """
+        state, earlier = self._state, self.n_step - 1
+        seeds, num_envs = count.shape[0], count.shape[2]
+        device = count.device
+        seed = torch.arange(seeds, device=device).view(-1, 1, 1)
+        environment = torch.arange(num_envs, device=device)
+        # Where the valid steps are, in order; the first are the n - 1 of before.
+        place = (~step.valid).byte().argsort(dim=1, stable=True) + earlier
+        old = torch.arange(earlier, device=device).view(1, -1, 1).expand(seeds, -1, num_envs)
+        place = torch.cat([old, place], dim=1)
+        number = (count.unsqueeze(-1) + (earlier - self._length)).clamp(min=0)  # of each window's first step
+        window = seed.unsqueeze(-1), environment.unsqueeze(-1)
+        first = place[window[0], number, window[1]]
+        last = count[:, -1:]
+        kept = place.gather(1, last + torch.arange(earlier, device=device).view(1, -1, 1))
+
+        windows = {}
+        for name, value in given.items():
+            own = self._extras.get(name, state.get(name))
+            assert own is not None
+            whole = torch.cat([own.transpose(1, 2), value], dim=1)
+            windows[name] = whole[window[0], first, window[1]]
+            own.copy_(whole[seed, kept, environment].transpose(1, 2))
+
+        newest = (place.gather(1, last + (earlier - 1)) - earlier).clamp(min=0)
+        reached = step.next_observation[seed, newest, environment].squeeze(1)
+        _keep(state["next_observation"], reached, last.squeeze(1) > 0)
+
+        # A window's sum is that of the window that is one step shorter, a step before, and the newest reward.
+        reward = step.reward.gather(1, place[:, earlier:] - earlier)
+        sums: list[Tensor] = []
+        shorter = torch.zeros_like(reward)
+        for length in range(1, self.n_step + 1):
+            sums.insert(0, shorter + self._newest_weight[:, :, -length].unsqueeze(1) * reward)
+            if length < self.n_step:
+                shorter = torch.cat([state["reward"][:, :, -length].unsqueeze(1), sums[0][:, :-1]], dim=1)
+        by_length = torch.stack(sums, dim=-1)
+        rewards = by_length[seed, (count - 1).clamp(min=0), environment]
+        whole = torch.cat([state["reward"].unsqueeze(1), by_length[..., 1:]], dim=1)
+        state["reward"].copy_(whole[seed, last, environment].squeeze(1))
+        return windows, rewards
+
+    def flush(self, environments: Tensor | None = None) -> tuple[Batch, Tensor]:
+        """Close open windows at their last step, as a truncation there would; axes ``[S, E, n - 1, ...]``.
+
+        Args:
+            environments: of which, bool ``[E]``; of all unless given.
+        """
         state = self._state
-        complete = self._length[1:] <= state["open"].unsqueeze(-1)
+        closed = torch.ones_like(state["open"], dtype=torch.bool)
+        if environments is not None:
+            closed &= environments
+        complete = (self._length[1:] <= state["open"].unsqueeze(-1)) & closed.unsqueeze(-1)
         transitions = Batch(
             observation=state["observation"],
             action=state["action"],
@@ -129,7 +216,7 @@ class NStepAccumulator:
             next_observation=state["next_observation"].unsqueeze(2).expand_as(state["observation"]),
             extras=dict(self._extras),
         )
-        state["open"].zero_()
+        state["open"].masked_fill_(closed, 0)
         return transitions, complete
 
     def _saved(self) -> dict[str, Tensor]:

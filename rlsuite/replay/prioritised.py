@@ -63,6 +63,8 @@ class Prioritised:
         self._set(changes.filled_slot, changes.filled, self.largest)
 
     def _set(self, slot: Tensor, chosen: Tensor, value: Tensor) -> None:
+        if slot.shape[1] == 0:  # a cut with no open windows to close
+            return
         # All slots are written, so that shapes never depend on data. Chosen slots of one call are distinct. The others
         # may repeat or lie outside the tree: the first chosen slot stands in for them, or slot 0 unchanged.
         stand_in = slot.gather(1, chosen.long().argmax(dim=1, keepdim=True))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from rlsuite import random
 from rlsuite.experience import Step
@@ -24,6 +25,7 @@ class Store(Protocol):
 
     slots: int
     warm_up_steps: int  # of every environment, after which there is something to read
+    most_steps: int  # that ``extend`` takes at once
 
     @property
     def size(self) -> Tensor:
@@ -41,8 +43,18 @@ class Store(Protocol):
         """Store what came of acting on ``observation`` ``[S, E, ...]`` with ``action`` ``[S, E, ...]``."""
         ...
 
-    def cut(self) -> Changes:
-        """End every environment's episode at its last stored step, as a truncation would; for gaps in the stream."""
+    def extend(
+        self, observation: Tensor, action: Tensor, step: Step, extras: Mapping[str, Tensor] | None = None
+    ) -> Changes:
+        """Store up to ``most_steps`` vector steps, axes ``[S, T, E, ...]``, as ``add`` would one after the other."""
+        ...
+
+    def cut(self, environments: Tensor | None = None) -> Changes:
+        """End episodes at their last stored step, as a truncation would; for gaps in the stream.
+
+        Args:
+            environments: which, bool ``[E]``; all unless given.
+        """
         ...
 
     def slot(self, number: Tensor) -> Tensor:
@@ -144,6 +156,19 @@ class Replay:
         """Store what came of acting on ``observation`` ``[S, E, ...]`` with ``action`` ``[S, E, ...]``."""
         self.sampler.note(self.store.add(observation, action, step, extras))
 
+    def extend(
+        self, observation: Tensor, action: Tensor, step: Step, extras: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Store T vector steps, axes ``[S, T, E, ...]``: the same as T times ``add``, and quicker.
+
+        Observations may be without what the store does not keep of them: see ``FrameStore``.
+        """
+        most, whole = self.store.most_steps, (observation, action, step, dict(extras or {}))
+        for begin in range(0, action.shape[1], most):
+            end = begin + most
+            part = whole if most >= action.shape[1] else tree_map(lambda each: each[:, begin:end], whole)  # noqa: B023
+            self.sampler.note(self.store.extend(*part))
+
     def sample(self, key: Tensor) -> Any:
         """Transitions ``[S, batch_size, ...]``; ``key`` ``[S]`` is a random key.
 
@@ -158,9 +183,13 @@ class Replay:
         """Tell the sampler how much there was to learn from each transition of a batch: ``priority`` ``[S, B]``."""
         self.sampler.feedback(batch, priority)
 
-    def cut(self) -> None:
-        """End every environment's episode at its last stored step, as a truncation would; for gaps in the stream."""
-        self.sampler.note(self.store.cut())
+    def cut(self, environments: Tensor | None = None) -> None:
+        """End episodes at their last stored step, as a truncation would; for gaps in the stream.
+
+        Args:
+            environments: which, bool ``[E]``; all unless given.
+        """
+        self.sampler.note(self.store.cut(environments))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the filled part, open windows and priorities. It may share memory: save it before ``add``."""

@@ -52,7 +52,17 @@ class Rings:
         """Write one row of every table at each of C positions ``[R, C]`` of each ring, where ``keep`` ``[R, C]``."""
         row = self._first_row.unsqueeze(1) + torch.where(keep, position % self.slots, self.slots)
         for table, value in zip(self.tables, values, strict=True):
-            table.index_copy_(0, row.flatten(), value.reshape(row.numel(), *table.shape[1:]))
+            _put(table, row.flatten(), value.reshape(row.numel(), *table.shape[1:]))
+
+    def write_few(self, position: Tensor, keep: Tensor, values: Sequence[Tensor]) -> None:
+        """The same as ``write``; quicker on the CPU where few of many rows are to be kept."""
+        if keep.device.type != "cpu":
+            self.write(position, keep, values)
+            return
+        ring, column = keep.nonzero(as_tuple=True)
+        row = self.row(ring, position[ring, column])
+        for table, value in zip(self.tables, values, strict=True):
+            _put(table, row, value.reshape(*keep.shape, *table.shape[1:])[ring, column])
 
     def read(self, row: Tensor) -> list[Tensor]:
         """The rows of every table, ``[*row.shape, ...]``."""
@@ -88,6 +98,23 @@ class Rings:
         )
 
 
+def _put(table: Tensor, row: Tensor, value: Tensor) -> None:
+    if not torch.compiler.is_compiling() and table.device.type == "cpu" and table.dtype == torch.uint8:
+        words = [_in_words(each) for each in (table, value)]
+        if words[0] is not None and words[1] is not None:
+            words[0].index_copy_(0, row, words[1])
+            return
+    table.index_copy_(0, row, value)
+
+
+def _in_words(rows: Tensor) -> Tensor | None:
+    """Rows of bytes as rows of 64-bit words, which torch copies eight times as quickly; None where they are not."""
+    flat = rows.flatten(1) if rows.dim() > 1 else rows.unsqueeze(1)
+    if flat.shape[1] % 8 or flat.shape[1] == 0 or rows.storage_offset() % 8 or not flat.is_contiguous():
+        return None
+    return flat.view(torch.int64)
+
+
 def _gather(table: Tensor, row: Tensor) -> Tensor:
     if torch.compiler.is_compiling() and table.dtype == torch.uint8 and table.device.type == "cpu":
         # Inductor's own code for it copies images byte by byte, which is much slower.
@@ -106,6 +133,11 @@ def _gather_opaquely(table: Tensor, row: Tensor) -> Tensor:
 @torch.library.register_fake("rlsuite::gather")
 def _gather_shape(table: Tensor, row: Tensor) -> Tensor:
     return table.new_empty(row.shape[0], *table.shape[1:])
+
+
+def by_ring(value: Tensor) -> Tensor:
+    """What is there of T steps, ``[S, T, E, ...]``, by the rings of environments: ``[R, T, ...]``."""
+    return value.transpose(1, 2).flatten(0, 1)
 
 
 def _lazy_zeros(shape: Sequence[int], dtype: torch.dtype, device: torch.device | str) -> Tensor:

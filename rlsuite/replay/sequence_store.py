@@ -11,7 +11,7 @@ from torch import Tensor
 from rlsuite.agent import TensorSpec
 from rlsuite.experience import Step
 from rlsuite.replay.replay import Changes
-from rlsuite.replay.rings import Rings
+from rlsuite.replay.rings import Rings, by_ring
 from rlsuite.spaces import Padding
 from rlsuite.state import check, check_counts
 
@@ -97,6 +97,8 @@ class SequenceStore:
         self._windows = math.ceil(rows / period)
         self.slots = num_envs * self._windows  # of a seed: environment e's windows from e * windows on
         flag = ((), torch.uint8)
+        # With so many no row takes the place of another, and no window that comes is gone at once.
+        self.most_steps = max(1, (self._windows * period - length - stack - period) // 2)
         self._rows = Rings(
             rings,
             self._windows * period,
@@ -104,18 +106,17 @@ class SequenceStore:
             device,
         )
         frame = (observation_shape[0] // stack, *observation_shape[1:]) if stack > 1 else tuple(observation_shape)
+        self._frame_shape = frame
         self._frames = Rings(rings, self._rows.slots, [(frame, observation_dtype)], device)
         self._back = torch.arange(stack - 1, -1, -1, device=device)
         self._extras = dict(extras or {})
         self._firsts = Rings(rings, self._windows, list(self._extras.values()), device)
         self._ring = torch.arange(rings, device=device)
-        self._ahead = torch.arange(2, device=device)
         self._within = torch.arange(length, device=device)
         self._state = {
             "written": torch.zeros(rings, dtype=torch.int64, device=device),  # rows, ever
             "age": torch.zeros(rings, dtype=torch.int64, device=device),  # rows that the episode has so far
         }
-        self._action_blank = torch.zeros(*self._shape, *action_shape, dtype=action_dtype, device=device)
         # A draw d of a seed is window d + _shift[e] of its environment e, the first with d < _end[e].
         self._end = torch.zeros(seeds, num_envs, dtype=torch.int64, device=device)
         self._shift = torch.zeros(seeds, num_envs, dtype=torch.int64, device=device)
@@ -136,27 +137,60 @@ class SequenceStore:
         """Store what came of acting on ``observation`` ``[S, E, ...]`` with ``action`` ``[S, E, ...]``."""
         written, age = self._state["written"], self._state["age"]
         valid, ended = step.valid.flatten(), (step.valid & step.ended).flatten()
+        position, keep = written.unsqueeze(1), valid.unsqueeze(1)
         yes, no = torch.ones_like(valid), torch.zeros_like(valid)
-        self._write(written, valid, observation, action, step.reward, step.bootstrap, yes, age)
+        self._write(position, keep, observation, action, step.reward, step.bootstrap, yes, age)
         # Should the episode end here, its last observation is there; else the next step is written over it.
         nothing = torch.zeros_like(step.reward)
-        self._write(written + 1, valid, step.next_observation, self._action_blank, nothing, no, no, age + 1)
+        self._write(position + 1, keep, step.next_observation, torch.zeros_like(action), nothing, no, no, age + 1)
         if self._extras:
-            first = valid & (written % self.period == 0)
             values = [(extras or {})[name] for name in self._extras]
-            self._firsts.write((written // self.period).unsqueeze(1), first.unsqueeze(1), values)
+            self._firsts.write(position // self.period, keep & (position % self.period == 0), values)
         before = written.clone()
         written.add_(valid.long() + ended.long())
         age.copy_(torch.where(valid, torch.where(ended, 0, age + 1), age))
-        return self._changes(before)
+        return self._changes(before, 1)
 
-    def cut(self) -> Changes:
-        """End every environment's episode at its last stored step, as a truncation would; for gaps in the stream."""
+    def extend(
+        self, observation: Tensor, action: Tensor, step: Step, extras: Mapping[str, Tensor] | None = None
+    ) -> Changes:
+        """Store up to ``most_steps`` vector steps, axes ``[S, T, E, ...]``, as ``add`` would one after the other.
+
+        Of stacked observations only the newest frame is kept: the others may be left out.
+        """
+        valid, ended = by_ring(step.valid), by_ring(step.valid & step.ended)
+        before, count = self._state["written"].clone(), valid.cumsum(dim=1)
+        moved = (valid.long() + ended.long()).cumsum(dim=1)
+        after = before.unsqueeze(1) + moved
+        written = torch.cat([before.unsqueeze(1), after[:, :-1]], dim=1)
+        # Steps that the episodes have so far: those until each step, less those until the last end.
+        begun = -self._state["age"].unsqueeze(1)
+        begun = torch.cat([begun, torch.where(ended, count, begun)], dim=1).cummax(dim=1).values
+        age = count - valid.long() - begun[:, :-1]
+        reward, bootstrap = by_ring(step.reward), by_ring(step.bootstrap)
+        yes, no = torch.ones_like(valid), torch.zeros_like(valid)
+        self._write(written, valid, by_ring(observation), by_ring(action), reward, bootstrap, yes, age)
+        # Other next observations are acted on in the step that follows.
+        last = valid & (ended | (moved == moved[:, -1:]))
+        blanks, nothing = torch.zeros_like(action), torch.zeros_like(reward)
+        self._write(written + 1, last, by_ring(step.next_observation), blanks, nothing, no, no, age + 1)
+        if self._extras:
+            values = [by_ring((extras or {})[name]) for name in self._extras]
+            self._firsts.write(written // self.period, valid & (written % self.period == 0), values)
+        self._state["written"].copy_(after[:, -1])
+        self._state["age"].copy_(count[:, -1] - begun[:, -1])
+        return self._changes(before, valid.shape[1])
+
+    def cut(self, environments: Tensor | None = None) -> Changes:
+        """End episodes, of the environments marked in bool ``[E]`` or of all, at their last stored step."""
         written, age = self._state["written"], self._state["age"]
         before = written.clone()
-        written.add_((age > 0).long())  # the row of the last observation is there already
-        age.zero_()
-        return self._changes(before)
+        ended = age > 0
+        if environments is not None:
+            ended = ended & environments.repeat(self._shape[0])
+        written.add_(ended.long())  # the row of the last observation is there already
+        age.masked_fill_(ended, 0)
+        return self._changes(before, 1)
 
     def slot(self, number: Tensor) -> Tensor:
         """Slots of the windows number ``[S, B]``, counted from 0 below ``size``."""
@@ -203,21 +237,25 @@ class SequenceStore:
         valid: Tensor,
         age: Tensor,
     ) -> None:
-        position, keep = position.unsqueeze(1), keep.unsqueeze(1)
-        if self.stack > 1:
-            observation = observation[:, :, -(observation.shape[2] // self.stack) :]  # its newest frame
+        """Write rows at positions ``[R, T]``; values have the axes ``[R, T, ...]``, or all of them in one, or two."""
+        if self.stack > 1:  # the newest frame only
+            axis = observation.dim() - len(self._frame_shape)
+            channels = self._frame_shape[0]
+            observation = observation.narrow(axis, observation.shape[axis] - channels, channels)
         self._frames.write(position, keep, [observation])
         numbers = (number.flatten().to(torch.uint8) for number in (bootstrap, valid, age.clamp(max=_OLDEST)))
         self._rows.write(position, keep, [action, reward.flatten(), *numbers])
 
-    def _changes(self, before: Tensor) -> Changes:
+    def _changes(self, before: Tensor, steps: int) -> Changes:
         """Windows that can be read now and could not with ``before`` rows written, and the other way round."""
         first, last = self._range(before)
         new_first, new_last = self._range(self._state["written"])
         self._count(new_first, new_last)
-        # A step writes two rows at most, so that at most two windows come and go.
-        filled = last.unsqueeze(1) + self._ahead
-        emptied = first.unsqueeze(1) + self._ahead
+        # A step writes two rows at most; the first row to be lost takes those along whose stacks show it.
+        rows = 2 * steps + self.stack - 1
+        ahead = torch.arange(-(-rows // self.period), device=before.device)
+        filled = last.unsqueeze(1) + ahead
+        emptied = first.unsqueeze(1) + ahead
         return Changes(
             *self._numbered(filled, filled < new_last.unsqueeze(1)),
             *self._numbered(emptied, emptied < torch.minimum(new_first, last).unsqueeze(1)),

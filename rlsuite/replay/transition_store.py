@@ -57,6 +57,7 @@ class TransitionStore:
             )
         self.capacity = self.slots = capacity
         self.warm_up_steps = n_step
+        self.most_steps = capacity // num_envs - n_step + 1  # no two of their transitions have the same slot
         self._accumulator = NStepAccumulator(
             n_step,
             discount,
@@ -89,9 +90,15 @@ class TransitionStore:
         """Store what came of acting on ``observation`` ``[S, E, ...]`` with ``action`` ``[S, E, ...]``."""
         return self._append(*self._accumulator.push(observation, action, step, extras))
 
-    def cut(self) -> Changes:
-        """End every environment's episode at its last stored step, as a truncation would; for gaps in the stream."""
-        return self._append(*self._accumulator.flush())
+    def extend(
+        self, observation: Tensor, action: Tensor, step: Step, extras: Mapping[str, Tensor] | None = None
+    ) -> Changes:
+        """Store up to ``most_steps`` vector steps, axes ``[S, T, E, ...]``, as ``add`` would one after the other."""
+        return self._append(*self._accumulator.extend(observation, action, step, extras))
+
+    def cut(self, environments: Tensor | None = None) -> Changes:
+        """End episodes, of the environments marked in bool ``[E]`` or of all, at their last stored step."""
+        return self._append(*self._accumulator.flush(environments))
 
     def _append(self, transitions: Batch, complete: Tensor) -> Changes:
         position, appended = self._transitions.append(transitions, complete)

@@ -3,41 +3,23 @@
 import contextlib
 import math
 from dataclasses import fields
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from gymnasium.spaces import Box, Space
 from torch import Tensor
 
-from rlsuite import random
 from rlsuite.agent import Acted, ActingState, Actor, TensorSpec, check_acted, rehearse
 from rlsuite.experience import Environments, ExperienceError, Step
 from rlsuite.state import check, check_tensor
 from rlsuite.training.episodes import EpisodeStatistics
 from rlsuite.training.normalisation import Normaliser
+from rlsuite.training.rounds import Experience, Rounds
 from rlsuite.training.stopwatch import Stopwatch
 
-_SAMPLE_STREAM = 1
 
-
-class Experience(Protocol):
-    """A memory that steps are added to and batches sampled from: a ``Replay`` or a ``Rollout``."""
-
-    def add(self, observation: Tensor, action: Tensor, step: Step, extras: dict[str, Tensor]) -> None: ...
-
-    def sample(self, key: Tensor) -> Any: ...
-
-    def feedback(self, batch: Any, priority: Tensor) -> None: ...
-
-    def cut(self) -> None: ...
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
-
-
-class Collector:
+class Collector(Rounds):
     """Collect experience in rounds of K vector steps, followed by G updates each.
 
     Off-policy agents act ahead: one vector step is always under way while the learner works, so that environments
@@ -72,18 +54,23 @@ class Collector:
         device: torch.device | str = "cpu",
     ) -> None:
         """Raises ``ValueError`` where the agent lacks a part, or acts otherwise than it declares."""
-        self.agent, self.environments, self.experience = agent, environments, experience
-        self.vector_steps, self.updates_a_round, self.acts_ahead = vector_steps, updates_a_round, acts_ahead
-        self._warm_up_env_steps = self.learning_starts_env_steps = learning_starts_env_steps
-        self.clip_rewards, self.save_experience, self.normaliser = clip_rewards, save_experience, normaliser
-        self.env_steps = 0  # of each seed, in rounds that are over
+        super().__init__(
+            experience,
+            environments.seeds,
+            env_steps_a_round=vector_steps * environments.num_envs,
+            updates_a_round=updates_a_round,
+            learning_starts_env_steps=learning_starts_env_steps,
+            save_experience=save_experience,
+            device=device,
+        )
+        self.agent, self.environments = agent, environments
+        self.vector_steps, self.acts_ahead = vector_steps, acts_ahead
+        self.clip_rewards, self.normaliser = clip_rewards, normaliser
         shape = (len(environments.seeds), environments.num_envs)
         observation, self._action = spec_of(environments.observation_space), spec_of(environments.action_space)
         rehearse(agent, *shape, observation, self._action, device)
         self.episodes = EpisodeStatistics(*shape, device)
-        self._sampled = torch.zeros((), dtype=torch.int64, device=device)
         self._env_step = torch.zeros((), dtype=torch.int64, device=device)
-        self._seeds = torch.tensor(environments.seeds, dtype=torch.int64, device=device)
         # These keep their addresses from the first step on, because compiled code relies on them.
         self._has_begun = False  # True also if the environments failed to begin
         self._observation: Tensor | None = None
@@ -91,16 +78,6 @@ class Collector:
         self._acted = Acted(torch.empty(0), {}, {})
         self._pending: Step | None = None  # a step received early, to be saved
         self._watch = Stopwatch()
-
-    @property
-    def updates_due(self) -> int:
-        """Updates that the round under way, or else the next one, pays for."""
-        warm = self.env_steps + self._round_env_steps >= self.learning_starts_env_steps
-        return self.updates_a_round if warm else 0
-
-    @property
-    def _round_env_steps(self) -> int:
-        return self.vector_steps * self.environments.num_envs
 
     def collect(self) -> None:
         """Take the K vector steps of a round."""
@@ -113,8 +90,10 @@ class Collector:
             with self._watch("collect"):
                 self.step()
 
-    def finish_round(self) -> None:
-        self.env_steps += self._round_env_steps
+    def count_from(self, env_steps: int) -> None:
+        """Set the number of env steps so far, which keys what the agent does."""
+        self.env_steps = env_steps
+        self._env_step.fill_(env_steps)
 
     def step(self) -> None:
         """One vector step."""
@@ -184,28 +163,12 @@ class Collector:
             for name, tensor in kept.items():
                 tensor.copy_(new[name])
 
-    def sample(self) -> Any:
-        """Return the next batch."""
-        self._sampled.add_(1)
-        return self.experience.sample(random.key(self._seeds, _SAMPLE_STREAM, self._sampled))
-
-    def feedback(self, batch: Any, priority: Tensor) -> None:
-        """Pass the priorities ``[S, B]`` of a batch on to its replay."""
-        self.experience.feedback(batch, priority)
-
     def statistics(self) -> dict[str, np.ndarray | float]:
         return self.episodes.drain() | self._watch.fractions()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on exactly here; where environments failed, to go on with new episodes."""
-        state: dict[str, Any] = {
-            "env_steps": self.env_steps,
-            "sampled": self._sampled,
-            "experience": self.experience.state_dict() if self.save_experience else {},
-            "episodes": self.episodes.state_dict(),
-            "started": self._has_begun,
-            "learning_starts_env_steps": self.learning_starts_env_steps,
-        }
+        state = super().state_dict() | {"episodes": self.episodes.state_dict(), "started": self._has_begun}
         if self._observation is not None:
             if self.acts_ahead and not self.environments.on_device and self._pending is None:
                 # An error here is raised again when the step is received; the state so far can be saved.
@@ -221,17 +184,9 @@ class Collector:
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        own = {"env_steps": 0, "sampled": self._sampled, "started": False, "learning_starts_env_steps": 0}
-        check(own, {name: state[name] for name in own}, "source")
-        self.env_steps = state["env_steps"]
-        self.learning_starts_env_steps = state["learning_starts_env_steps"]
-        self._env_step.fill_(self.env_steps)
-        self._sampled.copy_(state["sampled"])
-        if state["experience"]:
-            self.experience.load_state_dict(state["experience"])
-        else:
-            # The replay was not saved: fill it again before learning.
-            self.learning_starts_env_steps = self.env_steps + self._warm_up_env_steps
+        check({"started": False}, {"started": state["started"]}, "source")
+        super().load_state_dict(state)
+        self.count_from(self.env_steps)
         self.episodes.load_state_dict(state["episodes"])
         self._has_begun = state["started"]
         if not self._has_begun:

@@ -7,9 +7,6 @@ turn instead of a large one.
 
 import atexit
 import contextlib
-import pickle
-import time
-import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -17,17 +14,13 @@ from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from rlsuite.faults import raised_by_us
-from rlsuite.tracking.output import tolerate_closed_output
+from rlsuite.training.messages import arrays, begin, end, how_ended, sendable, tensors
 from rlsuite.training.per_seed import even_split, join_seeds, split_seeds, with_rest, without_seeds
-from rlsuite.training.signals import deaf, end_with_parent, ignore_stops, is_stop_requested
+from rlsuite.training.signals import deaf, is_stop_requested
 from rlsuite.training.worker import Measured, TrainingError, Unit, Worker
 
 T = TypeVar("T")
-_SECONDS_TO_END = 5.0  # time for a process to end before it is killed
 _LOOK_UP_SECONDS = 0.1  # interval between two checks for a stop request while processes work
 _STOP = "stop"  # asks processes to stop early; there is no reply
 
@@ -113,10 +106,10 @@ class Shards:
         return _joined(self._all("confirm"))
 
     def learner_state(self) -> dict[str, Any]:
-        return join_seeds(_tensors(self._all("learner_state")))
+        return join_seeds(tensors(self._all("learner_state")))
 
     def state_dict(self) -> dict[str, Any]:
-        states = _tensors(self._all("state_dict"))
+        states = tensors(self._all("state_dict"))
         learner = join_seeds([state["learner"] for state in states])
         shards = {f"shard_{k}": state | {"learner": without_seeds(state["learner"])} for k, state in enumerate(states)}
         return {"learner": learner, "shards": shards}
@@ -135,20 +128,13 @@ class Shards:
             shard | {"learner": with_rest(learner, shard["learner"])}
             for learner, shard in zip(learners, shards, strict=True)
         ]
-        self._ask("load_state_dict", [(_arrays(own),) for own in states])
+        self._ask("load_state_dict", [(arrays(own),) for own in states])
         self.advance(0)
 
     def close(self) -> None:
         """End the processes; those that are busy and do not come to an end soon are killed."""
         atexit.unregister(self.close)
-        for connection in self._connections:
-            with contextlib.suppress(OSError):  # its process has ended already
-                connection.send(None)
-                connection.close()
-        give_up_at = time.monotonic() + _SECONDS_TO_END
-        for worker in self._workers:
-            worker.join(max(give_up_at - time.monotonic(), 0.0))
-            worker.kill()
+        end(self._connections, self._workers)
 
     def _all(self, method: str, *arguments: Any) -> list[Any]:
         return self._ask(method, [arguments] * len(self.sizes))
@@ -186,25 +172,18 @@ class Shards:
         try:
             return self._connections[process].recv()
         except (EOFError, OSError):
-            self._workers[process].join(1.0)
-            code = self._workers[process].exitcode
-            how = f"killed by signal {-code}" if code is not None and code < 0 else f"it ended with exit status {code}"
-            reason = " (for lack of memory perhaps; --workers 1 needs less)" if code == -9 else ""
+            how = how_ended(self._workers[process])
+            reason = " (for lack of memory perhaps; --workers 1 needs less)" if how.endswith("signal 9") else ""
             return [TrainingError(f"a worker process is gone: {how}{reason}\nthe last checkpoint is whole")]
 
 
 def _serve(connection: Connection, builders: Sequence[Callable[[], Worker[Any]]]) -> None:
-    tolerate_closed_output()
-    # Signals reach all processes of a terminal or a job, and only the trainer handles them. A message that it sends
-    # while this process works is a request to stop.
-    ignore_stops(instead=connection.poll)
-    end_with_parent()
-    torch.set_num_threads(1)
+    begin(connection.poll)  # a message that the trainer sends while this process works is a request to stop
     with contextlib.suppress(EOFError, OSError):  # the trainer has ended
         try:
             workers = [build() for build in builders]
         except Exception as error:
-            connection.send([_sendable(error)])
+            connection.send([sendable(error)])
             return
         connection.send([None] * len(workers))
         while (request := connection.recv()) is not None:
@@ -220,24 +199,7 @@ def _answer(method: str, worker: Worker[Any], arguments: tuple[Any, ...]) -> Any
     try:
         return _CALLS[method](worker, *arguments)
     except Exception as error:
-        return _sendable(error)
-
-
-def _sendable(error: Exception) -> Exception:
-    """The error with its trace as a note; where it does not survive being sent, one that says the same.
-
-    So it is with a ``ValueError`` that is no message for people: raised again, it would look like one of ours.
-    """
-    trace = "".join(traceback.format_tb(error.__traceback__))
-    try:
-        pickle.loads(pickle.dumps(error))
-        is_whole = not isinstance(error, ValueError) or raised_by_us(error.__traceback__)
-    except Exception:
-        is_whole = False
-    if not is_whole:
-        error = RuntimeError(f"{type(error).__name__}: {error}")
-    error.add_note(trace)
-    return error
+        return sendable(error)
 
 
 def _advance(worker: Worker[Any], goal: int, unit: Unit) -> dict[Unit, int]:
@@ -250,26 +212,11 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "measurements": Worker.measurements,
     "evaluate": Worker.evaluate,
     "confirm": Worker.confirm,
-    "learner_state": lambda worker: _arrays(worker.learner_state()),
-    "state_dict": lambda worker: _arrays(worker.state_dict()),
-    "load_state_dict": lambda worker, state: worker.load_state_dict(_tensors(state)),
+    "learner_state": lambda worker: arrays(worker.learner_state()),
+    "state_dict": lambda worker: arrays(worker.state_dict()),
+    "load_state_dict": lambda worker, state: worker.load_state_dict(tensors(state)),
 }
 
 
 def _joined(by_shard: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([values[name] for values in by_shard]) for name in by_shard[0]}
-
-
-def _arrays(state: Any) -> Any:
-    """Tensors as arrays: sending a tensor would move the sender's own into shared memory."""
-    if isinstance(state, dict):
-        return {name: _arrays(entry) for name, entry in state.items()}
-    return state.detach().cpu().numpy() if isinstance(state, Tensor) else state
-
-
-def _tensors(state: Any) -> Any:
-    if isinstance(state, dict):
-        return {name: _tensors(entry) for name, entry in state.items()}
-    if isinstance(state, list):
-        return [_tensors(entry) for entry in state]
-    return torch.from_numpy(state) if isinstance(state, np.ndarray) else state

@@ -16,7 +16,7 @@ import torch
 
 from agents.cli import command
 from rlsuite.tracking import run_folder
-from rlsuite.training import shards as tiles_module
+from rlsuite.training import messages
 from rlsuite.training import worker as worker_module
 from rlsuite.training.checkpoint import Checkpoints
 from rlsuite.training.evaluation import EvaluationStopped, Progress, Watch
@@ -183,10 +183,10 @@ def test_a_worker_that_is_killed_ends_the_run_in_two_lines_and_takes_the_others_
             shards.measurements()
         assert str(end.value).count("\n") == 1
         shards._connections[1].send(("evaluate", [()]))  # the other one is busy for minutes
-        tiles_module._SECONDS_TO_END, before = 0.2, tiles_module._SECONDS_TO_END
+        messages._SECONDS_TO_END, before = 0.2, messages._SECONDS_TO_END
     finally:
         shards.close()
-        tiles_module._SECONDS_TO_END = before
+        messages._SECONDS_TO_END = before
     for worker in shards._workers:
         worker.join(10.0)
         assert not worker.is_alive()
