@@ -33,7 +33,7 @@ class EpisodeStatistics:
         values: dict[str, np.ndarray | float] = {
             "train/return": (self.return_sum / self.episodes).cpu().numpy(),
             "train/length_env_steps": (self.length_sum / self.episodes).cpu().numpy(),
-            "train/episodes": self.episodes.cpu().numpy(),
+            "train/episodes": self.episodes.cpu().numpy().copy(),
         }
         for total in (self.return_sum, self.length_sum, self.episodes):
             total.zero_()

@@ -191,9 +191,12 @@ class _Player:
     def state_dict(self) -> dict[str, Any]:
         return arrays(self._collector.state_dict())
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any], is_cut: bool) -> None:
+        """Go back to a saved state; ``is_cut`` where some of the chunks before it are not there."""
         self._rounds = None
         self._collector.load_state_dict(tensors(state))
+        if is_cut:
+            self._chunk.cut()
 
     def close(self) -> None:
         self._collector.close()

@@ -87,7 +87,7 @@ class Players(Rounds):
         self.episodes = EpisodeStatistics(len(seeds), 0, device)  # of which players send the sums
         self._round = 0
         self._chunks = 0  # of the round under way
-        self._has_begun = self._has_failed = False
+        self._has_begun = False
         self._watch, self._since = Stopwatch(), time.monotonic()
         acted_with = {name: TensorSpec(tuple(each.shape), each.dtype) for name, each in acting_tensors(agent).items()}
         self._weights = SharedTensors(acted_with, way.lag + 1)
@@ -110,11 +110,7 @@ class Players(Rounds):
             self._publish(self.way.place(0))
         with self._watch("wait"):
             self._let_those_begin_that_are_up()
-            try:
-                found = [line.chunk(self._round) for line in self._lines]
-            except Exception:
-                self._has_failed = True
-                raise
+            found = [line.chunk(self._round) for line in self._lines]
         with self._watch("store"):
             self._chunks = sum(chunk is not None for chunk in found)
             self._store(found)
@@ -143,9 +139,7 @@ class Players(Rounds):
 
     def finish_round(self) -> None:
         """Count the round, publish the weights, and ask for the chunk that is played with them."""
-        self.env_steps += (
-            self._chunks * self.way.vector_steps * self.way.num_envs
-        )  # those of lost players are not there
+        self.env_steps += self._chunks * self.way.vector_steps * self.way.num_envs  # without those of lost players
         self._round += 1
         self._publish(self.way.place(self._round))
         for line in self._lines:
@@ -169,7 +163,7 @@ class Players(Rounds):
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on exactly here, with the chunks that are played already.
 
-        Where players failed, or environments cannot be saved, episodes are cut when the run goes on.
+        Where a player has failed, which ends the run, episodes are cut when it goes on.
         """
         state = super().state_dict() | {
             "round": self._round,
@@ -177,18 +171,11 @@ class Players(Rounds):
             "episodes": {name: getattr(self.episodes, name) for name in SUMS},
         }
         if self._has_begun:
-            self._receive_all()
-            state["players"] = {
-                f"player_{line.number}": line.state(with_chunks=not self._has_failed) for line in self._lines
-            }
-        return state
-
-    def _receive_all(self) -> None:
-        for line in self._lines:
-            try:
+            for line in self._lines:
                 line.receive_all()
-            except Exception:  # of an environment, say: the same that ended the round, or will end the next
-                self._has_failed = True
+            whole = not any(line.has_failed for line in self._lines)
+            state["players"] = {f"player_{line.number}": line.state(with_chunks=whole) for line in self._lines}
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to a saved state.
@@ -197,10 +184,11 @@ class Players(Rounds):
             ValueError: it was saved with another number of players.
         """
         check({"round": 0, "started": False}, {name: state[name] for name in ("round", "started")}, "source")
-        self._receive_all()
+        for line in self._lines:
+            line.receive_all()
         super().load_state_dict(state)
         restore({name: getattr(self.episodes, name) for name in SUMS}, state["episodes"], "episodes")
-        self._round, self._has_begun, self._has_failed = state["round"], state["started"], False
+        self._round, self._has_begun = state["round"], state["started"]
         if not self._has_begun:
             return
         if len(state["players"]) != len(self._lines):
@@ -250,7 +238,8 @@ class _Line:
         self._shared = SharedTensors(specs, way.lag + 1)
         self._is_up = self._has_played = False
         self._asked: deque[int] = deque()  # chunks that have not come yet
-        self._came: dict[int, bool] = {}  # chunks that have, and whether they begin anew
+        # Chunks that have, with whether they begin anew; or what went wrong, which is raised when its turn has come.
+        self._came: dict[int, bool | Exception] = {}
 
     def start(self) -> None:
         """Start the process, which takes seconds until it is up."""
@@ -290,28 +279,41 @@ class _Line:
             self.connection.send((method, arguments))
 
     def chunk(self, number: int) -> Chunk | None:
-        """A chunk that was asked for; nothing where the player is lost."""
+        """A chunk that was asked for; nothing where the player is lost.
+
+        Raises:
+            Exception: what the player raised.
+        """
         while self.is_playing and number not in self._came:
             self._receive()
-        return self._shared.copy(self.way.place(number)) if number in self._came else None
+        if number not in self._came:
+            return None
+        if isinstance(error := self._came[number], Exception):
+            raise error
+        return self._shared.copy(self.way.place(number))
 
     def begins_anew(self, number: int) -> bool:
         """Whether a chunk that has come does not follow the one before; forgets it."""
-        return self._came.pop(number)
+        return bool(self._came.pop(number))
+
+    @property
+    def has_failed(self) -> bool:
+        return any(isinstance(came, Exception) for came in self._came.values())
 
     def receive_all(self) -> None:
-        error: Exception | None = None
+        """Wait for all chunks that were asked for."""
         while self._asked and self.is_playing:
-            try:
-                self._receive()
-            except Exception as found:
-                error = found
-        if error is not None:
-            raise error
+            self._receive()
 
     def _receive(self) -> None:
         number = self._asked.popleft()
-        answer = self._answer()
+        try:
+            answer = self._answer()
+        except TrainingError:
+            raise
+        except Exception as error:
+            self._came[number] = error
+            return
         if answer is not None:
             self._came[number], self._has_played = answer[0], True
 
@@ -368,9 +370,10 @@ class _Line:
         if "player" not in saved:
             return
         self.wait_until_up()
-        self._send("load_state_dict", arrays(saved["player"]))
+        self._send("load_state_dict", arrays(saved["player"]), "chunks" not in saved)
         if self._answer() is None:
             return
+        self._has_played = True
         if "chunks" not in saved:
             self.begin(number)
             return

@@ -174,9 +174,11 @@ def test_where_environments_cannot_go_back_what_follows_begins_anew():
     for exact_resume in (True, False):
         first, second = (_Player(0, (Agent(), Counting(0, exact_resume)), (chunks, weights), WAY) for _ in range(2))
         assert [first.play(number) for number in range(2)] == [True, False]
-        second.load_state_dict(first.state_dict())
+        second.load_state_dict(first.state_dict(), is_cut=False)
         assert second.play(2) is not exact_resume
         assert second.play(3) is False
+        second.load_state_dict(first.state_dict(), is_cut=True)
+        assert second.play(2) is True
 
 
 def test_chunks_keep_one_frame_a_step_and_the_last_one_of_an_episode():
