@@ -59,10 +59,9 @@ _DRIVE = ddpg.PRESETS["Drive"] | _RATES
 # Entropy is worth little beside rewards of less than one.
 _MARKET = ddpg.PRESETS["Hedging"] | _RATES | {"temperature": (0.01,)}
 
-# Discrete actions, ours: half of the largest entropy is the target, since nearly all of it, which Christodoulou (2019)
-# aims for, leaves every choice to chance.
-_CARTPOLE: dict[str, Any] = {
-    "total_env_steps": 30_000,
+# Discrete actions, ours: a third to a half of the largest entropy is the target, since nearly all of it, which
+# Christodoulou (2019) aims for, leaves every choice to chance.
+_DISCRETE: dict[str, Any] = {
     "num_envs": 8,
     "hidden": (64, 64),
     "batch_size": 128,
@@ -71,11 +70,19 @@ _CARTPOLE: dict[str, Any] = {
     "replay_capacity": 50_000,
     "random_env_steps": 1_000,
     "learning_starts_env_steps": 1_000,
-    "target_entropy": 0.35,
+} | _RATES
+_CARTPOLE = _DISCRETE | {
+    "total_env_steps": 50_000,
+    "n_step": 3,
+    "hidden": (128, 128),
+    "updates_per_train": 8,
+    "actor_learning_rate": (5e-4,),
+    "critic_learning_rate": (5e-4,),
+    "target_entropy": 0.2,
     "evaluate_every_env_steps": 5_000,
     "log_every_env_steps": 500,
-} | _RATES
-_LUNAR_LANDER = _CARTPOLE | {
+}
+_LUNAR_LANDER = _DISCRETE | {
     "total_env_steps": 200_000,
     "replay_capacity": 200_000,
     "target_entropy": 0.7,
