@@ -40,18 +40,19 @@ def main(arguments: list[str]) -> int:
     options = command.parse(Options, arguments, description=__doc__)
     from agents.runs.evaluating import evaluate_run, print_report
     from agents.runs.run import open_run
+    from envs.lookup import is_atari
 
     episodes = options.episodes or (10_000 if options.baselines else 100)
     if options.episodes is not None and options.episodes < 1:
         raise ValueError(f"--episodes must be positive, not {options.episodes}")
     run = open_run(options.run)
+    if options.protocol is not None and not is_atari(run.config.env):
+        raise ValueError(f"--protocol is for Atari's games, and {run.config.env} is none")
     chosen = {name: getattr(options, name) for name in ("evaluation_envs", "evaluation_max_env_steps", "device")}
     changes: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     changes["env_kwargs"] = run.config.env_kwargs | options.env_kwargs
     run = dataclasses.replace(run, config=dataclasses.replace(run.config, **changes))
     if options.baselines:
-        if options.protocol is not None:
-            raise ValueError("--protocol is one of Atari's, which has no --baselines")
         from agents.runs.baselines import beside_baselines
 
         beside_baselines(run, episodes, options.checkpoint)

@@ -14,7 +14,7 @@ from rich.table import Table
 from agents.runs.evaluating import protocol_name
 from agents.runs.run import Run, open_run
 from rlsuite.tracking.jsonl import Series, read_metrics
-from rlsuite.tracking.plots import Curve, learning_curve
+from rlsuite.tracking.plots import Curve, check_suffix, learning_curve
 from rlsuite.tracking.profiles import draw_profiles
 from rlsuite.tracking.statistics import bootstrap_interval, iqm
 
@@ -46,6 +46,11 @@ def compare(
     Raises:
         ValueError: a folder is no run, has no such metric, or the runs were not evaluated by the same rules.
     """
+    for path in (out, profile):
+        if path is not None:
+            check_suffix(path)
+    if profile is not None and profile.resolve() == out.resolve():
+        raise ValueError(f"--profile and --out are both {out}: name two files")
     runs = [open_run(folder) for folder in folders]
     _require_same_protocol(runs)
     compared = [part for run in runs for part in _parts(run, _series(run, metric), split)]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 from typing import Any
 
 from agents.options import AgentConfig, ReplayConfig, RunConfig
@@ -9,6 +10,9 @@ from agents.runs.run import Run, build_agent, environments
 from envs.lookup import is_on_tensors
 from rlsuite.experience import Environments
 from rlsuite.training.player import Build
+
+_MOST_A_CORE = 4
+_LONGEST_LAG = 100
 
 
 def require_players_fit(config: RunConfig) -> None:
@@ -19,6 +23,11 @@ def require_players_fit(config: RunConfig) -> None:
     """
     if not isinstance(config, ReplayConfig) or config.players == 0:
         return
+    most = _MOST_A_CORE * (os.cpu_count() or 1)
+    if config.players > most:
+        raise ValueError(f"--players {config.players} is a process each, and more than {_MOST_A_CORE} a core: {most}")
+    if config.lag > _LONGEST_LAG:
+        raise ValueError(f"--lag {config.lag} is more than {_LONGEST_LAG} rounds, each of which takes memory")
     if (config.workers or 1) > 1 or (config.shards or 1) > 1:
         raise ValueError("--players acts for one learner of all seeds: leave out --workers and --shards")
     if config.vectorization == "async":

@@ -26,6 +26,7 @@ from rlsuite.tracking.session import Session, session
 from rlsuite.training.checkpoint import Name, clock, logged_until, to_device
 from rlsuite.training.evaluation import EvaluationStopped
 from rlsuite.training.ranked import follow, has_begun
+from rlsuite.training.signals import StopRequest
 from rlsuite.training.trainer import Outcome, Workers
 
 _HEADLINES = {"train/return": "return", "evaluation/score": "evaluation"}
@@ -184,9 +185,12 @@ def _train(
         if outcome is None or outcome.status == "interrupted":
             opened.status = "interrupted"
             return Ended(run, finished=False)
-        _finish(run, opened, outcome.clock)
-        opened.status = "finished"
-    return Ended(run, finished=True)
+        # Asked to stop while it evaluates, the run says how to go on; the evaluation is then made again.
+        opened.status = "interrupted"
+        with StopRequest(), suppress(EvaluationStopped):
+            _finish(run, opened, outcome.clock)
+            opened.status = "finished"
+    return Ended(run, finished=opened.status == "finished")
 
 
 def _finish(run: Run, opened: Session, clock: Clock) -> None:

@@ -333,9 +333,7 @@ class _Line:
         assert self.process is not None
         how = how_ended(self.process)
         if not self._has_played:
-            raise TrainingError(
-                f"player {self.number} is gone before it has played: {how}\nthe last checkpoint is whole"
-            )
+            raise TrainingError(f"player {self.number} is gone before it has played: {how}")
         say(f"player {self.number} is gone ({how}): the run goes on, and another takes its place")
         self.connection.close()
         self.lost += 1

@@ -43,6 +43,15 @@ def test_profiles_are_of_the_last_env_step_that_all_have(tmp_path, monkeypatch):
     assert drawn["label"] == "train return after 100 env steps"
 
 
+def test_figures_that_cannot_be_are_refused_before_any_is_written(tmp_path):
+    folder = run_with_returns(tmp_path / "runs", [1.0, 2.0], [3.0, 4.0])
+    figure = tmp_path / "figure.png"
+    for profile, complaint in (("p.txt", "ends in .png or .pdf"), ("figure.png", "name two files")):
+        with pytest.raises(ValueError, match=complaint):
+            compare([folder], figure, "train/return", profile=tmp_path / profile)
+    assert not figure.exists()
+
+
 def test_settings_and_seeds_have_curves_and_lines_of_their_own(tmp_path, capsys):
     config = DQNConfig(env="CartPole-v1", seeds=4, learning_rate=(1e-3, 1e-3, 1e-4, 1e-4), name="a", runs=str(tmp_path))
     folder = create("dqn", config).folder

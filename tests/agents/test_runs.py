@@ -18,6 +18,7 @@ from agents.pqn import PQNConfig
 from agents.r2d2 import R2D2Config
 from agents.rainbow import RainbowConfig
 from agents.reinforce import ReinforceConfig
+from agents.runs import training
 from agents.runs.building import build_trainer, build_workers
 from agents.runs.registry import config_class
 from agents.runs.run import Run, create, load_agent, open_run, resolved
@@ -28,7 +29,7 @@ from rlsuite.tracking.record import Clock
 from rlsuite.training import worker
 from rlsuite.training.checkpoint import CheckpointError, load
 from rlsuite.training.collector import Collector
-from rlsuite.training.evaluation import Evaluation
+from rlsuite.training.evaluation import Evaluation, EvaluationStopped
 from rlsuite.training.trainer import TrainingError
 
 SMALL = {
@@ -207,6 +208,19 @@ def test_tiles_of_seeds_do_what_one_worker_does_and_resume_exactly(agent, shards
             together.load_state_dict(shards.state_dict())
     finally:
         shards.close()
+
+
+def test_a_run_that_is_stopped_in_its_final_evaluation_is_not_finished(tmp_path, monkeypatch):
+    def stopped(*_):
+        raise EvaluationStopped("stopped during the final evaluation")
+
+    small = {"total_env_steps": 100, "learning_starts_env_steps": 50, "hidden": (8,), "threads": 1, "video": False}
+    config = DQNConfig(env="CartPole-v1", name="a", runs=str(tmp_path), wandb="disabled", **small)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "evaluate_run", stopped)
+        assert not training.train("dqn", config).finished
+    assert training.resume_run(tmp_path / "a").finished
+    assert (tmp_path / "a" / "evaluation.json").exists()
 
 
 def test_failures_in_a_worker_process_reach_the_run(tmp_path):
