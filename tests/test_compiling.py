@@ -10,7 +10,7 @@ def run(function, how):
     return torch.compile(function, fullgraph=True) if how == "compiled" else function
 
 
-@pytest.mark.parametrize("how", ["eager", "compiled"])
+@pytest.mark.parametrize("how", ["eager", pytest.param("compiled", marks=pytest.mark.slow)])
 def test_flags_come_back_from_their_bytes(how):
     memory = torch.zeros(len(FLAGS), dtype=torch.uint8)
 

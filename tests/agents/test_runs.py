@@ -50,7 +50,8 @@ RUNS = {
     "sac": SACConfig(env="Pendulum-v1", **SLOW | {"train_every_env_steps": 15}, **REPLAY, **SMALL),
     "reinforce": ReinforceConfig(env="CartPole-v1", num_envs=2, rollout_env_steps=64, **SMALL),
 }
-SLOW_ON_DEVICE = ("ddpg", "sac")  # they go on in the same way in environments of the host; td3 the other way round
+# The first two go on in the same way in environments of the host (td3 the other way round), pqn as ppo does.
+SLOW_ON_DEVICE = ("ddpg", "sac", "pqn")
 ON_DEVICE = {
     "dqn": replace(RUNS["dqn"], env="rlsuite/CartPole-v1"),
     "ddpg": replace(RUNS["ddpg"], env="rlsuite/Pendulum-v1", num_envs=2),
