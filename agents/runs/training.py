@@ -185,12 +185,14 @@ def _train(
         if outcome is None or outcome.status == "interrupted":
             opened.status = "interrupted"
             return Ended(run, finished=False)
-        # Asked to stop while it evaluates, the run says how to go on; the evaluation is then made again.
-        opened.status = "interrupted"
-        with StopRequest(), suppress(EvaluationStopped):
-            _finish(run, opened, outcome.clock)
-            opened.status = "finished"
-    return Ended(run, finished=opened.status == "finished")
+        try:
+            with StopRequest():
+                _finish(run, opened, outcome.clock)
+        except EvaluationStopped:  # it is made again where the run goes on
+            opened.status = "interrupted"
+            return Ended(run, finished=False)
+        opened.status = "finished"
+    return Ended(run, finished=True)
 
 
 def _finish(run: Run, opened: Session, clock: Clock) -> None:

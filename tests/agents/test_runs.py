@@ -26,6 +26,7 @@ from agents.sac import SACConfig
 from agents.td3 import TD3Config
 from rlsuite.tracking.jsonl import JsonlWriter, read_metrics
 from rlsuite.tracking.record import Clock
+from rlsuite.tracking.tracker import Tracker
 from rlsuite.training import worker
 from rlsuite.training.checkpoint import CheckpointError, load
 from rlsuite.training.collector import Collector
@@ -222,6 +223,19 @@ def test_a_run_that_is_stopped_in_its_final_evaluation_is_not_finished(tmp_path,
         assert not training.train("dqn", config).finished
     assert training.resume_run(tmp_path / "a").finished
     assert (tmp_path / "a" / "evaluation.json").exists()
+
+
+def test_a_final_evaluation_that_fails_is_no_interruption(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError("no space left")
+
+    closed_with = []
+    monkeypatch.setattr(training, "evaluate_run", full)
+    monkeypatch.setattr(Tracker, "close", lambda _, status: closed_with.append(status))
+    small = {"total_env_steps": 100, "learning_starts_env_steps": 50, "hidden": (8,), "threads": 1, "video": False}
+    with pytest.raises(OSError, match="no space left"):
+        training.train("dqn", DQNConfig(env="CartPole-v1", runs=str(tmp_path), wandb="disabled", **small))
+    assert closed_with == ["failed"]
 
 
 def test_failures_in_a_worker_process_reach_the_run(tmp_path):
