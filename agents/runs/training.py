@@ -173,10 +173,7 @@ def _train(
     )
     with reports as opened:
         trainer = build_trainer(run, opened.tracker, opened.console.tick, workers)
-        if state is not None:
-            trainer.load_state_dict(to_device(state, run.device))
-            if checkpoint == "previous":
-                run.checkpoints.go_back()
+        trainer.go_on(None if state is None else to_device(state, run.device), checkpoint)
         _update_document(run, spaces, 0 if resume_at is None else resume_at.env_steps)
         outcome: Outcome | None = None
         with suppress(EvaluationStopped):

@@ -203,10 +203,7 @@ def _train(
         schedule = Schedule(total, "updates", log_every=_LOG_EVERY_UPDATES)
         with leading(_worker(document, work)) as workers:
             trainer = Trainer(workers, schedule, opened.tracker, checkpoints, opened.console.tick)
-            if state is not None:
-                trainer.load_state_dict(state)
-                if checkpoint == "previous":
-                    checkpoints.go_back()
+            trainer.go_on(state, checkpoint)
             outcome = trainer.run()
         if outcome.status == "interrupted":
             opened.status = "interrupted"

@@ -197,10 +197,7 @@ def _train(folder: Path, work: _Work, state: dict[str, Any] | None = None, check
     with reports as opened:
         with leading(work.worker(lambda: work.validate(folder))) as workers:
             trainer = Trainer(workers, schedule, opened.tracker, checkpoints, opened.console.tick)
-            if state is not None:
-                trainer.load_state_dict(state)
-                if checkpoint == "previous":
-                    checkpoints.go_back()
+            trainer.go_on(state, checkpoint)
             outcome = trainer.run()
         if outcome.status == "interrupted":
             opened.status = "interrupted"

@@ -15,7 +15,7 @@ import torch
 from rlsuite.experience import ExperienceError
 from rlsuite.state import check, map_tensors
 from rlsuite.tracking.record import Clock, Writer
-from rlsuite.training.checkpoint import Checkpoints, fitting, logged_until
+from rlsuite.training.checkpoint import Checkpoints, Name, fitting, logged_until
 from rlsuite.training.per_seed import seeds_of, select_seeds
 from rlsuite.training.signals import StopRequest
 from rlsuite.training.worker import Measured, TrainingError, Unit
@@ -260,6 +260,14 @@ class Trainer:
             "clock": vars(self.clock),
             "logged_until": vars(self._logged_until),
         }
+
+    def go_on(self, state: dict[str, Any] | None, checkpoint: Name | None) -> None:
+        """Go on from the state of a checkpoint, if there is one; ``previous`` then takes the place of ``last``."""
+        if state is None:
+            return
+        self.load_state_dict(state)
+        if checkpoint == "previous" and self.checkpoints is not None:
+            self.checkpoints.go_back()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on exactly where ``state_dict`` was taken."""
