@@ -1,6 +1,5 @@
 """``ALE/*``: many emulators stepped by C++ threads, every option written out."""
 
-import os
 from typing import Any
 
 import ale_py
@@ -11,6 +10,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envs.info import STOPS_BOOTSTRAP
 from envs.protocols import AtariProtocol
+from rlsuite.cores import usable_cores
 from rlsuite.spaces import FrameStack
 
 StepResult = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
@@ -47,7 +47,7 @@ class AtariVector(AtariVectorEnv):
             game,
             num_envs,
             batch_size=num_envs,
-            num_threads=min(num_envs, _available_cpus()),
+            num_threads=min(num_envs, usable_cores()),
             thread_affinity_offset=-1,
             max_num_frames_per_episode=protocol.frame_cap,
             repeat_action_probability=protocol.repeat_action_probability,
@@ -153,12 +153,6 @@ class RenderedAtariVector(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def close_extras(self, **kwargs: Any) -> None:
         self.games.close()
         self._colour_games.close()
-
-
-def _available_cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):  # what this process may use; a container often has fewer than the machine
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _screen_size(game: str) -> tuple[int, int]:

@@ -2,12 +2,12 @@
 
 import dataclasses
 import functools
-import os
 from typing import Any
 
 from agents.options import AgentConfig, ReplayConfig, RunConfig
 from agents.runs.run import Run, build_agent, environments
 from envs.lookup import is_on_tensors
+from rlsuite.cores import usable_cores
 from rlsuite.experience import Environments
 from rlsuite.training.player import Build
 
@@ -23,7 +23,7 @@ def require_players_fit(config: RunConfig) -> None:
     """
     if not isinstance(config, ReplayConfig) or config.players == 0:
         return
-    most = _MOST_A_CORE * (os.cpu_count() or 1)
+    most = _MOST_A_CORE * usable_cores()
     if config.players > most:
         raise ValueError(f"--players {config.players} is a process each, and more than {_MOST_A_CORE} a core: {most}")
     if config.lag > _LONGEST_LAG:

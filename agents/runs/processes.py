@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agents.runs.sweep_folder import Event, Member, Sweep
+from rlsuite.cores import usable_cores
 from rlsuite.training.signals import STOPS_WITH_STDIN
 
 RESTARTS = 3  # of a run whose process was killed, by the system for want of memory for example
@@ -59,7 +60,7 @@ class Processes:
 
     def __init__(self, program: Sequence[str], jobs: int | None = None) -> None:
         self._program, self._jobs = program, jobs
-        self._cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._cores = usable_cores()
         self._waiting: deque[Member] = deque()
         self._running: dict[str, tuple[Member, subprocess.Popen[bytes]]] = {}
         self._restarts: dict[str, int] = {}

@@ -3,7 +3,6 @@
 import dataclasses
 import inspect
 import logging
-import os
 import platform
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from envs.protocols import PROTOCOLS
 from envs.seeding import Purpose
 from rlsuite import ranks
 from rlsuite.configuration import from_json
+from rlsuite.cores import usable_cores
 from rlsuite.experience import Environments
 from rlsuite.networks.encoder import has_pixels
 from rlsuite.networks.precision import has_bfloat16
@@ -435,7 +435,7 @@ def _workers(config: RunConfig) -> int:
         return 1
     if isinstance(config, ReplayConfig) and config.players:
         return 1
-    return min(config.seeds, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return min(config.seeds, usable_cores())
 
 
 def _shards(config: RunConfig) -> int:

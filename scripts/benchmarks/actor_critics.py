@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import Any
 
 from benchmarks.ddpg import learner_alone
-from benchmarks.jax_peer import JaxPeer, cores, has_jax
+from benchmarks.jax_peer import JaxPeer, has_jax
 from benchmarks.ours import learning_workers, training_speed
 from benchmarks.peers import STABLE_BASELINES3, learning_speed, stable_baselines3, with_all_cores
 from benchmarks.rounds import alternate, row
@@ -20,6 +20,7 @@ from agents.options import RunConfig
 from agents.ppo import PPOConfig
 from agents.sac import SACConfig
 from agents.td3 import TD3Config
+from rlsuite.cores import usable_cores
 from rlsuite.training.worker import Unit
 
 _TRANSITIONS = 5_000
@@ -48,7 +49,7 @@ def _row(agent: str, config: RunConfig, unit: Unit, peer: Callable[[], float], w
 def _beside_jax(seeds: int) -> dict[str, Any]:
     shape: dict[str, Any] = {"num_envs": _ENVS, "rollout_env_steps": 1_024, "minibatches": 4, "epochs": 4}
     config = PPOConfig(env="rlsuite/CartPole-v1", seeds=seeds, total_env_steps=100_000_000, **shape)
-    where = ",".join(map(str, range(cores())))
+    where = ",".join(map(str, range(usable_cores())))
     with (
         learning_workers("ppo", config, 64) as workers,
         closing(JaxPeer("jax_ppo.py", [(seeds, 3.0, where)])) as peer,

@@ -25,9 +25,10 @@ from typing import Any
 import torch
 from benchmarks import gpu_tasks
 from benchmarks.gpu_tasks import captured
-from benchmarks.jax_peer import JaxPeer, cores, has_jax
+from benchmarks.jax_peer import JaxPeer, has_jax
 from benchmarks.population import options as cartpole
 
+from rlsuite.cores import usable_cores
 from rlsuite.training.execution import Execution
 
 # Bound on the largest difference of any parameter, relative to the largest parameter. Sums in another order differ in
@@ -69,7 +70,7 @@ def rows(minutes: float = 8.0, tiny: bool = False) -> Iterator[dict[str, Any]]:
         for task in agreements + speeds:
             yield task.row(task.function(*task.arguments))
         return
-    yield from _together(agreements, list(_speeds(device, tiny, 0.0)), cores(), end - 30 * minutes)
+    yield from _together(agreements, list(_speeds(device, tiny, 0.0)), usable_cores(), end - 30 * minutes)
     yield from _one_by_one(speeds, end)
 
 
@@ -127,7 +128,7 @@ def _jax(seeds: int, ours: float) -> dict[str, Any]:
     if not seeds or not has_jax():
         return {}
     try:
-        with closing(JaxPeer("jax_dqn.py", [(seeds, _SECONDS, ",".join(map(str, range(cores()))))])) as peer:
+        with closing(JaxPeer("jax_dqn.py", [(seeds, _SECONDS, ",".join(map(str, range(usable_cores()))))])) as peer:
             theirs = peer.measure()
     except (OSError, ValueError) as error:
         return {"peer": f"JAX: {error}"}

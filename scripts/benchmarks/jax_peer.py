@@ -20,11 +20,6 @@ def has_jax() -> bool:
     return _PYTHON.exists() or importlib.util.find_spec("gymnax") is not None
 
 
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class JaxPeer:
     """Processes of a script beside this file, which work at the same time when asked to and say how fast they were.
 
