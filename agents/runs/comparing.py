@@ -56,11 +56,11 @@ def compare(
     compared = [part for run in runs for part in _parts(run, _series(run, metric), split)]
     title = ", ".join(sorted({run.config.env for run in runs}))
     curves = [Curve(part.label, part.series.env_steps, part.series.values) for part in compared]
-    learning_curve(out, curves, y_label=metric.replace("/", " "), title=title)
+    called = metric.replace("/", " ")
+    learning_curve(out, curves, y_label=called, title=title)
     if profile is not None:
         env_steps = min(part.series.env_steps[-1] for part in compared)
-        label = f"{metric.replace('/', ' ')} after {env_steps:,} env steps"
-        draw_profiles(profile, _scores_at(compared, env_steps), label, title)
+        draw_profiles(profile, _scores_at(compared, env_steps), f"{called} after {env_steps:,} env steps", title)
         print(f"written to {profile}")
     _print_table(compared, metric)
     print(f"written to {out}")

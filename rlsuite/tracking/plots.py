@@ -15,10 +15,11 @@ from rlsuite.tracking.statistics import aggregate_curve
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
 # Okabe and Ito's palette: people with any kind of colour-blindness can tell these apart.
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-DASHES = ("-", "--", ":", "-.")  # change when the colours have been used up
+_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_DASHES = ("-", "--", ":", "-.")  # change when the colours have been used up
 _FEW_SEEDS = 5
 _LONGEST_NAME = 60
 _LEGEND_INSIDE = 6  # curves; longer legends, and those of long labels, go below
@@ -60,26 +61,15 @@ def learning_curve(
     check_suffix(path)
     if not any(np.isfinite(curve.values).any() for curve in curves):
         raise ValueError("there is nothing to draw: no curve has a finite value")
-    quiet_matplotlib()
-    from matplotlib.figure import Figure  # takes half a second to import
+    figure, axes = new_figure()
     from matplotlib.ticker import EngFormatter
 
-    # A figure of its own, not pyplot's: nothing global changes, and no window system is touched.
-    figure = Figure(figsize=(6.4, 4.0), dpi=160, layout="constrained")
-    axes = figure.add_subplot()
     for index, curve in enumerate(curves):
-        dashes = DASHES[index // len(COLORS) % len(DASHES)]
-        _draw(axes, curve, color=COLORS[index % len(COLORS)], dashes=dashes)
+        _draw(axes, curve, *style(index))
     for name, level in (levels or {}).items():
         axes.axhline(level, label=_short(name), color="0.5", linestyle="--", linewidth=1.0)
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
-    axes.set_title(_short(title), fontsize="medium", loc="left")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlim(left=0)
-    axes.grid(color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
     is_long = max(len(curve.label) for curve in curves) > _LONG_LABEL
     if len(curves) > _LEGEND_INSIDE or (is_long and len(curves) > 1):
         columns = 1 if is_long else 2
@@ -90,10 +80,35 @@ def learning_curve(
         legend.set_title("IQM over seeds, 95 % band")
         legend.get_title().set_fontsize("small")
         legend.set_alignment("left")
-    for text in (axes.title, *legend.get_texts()):
-        text.set_parse_math(False)  # a dollar sign in a run's name is one
+    dress(axes, legend, x_label, y_label, _short(title))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_figure(figure, path)
+
+
+def new_figure() -> "tuple[Figure, Axes]":
+    """A figure of its own, not pyplot's: nothing global changes, and no window system is touched."""
+    quiet_matplotlib()
+    from matplotlib.figure import Figure  # takes half a second to import
+
+    figure = Figure(figsize=(6.4, 4.0), dpi=160, layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def style(index: int) -> tuple[str, str]:
+    """Colour and dashes of the line of that number."""
+    return _COLORS[index % len(_COLORS)], _DASHES[index // len(_COLORS) % len(_DASHES)]
+
+
+def dress(axes: "Axes", legend: "Legend", x_label: str, y_label: str, title: str) -> None:
+    """Name the axes, and give them the look of all figures of scores."""
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.set_title(title, fontsize="medium", loc="left")
+    axes.grid(color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    for text in (axes.title, *legend.get_texts()):
+        text.set_parse_math(False)  # a dollar sign in a run's name is one
 
 
 def check_suffix(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Scores over seeds: the interquartile mean and bootstrap intervals.
+"""Scores over seeds: the interquartile mean, performance profiles and bootstrap intervals.
 
 Source: Agarwal, Schwarzer, Castro, Courville and Bellemare, "Deep Reinforcement Learning at the Edge of the Statistical
 Precipice", NeurIPS 2021.
@@ -95,6 +95,25 @@ def aggregate_curve(
     return middle, low, high
 
 
+def performance_profile(
+    scores: ArrayLike, thresholds: ArrayLike, confidence: float = 0.95, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The share of ``scores`` [S] above each of ``thresholds`` [T], with pointwise percentile bootstrap bands.
+
+    Returns:
+        share, low, high: [T] each, between 0 and 1.
+    """
+    above = np.asarray(scores, dtype=np.float64)[:, None] > np.asarray(thresholds)[None]
+    tails = (1 - confidence) / 2
+    low, high = np.quantile(_resamples(len(above), seed) @ above / len(above), [tails, 1 - tails], axis=0)
+    return above.mean(axis=0), low, high
+
+
+def _resamples(count: int, seed: int) -> np.ndarray:
+    """The number of times that each resample draws each of ``count`` scores, [resamples, count]."""
+    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=_RESAMPLES)
+
+
 def _resampling_weights(count: int, seed: int) -> np.ndarray:
     """Weights [resamples, count] that turn sorted scores into the IQM of each resample.
 
@@ -102,7 +121,6 @@ def _resampling_weights(count: int, seed: int) -> np.ndarray:
     copies of score k fill the places from c[k-1] to c[k], and those between the two cuts count. As the draws know
     nothing of the scores, the same weights serve every point of a curve.
     """
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=_RESAMPLES)
     cut = count // 4
-    filled = np.clip(np.cumsum(draws, axis=1), cut, count - cut)
+    filled = np.clip(np.cumsum(_resamples(count, seed), axis=1), cut, count - cut)
     return np.diff(filled, axis=1, prepend=cut) / (count - 2 * cut)

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rlsuite.tracking.profiles import draw_profiles, performance_profile
+from rlsuite.tracking.profiles import draw_profiles
+from rlsuite.tracking.statistics import performance_profile
 
 
 def test_it_is_the_share_above_each_score() -> None:
