@@ -9,7 +9,6 @@ branches for the time before nor the logging that a user's program has. CORES ar
 
 import os
 import sys
-import time
 from typing import NamedTuple
 
 # XLA keeps threads for every core it sees: two such processes that share two cores are half as quick as on one each.
@@ -22,6 +21,7 @@ import gymnax
 import jax
 import jax.numpy as jnp
 import optax
+from jax_timing import answer
 
 _ENVS, _BATCH, _CAPACITY, _WIDTHS = 10, 128, 10_000, (4, 120, 84, 2)
 _TARGET_PERIOD_UPDATES, _DECAY_UPDATES = 50, 25_000
@@ -106,16 +106,13 @@ def main(seeds: int, seconds: float) -> None:
 
     many = jax.jit(jax.vmap(lambda carry: jax.lax.scan(update, carry, None, length=_UPDATES_A_CALL)))
     carry = jax.jit(jax.vmap(begin))(jax.random.split(jax.random.key(0), seeds))
-    carry, given = many(carry)
-    jax.block_until_ready(given)
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        env_steps, started = 0, time.perf_counter()
-        while time.perf_counter() < started + seconds:
-            carry, given = many(carry)
-            jax.block_until_ready(given)
-            env_steps += seeds * _ENVS * _UPDATES_A_CALL
-        print(env_steps / (time.perf_counter() - started), flush=True)
+
+    def call():
+        nonlocal carry
+        carry, given = many(carry)
+        jax.block_until_ready(given)
+
+    answer(call, seeds * _ENVS * _UPDATES_A_CALL, seconds)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ every observation, reward and flag. gymnax asks for another Gymnasium than ours,
 
 import os
 import sys
-import time
 
 # XLA keeps threads for every core it sees: two such processes that share two cores are half as quick as on one each.
 if hasattr(os, "sched_setaffinity"):
@@ -17,6 +16,7 @@ os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_paralleli
 
 import gymnax
 import jax
+from jax_timing import answer
 
 
 def main(name: str, num_envs: int, steps: int, seconds: float) -> None:
@@ -35,16 +35,13 @@ def main(name: str, num_envs: int, steps: int, seconds: float) -> None:
     rollout = jax.jit(lambda carry: jax.lax.scan(advance, carry, None, length=steps))
     key = jax.random.key(0)
     carry = (key, reset(jax.random.split(key, num_envs), parameters)[1])
-    carry, given = rollout(carry)
-    jax.block_until_ready(given)
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        env_steps, started = 0, time.perf_counter()
-        while time.perf_counter() < started + seconds:
-            carry, given = rollout(carry)
-            jax.block_until_ready(given)
-            env_steps += num_envs * steps
-        print(env_steps / (time.perf_counter() - started), flush=True)
+
+    def call():
+        nonlocal carry
+        carry, given = rollout(carry)
+        jax.block_until_ready(given)
+
+    answer(call, num_envs * steps, seconds)
 
 
 if __name__ == "__main__":

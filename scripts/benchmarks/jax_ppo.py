@@ -9,7 +9,6 @@ needs for its speed: nothing is logged, and the learning rate stays. CORES are t
 
 import os
 import sys
-import time
 from typing import NamedTuple
 
 # XLA keeps threads for every core it sees: two such processes that share two cores are half as quick as on one each.
@@ -22,6 +21,7 @@ import gymnax
 import jax
 import jax.numpy as jnp
 import optax
+from jax_timing import answer
 
 _ENVS, _STEPS, _EPOCHS, _MINIBATCHES, _WIDTHS = 8, 128, 4, 4, (4, 64, 64)
 _DISCOUNT, _TRACE, _CLIP, _VALUE_WEIGHT, _MAX_GRADIENT_NORM = 0.99, 0.95, 0.2, 0.5, 0.5
@@ -132,16 +132,13 @@ def main(seeds: int, seconds: float) -> None:
 
     many = jax.jit(jax.vmap(lambda carry: jax.lax.scan(rollout, carry, None, length=_ROLLOUTS_A_CALL)))
     carry = jax.jit(jax.vmap(begin))(jax.random.split(jax.random.key(0), seeds))
-    carry, ended = many(carry)
-    jax.block_until_ready(ended)
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        env_steps, started = 0, time.perf_counter()
-        while time.perf_counter() < started + seconds:
-            carry, ended = many(carry)
-            jax.block_until_ready(ended)
-            env_steps += seeds * _ENVS * _STEPS * _ROLLOUTS_A_CALL
-        print(env_steps / (time.perf_counter() - started), flush=True)
+
+    def call():
+        nonlocal carry
+        carry, ended = many(carry)
+        jax.block_until_ready(ended)
+
+    answer(call, seeds * _ENVS * _STEPS * _ROLLOUTS_A_CALL, seconds)
 
 
 if __name__ == "__main__":
