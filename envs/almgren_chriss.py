@@ -1,4 +1,4 @@
-"""How to sell many shares, in closed form (Almgren and Chriss, "Optimal execution of portfolio transactions", 2001).
+"""Selling many shares, in closed form (Almgren and Chriss, "Optimal execution of portfolio transactions", 2001).
 
 X shares are sold in N steps of length tau; n_k of them in step k leave x_k. A sale of n shares gets
 

@@ -102,7 +102,7 @@ def average(tensors: Iterable[Tensor]) -> None:
 
 
 def built(build: Callable[[], T]) -> T:
-    """What ``build`` makes, on rank 0 before the others: it downloads what is missing, and says what is wrong."""
+    """The result of ``build``, on rank 0 before the others: it downloads what is missing, and says what is wrong."""
     if not _is_joined:
         return build()
     if rank():

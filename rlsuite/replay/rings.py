@@ -136,7 +136,7 @@ def _gather_shape(table: Tensor, row: Tensor) -> Tensor:
 
 
 def by_ring(value: Tensor) -> Tensor:
-    """What is there of T steps, ``[S, T, E, ...]``, by the rings of environments: ``[R, T, ...]``."""
+    """Values of T steps, ``[S, T, E, ...]``, by the rings of environments: ``[R, T, ...]``."""
     return value.transpose(1, 2).flatten(0, 1)
 
 

@@ -13,6 +13,7 @@ from rlsuite.state import check
 _SHUFFLE_STREAM, _AUGMENTATION_STREAM, _MADE_STREAM = 11, 12, 13
 
 B = TypeVar("B")
+FULL_BATCH = "each update learns from all there is"  # why ranks cannot share such batches
 
 
 class Batches(Generic[B]):

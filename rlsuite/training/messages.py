@@ -1,4 +1,4 @@
-"""What processes of a run that work for the trainer have in common: how they begin and end, and what they send."""
+"""Processes of a run that work for the trainer: their beginning, their end and their messages."""
 
 import contextlib
 import pickle
@@ -41,7 +41,7 @@ def end(connections: Sequence[Connection], processes: Sequence[BaseProcess]) -> 
 
 
 def how_ended(process: BaseProcess) -> str:
-    """How a process that is gone came to its end, for people."""
+    """The end that a process which is gone came to, for people."""
     process.join(1.0)
     code = process.exitcode
     return f"killed by signal {-code}" if code is not None and code < 0 else f"it ended with exit status {code}"

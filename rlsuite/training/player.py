@@ -26,7 +26,7 @@ Build = Callable[[int, int], tuple[Any, Environments]]
 
 @dataclass(frozen=True)
 class Way:
-    """How all players of a learner play.
+    """Settings of all players of a learner.
 
     Chunk r, counted from 0, lies in copy r modulo L + 1 of a player's chunks. That copy is free, since a player is
     asked for chunk r only after round r - L - 1. So it is with the weights of each number of rounds.

@@ -18,7 +18,7 @@ from rlsuite.supervised.experiment import Experiment, Facts, Setting, Split, Tar
 from rlsuite.supervised.figures import COLOURS, figure
 from rlsuite.supervised.learner import Forward, Learner, State
 from rlsuite.supervised.quantiles import check_levels, pinball
-from rlsuite.supervised.source import Batches
+from rlsuite.supervised.source import FULL_BATCH, Batches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def make_source(setting: Engel) -> Batches[Households]:
         return ((values - mean) / deviation).float().to(setting.device).expand(len(setting.seeds), -1)
 
     batch = setting.data._replace(income=same(setting.data.income), food=same(setting.data.food))
-    return Batches(lambda number: batch, setting.config.steps, alone="each update learns from all there is")
+    return Batches(lambda number: batch, setting.config.steps, alone=FULL_BATCH)
 
 
 def make_learner(setting: Engel, total_updates: int) -> Learner[Households]:

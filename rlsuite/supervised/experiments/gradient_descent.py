@@ -27,7 +27,7 @@ from rlsuite.supervised.config import RunConfig
 from rlsuite.supervised.data.tables import standardised
 from rlsuite.supervised.experiment import Experiment, Facts, Setting, Split, Target, Trained
 from rlsuite.supervised.figures import curves
-from rlsuite.supervised.source import Batches
+from rlsuite.supervised.source import FULL_BATCH, Batches
 
 _DATA_STREAM = 42
 
@@ -178,7 +178,7 @@ Descent = Setting[DescentConfig, Problem]
 
 def make_source(setting: Descent) -> Batches[int]:
     """A step needs nothing but theta."""
-    return Batches(lambda number: number, setting.config.steps, alone="each update learns from all there is")
+    return Batches(lambda number: number, setting.config.steps, alone=FULL_BATCH)
 
 
 def make_learner(setting: Descent, total_updates: int) -> ByHand[int]:

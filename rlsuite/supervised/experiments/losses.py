@@ -23,7 +23,7 @@ from rlsuite.supervised.data.tables import iris, standardised
 from rlsuite.supervised.experiment import Experiment, Facts, Setting, Split, Target, Trained
 from rlsuite.supervised.figures import COLOURS, figure
 from rlsuite.supervised.learner import Forward, Learner, State
-from rlsuite.supervised.source import Batches, minibatches
+from rlsuite.supervised.source import FULL_BATCH, Batches, minibatches
 
 _DATA_STREAM = 43
 _INTERCEPT, _SLOPE = 1.0, 2.0
@@ -72,7 +72,7 @@ def points(config: LineConfig) -> Line:
 
 def make_source(setting: LineSetting) -> Batches[Line]:
     data = Line(*(tensor.to(setting.device) for tensor in setting.data))
-    return Batches(lambda number: data, setting.config.steps, alone="each update learns from all there is")
+    return Batches(lambda number: data, setting.config.steps, alone=FULL_BATCH)
 
 
 def make_learner(setting: LineSetting, total_updates: int) -> ByHand[Line]:

@@ -22,7 +22,7 @@ from rlsuite.supervised.data import tables
 from rlsuite.supervised.data.tables import Table, standardised
 from rlsuite.supervised.experiment import Experiment, Facts, Setting, Split, Target, Trained
 from rlsuite.supervised.figures import regions
-from rlsuite.supervised.source import Batches
+from rlsuite.supervised.source import FULL_BATCH, Batches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ def network_of(setting: MlpSetting) -> Network:
 
 def make_source(setting: MlpSetting) -> Batches[Examples]:
     train = Examples(*(tensor.to(setting.device) for tensor in setting.data.train))
-    return Batches(lambda number: train, setting.config.steps, alone="each update learns from all there is")
+    return Batches(lambda number: train, setting.config.steps, alone=FULL_BATCH)
 
 
 def make_learner(setting: MlpSetting, total_updates: int) -> ByHand[Examples]:

@@ -33,7 +33,7 @@ from rlsuite.supervised.data.tables import breast_cancer, standardised
 from rlsuite.supervised.experiment import Experiment, Facts, Setting, Split, Target, Trained
 from rlsuite.supervised.figures import figure
 from rlsuite.supervised.optimisers import SideBySide, TwoRateMomentum, WindowedAdagrad
-from rlsuite.supervised.source import Batches
+from rlsuite.supervised.source import FULL_BATCH, Batches
 from rlsuite.tracking.jsonl import read_metrics
 
 _STREAM = 46
@@ -162,7 +162,7 @@ Optimisers = Setting[OptimisersConfig, Problem]
 
 def make_source(setting: Optimisers) -> Batches[int]:
     """A step is on all data; it needs no batch."""
-    return Batches(lambda number: number, _LOGGED, alone="each update learns from all there is")
+    return Batches(lambda number: number, _LOGGED, alone=FULL_BATCH)
 
 
 def make_learner(setting: Optimisers, total_updates: int) -> SideBySide[int]:
