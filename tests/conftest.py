@@ -1,6 +1,7 @@
 """How tests share the cores, and scripts in the test's own process."""
 
 import runpy
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,9 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 # The tests' products are small, and pytest-xdist already uses every core.
 torch.set_num_threads(1)
+
+# Where a shell has started the tests in the background, Ctrl-C is ignored by them and by all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)

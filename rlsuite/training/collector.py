@@ -98,7 +98,7 @@ class Collector(Rounds):
     def step(self) -> None:
         """One vector step."""
         if not self.acts_ahead:
-            self._act()
+            self.act()
             self.environments.send(self._acted.action)
         self.take(self._receive())
         if self.acts_ahead:
@@ -118,9 +118,10 @@ class Collector(Rounds):
         self._began.copy_(step.began)
         self._env_step.add_(self.environments.num_envs)
         if self.acts_ahead:
-            self._act()
+            self.act()
 
-    def _act(self) -> None:
+    def act(self) -> None:
+        """Choose the next action."""
         with self._watch("act"):
             assert self._observation is not None
             self._keep(self.agent.act(self._observation, self._acted.state, self._began, self._env_step, explore=True))

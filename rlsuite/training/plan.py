@@ -17,15 +17,19 @@ _SHORT_ROUND = 2  # vector steps, and updates: compiling takes time in proportio
 def compile_worker(worker: Worker[Any], execution: Execution) -> None:
     """Compile what may be compiled of a worker, in place.
 
-    Where compiled code of the experience is not to be trusted, what touches it is captured as it is.
+    Where compiled code of the experience is not to be trusted, what touches it is captured as it is, and what lies around
+    the experience is compiled by itself.
 
     - Environments on the device, and a round of at most two vector steps and two updates: the whole round.
     - Else an update with its sampling where the learner allows (``compilable`` names ``update``), or the parts of it
       that the learner names; and of collecting, a vector step on the device, or what is done with a step of the host.
     """
     learner, source = worker.learner, worker.source
-    make = compiled if _compiles(source) else captured
     parts: tuple[str, ...] = getattr(learner, "compilable", ())
+    make = compiled
+    if not _compiles(source):
+        make = captured
+        _compile_around_experience(worker, "update" in parts, execution)
     if "update" in parts and isinstance(source, Collector) and _is_short(source):
         _replace(worker, "collect_and_learn", make(worker.collect_and_learn, execution, once=lambda: _warm(worker)))
         return
@@ -40,6 +44,17 @@ def compile_worker(worker: Worker[Any], execution: Execution) -> None:
         holder = operator.attrgetter(part.rpartition(".")[0])(learner) if "." in part else learner
         name = part.rpartition(".")[2]
         _replace(holder, name, on_copies(getattr(holder, name), execution))
+
+
+def _compile_around_experience(worker: Worker[Any], update: bool, execution: Execution) -> None:
+    """Compile what the experience is fed by and what learns from it. What calls it is captured, so that it is not."""
+    source = worker.source
+    inner: Execution = "compile" if execution == "graph" else execution
+    if update:
+        _replace(worker.learner, "update", compiled(worker.learner.update, inner))
+    if isinstance(source, Collector) and source.environments.on_device:
+        _replace(source.environments, "receive", compiled(source.environments.receive, inner))
+        _replace(source, "act", compiled(source.act, inner))
 
 
 def _compiles(source: Any) -> bool:

@@ -14,6 +14,7 @@ from agents.runs.building import build_worker
 from agents.runs.registry import find
 from agents.runs.run import Run
 from agents.td3 import TD3Config
+from rlsuite.replay.prioritised import Prioritised
 
 # Its episodes are cut after five steps, or end.
 gymnasium.register("brief/CartPole-v1", "gymnasium.envs.classic_control:CartPoleEnv", max_episode_steps=5)
@@ -48,6 +49,20 @@ def test_a_compiled_run_equals_an_eager_one(name, tmp_path, caplog):
         states.append(worker.state_dict())
         assert worker.updates >= 5
     assert "eager" not in caplog.text  # what it says where compiling failed
+    compare(*states)
+
+
+@pytest.mark.slow  # it compiles three parts
+def test_what_lies_around_a_replay_that_is_not_compiled_equals_what_runs_eagerly(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(Prioritised, "compilable", False)
+    config = replace(CONFIGS["dqn"], replay_priority_exponent=0.5)
+    states = []
+    for execution in ("eager", "compile"):
+        worker = build_worker(Run(tmp_path, "dqn", replace(config, execution=execution)))
+        while worker.env_steps < 160:
+            worker.advance(160)
+        states.append(worker.state_dict())
+    assert "eager" not in caplog.text
     compare(*states)
 
 

@@ -57,15 +57,19 @@ def test_without_a_gpu_there_is_nothing_to_capture():
 
 
 @pytest.mark.parametrize("compilable", [True, False])
-def test_experience_that_compilers_get_wrong_is_not_compiled(compilable):
+def test_only_what_lies_around_experience_that_compilers_get_wrong_is_compiled(compilable):
     def learn():
         return None
 
-    learner = SimpleNamespace(compilable=("update",))
+    def update():
+        return {}
+
+    learner = SimpleNamespace(compilable=("update",), update=update)
     source = SimpleNamespace(experience=SimpleNamespace(compilable=compilable))
     worker = SimpleNamespace(learner=learner, source=source, learn=learn)
     compile_worker(worker, "compile")
     assert (worker.learn is learn) is not compilable
+    assert (learner.update is update) is compilable
 
 
 @pytest.mark.slow
