@@ -66,6 +66,7 @@ def test_a_program_acts_as_the_agent(name, runs, tmp_path):
         assert action.shape == ((count, 1) if name == "sac" else (count,)) and len(following) == len(memory)
 
 
+@pytest.mark.slow  # it trains another run
 def test_seeds_are_told_apart(runs, tmp_path):
     weights = []
     for seed in (0, 2):

@@ -51,8 +51,8 @@ RUNS = {
     "sac": SACConfig(env="Pendulum-v1", **SLOW | {"train_every_env_steps": 15}, **REPLAY, **SMALL),
     "reinforce": ReinforceConfig(env="CartPole-v1", num_envs=2, rollout_env_steps=64, **SMALL),
 }
-# The first two go on in the same way in environments of the host (td3 the other way round), pqn as ppo does.
-SLOW_ON_DEVICE = ("ddpg", "sac", "pqn")
+# The first two go on in the same way in environments of the host (td3 the other way round), the others as ppo or dqn.
+SLOW_ON_DEVICE = ("ddpg", "sac", "pqn", "reinforce", "rainbow")
 ON_DEVICE = {
     "dqn": replace(RUNS["dqn"], env="rlsuite/CartPole-v1"),
     "ddpg": replace(RUNS["ddpg"], env="rlsuite/Pendulum-v1", num_envs=2),
@@ -238,6 +238,7 @@ def test_a_final_evaluation_that_fails_is_no_interruption(tmp_path, monkeypatch)
     assert closed_with == ["failed"]
 
 
+@pytest.mark.slow  # tests/training/test_shards.py has a failure each
 def test_failures_in_a_worker_process_reach_the_run(tmp_path):
     config = replace(ON_DEVICE["dqn"], workers=2)
     with pytest.raises(ValueError, match="found nothing|nearest|rlsuite/CartPoll"):

@@ -19,6 +19,7 @@ from rlsuite.deqn.solver import EquilibriumNet
 TINY = SolverConfig(
     hidden=(8,), tracks=32, adam_updates=20, polish_updates=6, polish_states=128, polish_refresh_updates=3
 )
+SLOW_MODELS = ("irbc", "krusell-smith-household", "olg-benchmark")  # olg-6 is the last with fewer ages
 
 
 def build(name: str, seeds: list[int], config: SolverConfig = TINY) -> tuple[EquilibriumNet, EconomyPath]:
@@ -40,7 +41,7 @@ def train(learner: EquilibriumNet, source: EconomyPath, updates: int) -> list[di
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] * (name == "olg-benchmark"))  # olg-6 is the same with fewer ages
+        pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW_MODELS))
         for name in registry.names()
         if name != "krusell-smith"
     ],
@@ -84,7 +85,9 @@ def test_each_seed_of_a_population_is_what_it_would_be_alone() -> None:
     torch.testing.assert_close(both[0].solution[1], alone[0].solution[0], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("stop", [7, 20, 22])
+@pytest.mark.parametrize(
+    "stop", [pytest.param(7, marks=pytest.mark.slow), 20, pytest.param(22, marks=pytest.mark.slow)]
+)
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(stop: int) -> None:
     straight = build("olg-6", [1])
     train(*straight, 26)

@@ -33,7 +33,8 @@ def harness():
             yield pool
 
 
-SLOW = ("operations", "wandb_faults", "saves")  # other tests try the same one by one
+# Other tests try the same one by one.
+SLOW = ("command_lines", "damage", "full_disks", "operations", "pipes", "saves", "sharing", "wandb_faults")
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in CHECKS])

@@ -122,7 +122,13 @@ def store(capacity: int, seeds: int = 1, num_envs: int = 1, padding: str | None 
 @settings(deadline=None, max_examples=12)
 @given(data=st.data())
 @pytest.mark.parametrize(
-    ("sampler", "padding"), [("uniform", None), ("prioritised", None), ("uniform", "zero"), ("uniform", "first")]
+    ("sampler", "padding"),
+    [
+        ("uniform", None),
+        ("prioritised", None),
+        ("uniform", "zero"),
+        pytest.param("uniform", "first", marks=pytest.mark.slow),
+    ],
 )
 def test_windows_are_those_of_the_oracle(sampler: str, padding: str | None, data: st.DataObject) -> None:
     seeds, num_envs = data.draw(st.integers(1, 2), "seeds"), data.draw(st.integers(1, 3), "num_envs")

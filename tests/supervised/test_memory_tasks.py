@@ -57,7 +57,12 @@ def test_a_count_that_is_always_the_same_is_right_as_often_as_said():
 
 
 @pytest.mark.parametrize(
-    ("name", "steps"), [("counting", 10), ("parity", 3), ("adding-gru", 10), ("copying-orthogonal", 10)]
+    ("name", "steps"),
+    [
+        ("adding-gru", 10),
+        *(pytest.param(*row, marks=pytest.mark.slow) for row in (("counting", 10), ("parity", 3))),
+        ("copying-orthogonal", 10),
+    ],
 )
 def test_memory_is_learned(name, steps, tmp_path):
     folder = check_small_run(name, tmp_path, steps=steps, seeds=2, **SMALL)

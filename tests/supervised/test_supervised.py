@@ -130,7 +130,9 @@ def test_labels_out_of_range_are_refused():
         split(examples, examples, CONFIG, ("a", "b"))
 
 
-@pytest.mark.parametrize("name", ["digits-lenet", "digits-lstm", "digits-untied"])
+@pytest.mark.parametrize(
+    "name", ["digits-lenet", *(pytest.param(name, marks=pytest.mark.slow) for name in ("digits-lstm", "digits-untied"))]
+)
 def test_the_digits_are_learned(name, tmp_path):
     pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
     folder = check_small_run(name, tmp_path, epochs=3, batch_size=64, seeds=2)
