@@ -199,8 +199,8 @@ class DQN:
     def update(self, batch: Batch) -> dict[str, Tensor] | tuple[dict[str, Tensor], Tensor]:
         """One step of gradient descent on a batch ``[S, B]``, and the target network's move.
 
-        Returns metrics ``[S]``; from a prioritised batch also its new priorities ``[S, B]``: the absolute errors, or
-        the losses where distributions are learned.
+        Returns metrics ``[S]``; from a prioritised batch also its new priorities ``[S, B]``: the absolute errors, or,
+        where distributions are learned, the losses (of C51 the divergences).
         """
         weight = batch.extras.get("weight")
         updates = self.optimiser.updates.long()

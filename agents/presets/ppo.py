@@ -81,8 +81,8 @@ _ATARI = {
     "checkpoint_every_seconds": 1_800.0,
 }
 
-# Ours, for 1 million steps. Breakout stays at five for long with an entropy bonus of 0.01, by any learning rate, and with
-# purejaxrl's rollouts of 8,192 steps (docs/benchmarks.md).
+# Ours, for 1 million steps. Breakout stays at five for long with an entropy bonus of 0.01, by any learning rate, and
+# with purejaxrl's rollouts of 8,192 steps (docs/benchmarks.md).
 _MINATAR = {
     "total_env_steps": 1_000_000,
     "num_envs": 32,

@@ -17,8 +17,8 @@ _SHORT_ROUND = 2  # vector steps, and updates: compiling takes time in proportio
 def compile_worker(worker: Worker[Any], execution: Execution) -> None:
     """Compile what may be compiled of a worker, in place.
 
-    Where compiled code of the experience is not to be trusted, what touches it is captured as it is, and what lies around
-    the experience is compiled by itself.
+    Where compiled code of the experience is not to be trusted, what touches it is captured as it is, and what lies
+    around the experience is compiled by itself.
 
     - Environments on the device, and a round of at most two vector steps and two updates: the whole round.
     - Else an update with its sampling where the learner allows (``compilable`` names ``update``), or the parts of it

@@ -46,12 +46,13 @@ def test_the_projection_is_the_papers_loop():
     torch.testing.assert_close(Returns(support.expand(2, 3, 7), projected).mean, inside.mean)
 
 
-def test_the_loss_of_c51_is_the_cross_entropy_to_the_projection():
+def test_the_loss_of_c51_is_the_cross_entropy_to_the_projection_and_its_priority_the_divergence():
     model, outputs, target = C51(5, -2.0, 2.0), torch.randn(1, 4, 5), random_returns(1, 4, 3)
     each, priority = model.loss(outputs, target)
-    expected = F.cross_entropy(outputs[0], project(target, model.support)[0], reduction="none")
-    torch.testing.assert_close(each[0], expected)
-    assert torch.equal(each, priority)
+    wanted = project(target, model.support)[0]
+    torch.testing.assert_close(each[0], F.cross_entropy(outputs[0], wanted, reduction="none"))
+    divergence = F.kl_div(outputs[0].log_softmax(-1), wanted, reduction="none").sum(-1)
+    torch.testing.assert_close(priority[0], divergence)
     by_hand = model.loss(torch.zeros(1, 1, 5), Returns(torch.zeros(1, 1, 1), torch.ones(1, 1, 1)))[0]
     assert by_hand.item() == pytest.approx(math.log(5.0))
 

@@ -25,9 +25,10 @@ class C51(ReturnModel):
         return Returns(self.support.expand_as(outputs), outputs.softmax(dim=-1))
 
     def loss(self, outputs: Tensor, target: Returns, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """The cross-entropy to the projected target, which is also the priority, as in Rainbow."""
-        each = -(project(target, self.support) * outputs.log_softmax(dim=-1)).sum(dim=-1)
-        return each, each
+        """The cross-entropy to the projected target; the priority is the divergence from it (KL), as in Rainbow."""
+        wanted = project(target, self.support)
+        each = -(wanted * outputs.log_softmax(dim=-1)).sum(dim=-1)
+        return each, (each + torch.xlogy(wanted, wanted).sum(dim=-1)).clamp(min=0.0)
 
 
 def project(returns: Returns, support: Tensor) -> Tensor:
