@@ -57,10 +57,13 @@ _LUNAR_LANDER = {
     "epsilon_end": (0.1,),
 }
 
-# The zoo's values for MountainCar-v0, 120,000 steps.
+# The zoo's values for MountainCar-v0, 120,000 steps, with three-step returns and a falling learning rate, without which
+# the last policies of five seeds were between -105 and -152.
 _MOUNTAIN_CAR = {
     "total_env_steps": 120_000,
     "learning_rate": (4e-3,),
+    "final_learning_rate_fraction": 0.0,
+    "n_step": 3,
     "discount": (0.98,),
     "batch_size": 128,
     "replay_capacity": 10_000,

@@ -10,7 +10,7 @@ from agents.presets.dqn import PRESETS as DQN
 _OWN: dict[str, dict[str, Any]] = {
     "CartPole": {"n_step": 1},
     "Acrobot": {"n_step": 1},
-    "MountainCar": {},
+    "MountainCar": {"n_step": 1},
     "LunarLander": {},
     "MinAtar": {},
     "Atari": {"learning_rate": (5e-5,), "target_period_updates": 2_000},
