@@ -47,7 +47,7 @@ def compile_worker(worker: Worker[Any], execution: Execution) -> None:
 
 
 def _compile_around_experience(worker: Worker[Any], update: bool, execution: Execution) -> None:
-    """Compile what the experience is fed by and what learns from it. What calls it is captured, so that it is not."""
+    """Compile the steps that fill the experience and the update; what calls them is captured, so they need not be."""
     source = worker.source
     inner: Execution = "compile" if execution == "graph" else execution
     if update:
