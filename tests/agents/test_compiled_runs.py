@@ -41,28 +41,24 @@ SLOW = set(CONFIGS) - {"dqn"}  # compiling takes long, and others compile most o
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in CONFIGS])
 def test_a_compiled_run_equals_an_eager_one(name, tmp_path, caplog):
-    states = []
-    for execution in ("eager", "compile"):
-        worker = build_worker(Run(tmp_path, name.partition(",")[0], replace(CONFIGS[name], execution=execution)))
-        while worker.env_steps < 160:
-            worker.advance(160)
-        states.append(worker.state_dict())
-        assert worker.updates >= 5
-    assert "eager" not in caplog.text  # what it says where compiling failed
-    compare(*states)
+    assert_compiled_equals_eager(name.partition(",")[0], CONFIGS[name], tmp_path, caplog)
 
 
 @pytest.mark.slow  # it compiles three parts
 def test_what_lies_around_a_replay_that_is_not_compiled_equals_what_runs_eagerly(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(Prioritised, "compilable", False)
-    config = replace(CONFIGS["dqn"], replay_priority_exponent=0.5)
+    assert_compiled_equals_eager("dqn", replace(CONFIGS["dqn"], replay_priority_exponent=0.5), tmp_path, caplog)
+
+
+def assert_compiled_equals_eager(agent, config, folder, caplog):
     states = []
     for execution in ("eager", "compile"):
-        worker = build_worker(Run(tmp_path, "dqn", replace(config, execution=execution)))
+        worker = build_worker(Run(folder, agent, replace(config, execution=execution)))
         while worker.env_steps < 160:
             worker.advance(160)
         states.append(worker.state_dict())
-    assert "eager" not in caplog.text
+        assert worker.updates >= 5
+    assert "eager" not in caplog.text  # what it says where compiling failed
     compare(*states)
 
 
