@@ -49,7 +49,7 @@ def play(
                     return
             else:
                 seen = planes(position, board.shape).to(run.device)[None, None]
-                move, state = _answer(agent, seen, state, began, names, show)
+                move, state = _agent_move(agent, seen, state, began, names, show)
                 began.fill_(False)
                 if not board.legal(position)[move]:
                     show(f"{names[move]} is not legal: you have won")
@@ -91,7 +91,7 @@ def _asked(
         show(f"{typed!r} is no move here: there are {', '.join(able)}")
 
 
-def _answer(
+def _agent_move(
     agent: object,
     seen: torch.Tensor,
     state: ActingState,

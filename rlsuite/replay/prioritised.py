@@ -18,7 +18,7 @@ class Prioritised:
 
     A new transition has the largest priority seen so far, so that each is drawn soon. The weights of a batch are
     (size * P(i))^-beta over their maximum; beta rises linearly to 1 (equation 1 and section 3.4 of the paper). Draws
-    are stratified: one from each of B equal shares of the sum.
+    are stratified: one from each of B equal parts of the sum.
 
     Args:
         seeds, slots: of the store.

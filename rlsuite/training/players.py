@@ -260,7 +260,7 @@ class _Line:
 
     def wait_until_up(self) -> None:
         """Raises ``TrainingError`` where the process is gone, and what went wrong in it."""
-        if not self._is_up and self._answer() is not None:
+        if not self._is_up and self._reply() is not None:
             self._is_up = True
 
     def begin(self, number: int) -> None:
@@ -308,7 +308,7 @@ class _Line:
     def _receive(self) -> None:
         number = self._asked.popleft()
         try:
-            answer = self._answer()
+            answer = self._reply()
         except TrainingError:
             raise
         except Exception as error:
@@ -317,7 +317,7 @@ class _Line:
         if answer is not None:
             self._came[number], self._has_played = answer[0], True
 
-    def _answer(self) -> tuple[Any, float] | None:
+    def _reply(self) -> tuple[Any, float] | None:
         """The next answer; nothing where the process was lost, and another begins."""
         try:
             answer = self.connection.recv()
@@ -345,7 +345,7 @@ class _Line:
         if not self.is_playing:
             return {"lives": self._lives}
         self._send("state_dict")
-        answer = self._answer()
+        answer = self._reply()
         if answer is None:
             return {"lives": self._lives}
         saved: dict[str, Any] = {"lives": self._lives, "player": tensors(answer[0])}
@@ -369,7 +369,7 @@ class _Line:
             return
         self.wait_until_up()
         self._send("load_state_dict", arrays(saved["player"]), "chunks" not in saved)
-        if self._answer() is None:
+        if self._reply() is None:
             return
         self._has_played = True
         if "chunks" not in saved:

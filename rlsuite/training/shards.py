@@ -190,12 +190,12 @@ def _serve(connection: Connection, builders: Sequence[Callable[[], Worker[Any]]]
             method, arguments = request
             if method == _STOP:  # the request that it was meant to stop is finished
                 continue
-            connection.send([_answer(method, worker, own) for worker, own in zip(workers, arguments, strict=True)])
+            connection.send([_call(method, worker, own) for worker, own in zip(workers, arguments, strict=True)])
         for worker in workers:
             worker.close()
 
 
-def _answer(method: str, worker: Worker[Any], arguments: tuple[Any, ...]) -> Any:
+def _call(method: str, worker: Worker[Any], arguments: tuple[Any, ...]) -> Any:
     try:
         return _CALLS[method](worker, *arguments)
     except Exception as error:
