@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from agents.runs.deciding import final_episodes, resolved, threads
 from agents.runs.players import require_players_fit
 from agents.runs.run import (
     EVALUATION_ENVS,
@@ -15,10 +16,7 @@ from agents.runs.run import (
     environments,
     evaluation_envs,
     evaluation_limit,
-    final_episodes,
-    resolved,
     shard,
-    threads,
 )
 from agents.runs.sources import source
 from envs.seeding import Purpose
@@ -80,7 +78,7 @@ def build_worker(run: Run) -> Worker[Any]:
     """A worker for all seeds of ``run``; sets the threads of this process."""
     config, device = resolved(run.config), run.device
     train = environments(run, "train", config.num_envs)
-    torch.set_num_threads(threads(run, train.observation_space))
+    torch.set_num_threads(threads(config, train.observation_space))
     agent = build_agent(run, train.observation_space, train.action_space)
 
     def play(purpose: Purpose, episodes: int) -> dict[str, np.ndarray]:

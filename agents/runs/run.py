@@ -19,7 +19,8 @@ import torch
 from gymnasium.spaces import Box, Space
 from gymnasium.vector import AutoresetMode
 
-from agents.options import AgentConfig, EpsilonGreedyConfig, ReplayConfig, RolloutConfig, RunConfig, SequenceConfig
+from agents.options import AgentConfig, EpsilonGreedyConfig, ReplayConfig, RunConfig
+from agents.runs.deciding import final_episodes, for_its_length, resolved, shards, threads, workers
 from agents.runs.registry import agent_spec, find
 from envs.lookup import find_spec, is_atari, is_gymnasiums_own, is_on_tensors, same_game
 from envs.make import make_environments
@@ -28,7 +29,6 @@ from envs.protocols import PROTOCOLS
 from envs.seeding import Purpose
 from rlsuite import ranks
 from rlsuite.configuration import from_json
-from rlsuite.cores import usable_cores
 from rlsuite.experience import Environments
 from rlsuite.networks.encoder import has_pixels
 from rlsuite.networks.precision import has_bfloat16
@@ -42,13 +42,6 @@ from rlsuite.training.schedules import per_seed
 
 log = logging.getLogger("rlsuite")
 
-# Counts over all seeds from which compiling, and starting more workers, saves more time than it takes.
-_LONG_UPDATES = 40_000
-_LONG_ENV_STEPS = 500_000
-# Small shards fit the cache of a core; ``docs/benchmarks.md`` compares their sizes.
-_SEEDS_A_SHARD = 5
-# Multiplications in one product; with fewer, waking threads costs more than it wins.
-_PRODUCTS_WORTH_THREADS = 8_000_000
 EVALUATION_ENVS, FINAL_EVALUATION_ENVS = 10, 25  # per seed, at most: populations do not open thousands of them
 _MANY_ENV_STEPS = 100_000  # of an evaluation without a limit on env steps
 _PACKAGES = ("gymnasium", "torch", "numpy", "ale-py", "wandb")
@@ -119,11 +112,11 @@ def plan(agent: str, config: RunConfig) -> Run:
     run_folder.require_free(Path(config.runs), config.name)
     if agent.endswith(".py"):
         agent = str(Path(agent).resolve())
-    config = _for_its_length(agent_spec(agent).config(**vars(config)))
+    config = for_its_length(agent_spec(agent).config(**vars(config)))
     config = of_rank(Run(Path(config.runs), agent, config)).config
     # Decided once: a checkpoint of two workers is resumed by two.
-    config = dataclasses.replace(config, workers=_workers(config))
-    config = dataclasses.replace(config, shards=_shards(config))
+    config = dataclasses.replace(config, workers=workers(config))
+    config = dataclasses.replace(config, shards=shards(config))
     if game := same_game(config.env):
         log.warning(f"{config.env} is run as {game}: frames skipped, sticky actions and all else are --protocol's")
     wants_bfloat16 = isinstance(config, AgentConfig) and config.encoder_precision == "bfloat16"
@@ -185,7 +178,7 @@ def decided(run: Run, spaces: "Spaces | None") -> dict[str, Any]:
         "execution": config.execution,
         "workers": config.workers,
         "shards": config.shards,
-        "threads": None if spaces is None else threads(run, spaces.observation),
+        "threads": None if spaces is None else threads(config, spaces.observation),
         "evaluation_envs": num_envs,
         "evaluation_max_env_steps": evaluation_limit(run, config.evaluation_episodes, num_envs),
         "final_episodes": final_episodes(config),
@@ -355,103 +348,6 @@ def shard(run: Run, start: int, stop: int) -> Run:
     # Decided by the number of seeds of the whole run.
     changes["execution"] = resolved(config).execution
     return dataclasses.replace(run, config=dataclasses.replace(config, **changes))
-
-
-def resolved(config: RunConfig) -> RunConfig:
-    """The configuration with everything decided that it leaves open."""
-    changes: dict[str, Any] = {}
-    if isinstance(config, EpsilonGreedyConfig) and config.evaluation_epsilon is None:
-        changes["evaluation_epsilon"] = PROTOCOLS[config.protocol].evaluation_epsilon if is_atari(config.env) else 0.0
-    if config.execution == "auto" and usable_device(config.device).type == "cuda":
-        changes["execution"] = "graph"
-    elif config.execution == "auto":
-        changes["execution"] = "compile" if _has_many_updates(config) else "eager"
-    return dataclasses.replace(config, **changes)
-
-
-def threads(run: Run, observation_space: Space[Any]) -> int:
-    """CPU threads of torch in each process of the run."""
-    config = run.config
-    if config.threads is not None:
-        return config.threads
-    if (config.shards or 1) > 1:
-        return 1
-    batch = config.batch_size if isinstance(config, ReplayConfig) else 1
-    widest = max(config.hidden) if isinstance(config, AgentConfig) else 1
-    is_worth = has_pixels(observation_space) or batch * widest**2 >= _PRODUCTS_WORTH_THREADS
-    return torch.get_num_threads() if is_worth else 1
-
-
-def final_episodes(config: RunConfig) -> int:
-    """Episodes of the evaluation when the run is over."""
-    if config.final_episodes is not None:
-        return config.final_episodes
-    return 10 if is_atari(config.env) else 100  # an Atari episode takes up to half an hour of play
-
-
-def _is_long(config: RunConfig) -> bool:
-    """Whether the run lasts so long that compiling and processes of its own pay, by a rule of thumb."""
-    if isinstance(config, ReplayConfig):
-        return _has_many_updates(config)
-    return config.total_env_steps * config.seeds >= _LONG_ENV_STEPS
-
-
-def _has_many_updates(config: RunConfig) -> bool:
-    """Whether the run has so many updates that compiling them pays, by a rule of thumb."""
-    return isinstance(config, ReplayConfig | RolloutConfig) and config.total_updates * config.seeds >= _LONG_UPDATES
-
-
-def _for_its_length(config: RunConfig) -> RunConfig:
-    """The configuration, for a short run one that learns: defaults and presets fill the replay for long ones.
-
-    Raises:
-        ValueError: a sequence takes more env steps than the run has.
-    """
-    total = config.total_env_steps
-    if isinstance(config, SequenceConfig) and config.sequence_rows * config.all_envs > total:
-        raise ValueError(
-            f"--total-env-steps {total:,} is too little to learn from: a sequence has {config.sequence_rows:,} env "
-            f"steps (--burn-in-env-steps, --sequence-env-steps, --n-step), and there are {config.all_envs} environments"
-        )
-    starts = {"learning_starts_env_steps": "learning", "random_env_steps": "acting by the policy"}
-    sooner: dict[str, Any] = {}
-    for name, what in starts.items():
-        start = getattr(config, name, 0)
-        if start >= total:
-            sooner[name] = total // 10
-            log.warning(
-                f"{what} would start after {start:,} env steps, and the run has {total:,}: it starts after "
-                f"{sooner[name]:,}"
-            )
-    return dataclasses.replace(config, **sooner)
-
-
-def _workers(config: RunConfig) -> int:
-    if config.workers is not None:
-        if config.workers > config.seeds:
-            raise ValueError(f"--workers {config.workers} is more than --seeds {config.seeds}: each needs a seed")
-        return config.workers
-    if usable_device(config.device).type != "cpu" or not _is_long(config) or config.vectorization == "async":
-        return 1
-    if isinstance(config, ReplayConfig) and config.players:
-        return 1
-    return min(config.seeds, usable_cores())
-
-
-def _shards(config: RunConfig) -> int:
-    workers = config.workers or 1
-    if config.shards is not None:
-        if not workers <= config.shards <= config.seeds:
-            raise ValueError(
-                f"--shards must be from {workers} (workers) to {config.seeds} (seeds), not {config.shards}"
-            )
-        return config.shards
-    if not isinstance(config, ReplayConfig) or not is_on_tensors(config.env):
-        return workers
-    if usable_device(config.device).type != "cpu" or resolved(config).execution != "compile":
-        return workers
-    seeds_a_worker = -(-config.seeds // workers)
-    return min(config.seeds, workers * -(-seeds_a_worker // _SEEDS_A_SHARD))
 
 
 def row_of(run: Run, seed: int | None) -> int:

@@ -9,7 +9,8 @@ from typing import Any
 
 from agents.options import RunConfig
 from agents.runs.comparing import compare
-from agents.runs.run import Run, plan, spaces_of, threads
+from agents.runs.deciding import threads
+from agents.runs.run import Run, plan, spaces_of
 from agents.runs.sweep_folder import Hosts, Member, State, Sweep
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.notices import without
@@ -41,7 +42,7 @@ def member(name: str, agent: str, options: Sequence[str], config: RunConfig) -> 
 
 
 def _threads(planned: Run) -> int:
-    return planned.config.threads or threads(planned, spaces_of(planned).observation)
+    return planned.config.threads or threads(planned.config, spaces_of(planned).observation)
 
 
 def run(sweep: Sweep, hosts: Hosts) -> dict[State, int]:

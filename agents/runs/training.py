@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from agents.options import RunConfig
 from agents.runs.building import build_trainer, build_worker, build_workers
+from agents.runs.deciding import final_episodes
 from agents.runs.evaluating import evaluate_run
 from agents.runs.registry import agent_spec
-from agents.runs.run import Run, Spaces, decided, final_episodes, make_folder, of_rank, open_run, plan, spaces_of
+from agents.runs.run import Run, Spaces, decided, make_folder, of_rank, open_run, plan, spaces_of
 from agents.runs.sources import require_room_for
 from agents.runs.watching import record
 from rlsuite import ranks

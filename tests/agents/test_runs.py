@@ -20,8 +20,9 @@ from agents.rainbow import RainbowConfig
 from agents.reinforce import ReinforceConfig
 from agents.runs import training
 from agents.runs.building import build_trainer, build_workers
+from agents.runs.deciding import resolved
 from agents.runs.registry import config_class
-from agents.runs.run import Run, create, load_agent, open_run, resolved
+from agents.runs.run import Run, create, load_agent, open_run
 from agents.sac import SACConfig
 from agents.td3 import TD3Config
 from rlsuite.tracking.jsonl import JsonlWriter, read_metrics
