@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from rlsuite.networks import cells
+from rlsuite.networks import cells, sequences
 from rlsuite.networks.cells import Kind
 from rlsuite.networks.population import Population
 
@@ -112,8 +112,8 @@ class RecurrentBackbone(nn.Module):
                 own = x if not direction else _reversed(x, ends)
                 start = tuple(next(starts) for _ in range(self.cell.parts))
                 weights = {name: named[f"{name}_l{layer}{direction}"] for name in self._names}
-                y, *others = cells.sequence(self.cell, own, start, kept, ends, weights)
-                states += [cells.at_ends(y, ends), *others]
+                y, *others = sequences.along(self.cell, own, start, kept, ends, weights)
+                states += [sequences.at_ends(y, ends), *others]
                 outputs.append(y if not direction else _reversed(y, ends))
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
         y = x.transpose(1, 2)

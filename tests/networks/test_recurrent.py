@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from rlsuite.networks import cells
+from rlsuite.networks import sequences
 from rlsuite.networks.conv_lstm import ConvLSTM
 from rlsuite.networks.population import Population, gradient
 from rlsuite.networks.recurrent import RecurrentBackbone, WithMemory, reader
@@ -65,7 +65,7 @@ def test_the_gradient_by_hand_is_that_of_the_definition(kind, monkeypatch):
         return outputs, state, *torch.autograd.grad(total, [*inputs, *network.parameters()])
 
     by_hand = found()
-    monkeypatch.setattr(cells._Sequence, "apply", cells._steps)
+    monkeypatch.setattr(sequences._Sequence, "apply", sequences._steps)
     torch.testing.assert_close(by_hand, found())
 
 
