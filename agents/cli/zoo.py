@@ -1,7 +1,7 @@
 """Presets that are trained with, results of runs as tables, and trained agents as single files.
 
 rlsuite zoo list                                    # agents, environments and their presets
-rlsuite zoo results runs/A runs/B --out results.md  # a table and results.json, from the runs' folders alone
+rlsuite zoo results runs/A runs/B --out results.md  # a table and results.json; one written before may be named too
 rlsuite zoo pack runs/A                             # A.zip: the agent, its score and a model card, without pickle
 rlsuite zoo unpack A.zip                            # a run that can be evaluated, watched and exported
 """
@@ -17,10 +17,10 @@ from agents.cli import command
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """Write the scores of runs as a table, and as results.json beside it."""
+    """Write the scores of runs as a table, and as a JSON file beside it."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Folders of runs that were evaluated, or of sweeps of them."""
+    """Folders of runs that were evaluated, or of sweeps of them; a results.json written before, whose rows are kept."""
     out: Path = Path("results.md")
     """File to write."""
 

@@ -30,6 +30,7 @@ _COLUMNS = (
     "minutes",
     "command",
 )
+_HEADER = f"| {' | '.join(_COLUMNS)} |"
 
 
 def presets() -> list[tuple[str, str, str, str]]:
@@ -109,19 +110,35 @@ def _without_place(words: Sequence[str]) -> Iterator[str]:
             yield word
 
 
-def write_results(folders: Sequence[Path], out: Path) -> int:
+def write_results(sources: Sequence[Path], out: Path) -> int:
     """Write the results of runs and sweeps to a Markdown table, and to a JSON file beside it; returns their number.
 
+    A source that is a JSON file gives results that were written to it before. Text above the table of ``out`` stays.
+
     Raises:
-        ValueError: there are none, or a folder holds no evaluated run.
+        ValueError: there are none, a folder holds no evaluated run, or a file no results.
     """
-    found = sorted((result(folder) for folder in _runs(folders)), key=lambda one: (one.env, one.agent, one.name))
+    files = [source for source in sources if source.suffix == ".json"]
+    folders = [source for source in sources if source.suffix != ".json"]
+    every = [*(one for file in files for one in _written(file)), *map(result, _runs(folders))]
+    found = list({(one.name, one.command): one for one in every}.values())  # of what is named twice, the newer
+    found.sort(key=lambda one: (one.env, one.agent, one.name))
     if not found:
         raise ValueError("name at least one run folder")
     out.parent.mkdir(parents=True, exist_ok=True)
+    before = out.read_text(encoding="utf-8").partition(_HEADER)[0] if out.exists() else ""
     out.with_suffix(".json").write_text(json.dumps([dataclasses.asdict(one) for one in found], indent=2) + "\n")
-    out.write_text("\n".join(table(found)) + "\n", encoding="utf-8")
+    out.write_text(before + "\n".join(table(found)) + "\n", encoding="utf-8")
     return len(found)
+
+
+def _written(file: Path) -> list[Result]:
+    try:
+        return [Result(**row) for row in json.loads(file.read_text(encoding="utf-8"))]
+    except FileNotFoundError:
+        raise ValueError(f"{file} is missing") from None
+    except (ValueError, TypeError):
+        raise ValueError(f"{file} does not hold results that zoo results wrote") from None
 
 
 def _runs(folders: Sequence[Path]) -> Iterator[Path]:
@@ -134,7 +151,7 @@ def _runs(folders: Sequence[Path]) -> Iterator[Path]:
 
 def table(found: Sequence[Result]) -> Iterator[str]:
     """A Markdown table."""
-    yield f"| {' | '.join(_COLUMNS)} |"
+    yield _HEADER
     yield "|---" * len(_COLUMNS) + "|"
     for one in found:
         low, high = one.interval

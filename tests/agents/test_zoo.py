@@ -54,6 +54,16 @@ def test_results_are_those_of_the_folders(run, tmp_path):
     assert found["iqm"] == report["iqm"] and found["seeds"] == [0, 1] and found["env_steps"] == 32
     (row,) = [line for line in (tmp_path / "results.md").read_text().splitlines() if "rlsuite/CartPole-v1" in line]
     assert f"{report['iqm']:.4g} (" in row and "greedy, 3 episodes, last" in row
+    other = {**found, "name": "other"}
+    (tmp_path / "before.json").write_text(json.dumps([other, {**found, "iqm": 7.0}]))
+    (tmp_path / "results.md").write_text("# Ours\n\n" + (tmp_path / "results.md").read_text())
+    assert zoo.write_results([tmp_path / "before.json", run.folder], tmp_path / "results.md") == 2
+    assert json.loads((tmp_path / "results.json").read_text()) in ([found, other], [other, found])
+    text = (tmp_path / "results.md").read_text()
+    assert text.startswith("# Ours\n\n| environment |") and text.count("| environment |") == 1
+    (tmp_path / "before.json").write_text("{}, no")
+    with pytest.raises(ValueError, match="does not hold results"):
+        zoo.write_results([tmp_path / "before.json"], tmp_path / "results.md")
     (run.folder / "evaluation.json").rename(tmp_path / "evaluation.json")
     with pytest.raises(ValueError, match="has not been evaluated yet: rlsuite evaluate"):
         zoo.write_results([run.folder], tmp_path / "results.md")
