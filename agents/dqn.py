@@ -144,9 +144,17 @@ class DQN:
         self.model = _model(config, device)
 
         def head(features: int, outputs: int) -> nn.Module:
+            layer: nn.Linear | Dueling
             if config.dueling:
-                return Dueling(features, self.actions, outputs)
-            return nn.Linear(features, self.actions * outputs)
+                layer = Dueling(features, self.actions, outputs)
+                bias = layer.value.bias
+            else:
+                layer = nn.Linear(features, self.actions * outputs)
+                bias = layer.bias
+            start = self.model.start()
+            if start is not None:
+                bias.data.view(-1, outputs).add_(start)
+            return layer
 
         def network() -> nn.Module:
             body, features = encoder(

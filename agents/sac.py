@@ -31,6 +31,7 @@ from rlsuite.networks.population import Adam, Population
 from rlsuite.state import restore
 from rlsuite.training.schedules import per_seed
 
+_ACTOR_SEED = 1 << 32
 _POLICY_STREAM, _WARMUP_STREAM, _TARGET_STREAM, _ACTOR_STREAM = 42, 43, 44, 45
 _LOG_STD = (-20.0, 2.0)  # bounds of the paper's own code
 _NEARLY_UNIFORM = 0.98  # of the largest entropy, for which Christodoulou aims
@@ -90,7 +91,8 @@ class SAC:
             body, features = stem(observation_space, config.encoder, config.encoder_precision)
             return self.policy.critic(body, features, config.hidden)
 
-        self.actor = Population(actor, seeds, device)
+        # Of one seed, an actor of discrete actions would begin as the first critic, which has its shapes.
+        self.actor = Population(actor, [seed ^ _ACTOR_SEED for seed in seeds], device)
         self.critic = Population(lambda: Ensemble([critic(), critic()]), seeds, device)
         self.critic_target = Average(self.critic.parameters)
         self.log_temperature = (

@@ -11,7 +11,7 @@ _OWN: dict[str, dict[str, Any]] = {
     "CartPole": {"n_step": 1},
     "Acrobot": {"n_step": 1},
     "MountainCar": {"n_step": 1},
-    "LunarLander": {},
+    "LunarLander": {"n_step": 1},
     "MinAtar": {},
     "Atari": {"learning_rate": (5e-5,), "target_period_updates": 2_000},
 }

@@ -74,6 +74,8 @@ _ATARI = {
     "minibatches": 4,
     "learning_rate": (2.5e-4,),
     "clip": 0.1,
+    "value_clip": 0.1,
+    "value_weight": 0.25,  # CleanRL halves the squared error, and then weighs it by a half
     "entropy_weight": 0.01,
     "clip_rewards": True,
     "evaluate_every_env_steps": 250_000,
@@ -95,7 +97,8 @@ _MINATAR = {
     "log_every_env_steps": 8_192,
 }
 
-# CleanRL's values with eight environments instead of one, so that one call acts for eight; 1 million steps.
+# CleanRL's values with eight environments instead of one, so that one call acts for eight, and twice the weight of its
+# value loss; 1 million steps.
 _MUJOCO: dict[str, Any] = {
     "total_env_steps": 1_000_000,
     "num_envs": 8,

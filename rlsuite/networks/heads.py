@@ -10,6 +10,7 @@ class Dueling(nn.Module):
     """Q(s, a) = V(s) + A(s, a) - mean_a A(s, a) (Wang et al., 2016, equation 9); features ``[B, F]`` to ``[B, A]``.
 
     With N numbers for each action, such as the parts of a distribution, so for each of them: to ``[B, A N]``.
+    Both are linear maps of the same features, where the paper has a hidden layer for each.
     """
 
     def __init__(self, features: int, actions: int, numbers: int = 1) -> None:

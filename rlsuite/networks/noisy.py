@@ -19,13 +19,14 @@ class NoisyLinear(nn.Linear):
     """A linear layer with a scale for the noise of each weight and bias.
 
     Args:
-        inputs, outputs: numbers of them.
+        layer: linear, whose weights and biases are kept.
         scale: at the start, over the root of the inputs; 0.5 in the paper.
     """
 
-    def __init__(self, inputs: int, outputs: int, scale: float) -> None:
-        super().__init__(inputs, outputs)
-        start = scale * inputs**-0.5
+    def __init__(self, layer: nn.Linear, scale: float) -> None:
+        super().__init__(layer.in_features, layer.out_features)
+        self.weight, self.bias = layer.weight, layer.bias
+        start = scale * layer.in_features**-0.5
         self.register_parameter(_WEIGHT, nn.Parameter(torch.full_like(self.weight, start)))
         self.register_parameter(_BIAS, nn.Parameter(torch.full_like(self.bias, start)))
 
@@ -35,7 +36,7 @@ def noisy(network: nn.Module, scale: float) -> nn.Module:
     for parent in list(network.modules()):
         for name, child in parent.named_children():
             if type(child) is nn.Linear:
-                setattr(parent, name, NoisyLinear(child.in_features, child.out_features, scale))
+                setattr(parent, name, NoisyLinear(child, scale))
     return network
 
 

@@ -21,6 +21,16 @@ class C51(ReturnModel):
         self.outputs = atoms
         self.support = torch.linspace(low, high, atoms, device=device)
 
+    def start(self) -> Tensor:
+        """Probability near a return of 0, falling by e from one atom to the next.
+
+        A uniform start has the mean and the spread of the support, which fade by the discount from one target network
+        to the next: for long, a death that ends them weighs far more than any reward.
+        """
+        support = self.support.cpu()
+        nearest = support.abs().argmin()
+        return -(torch.arange(len(support)) - nearest).abs().float()
+
     def returns(self, outputs: Tensor) -> Returns:
         return Returns(self.support.expand_as(outputs), outputs.softmax(dim=-1))
 
