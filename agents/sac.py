@@ -31,7 +31,7 @@ from rlsuite.networks.population import Adam, Population
 from rlsuite.state import restore
 from rlsuite.training.schedules import per_seed
 
-_ACTOR_SEED = 1 << 32
+_ACTOR_SEED = 1 << 31  # within the 32 bits that torch seeds CPU generators by
 _POLICY_STREAM, _WARMUP_STREAM, _TARGET_STREAM, _ACTOR_STREAM = 42, 43, 44, 45
 _LOG_STD = (-20.0, 2.0)  # bounds of the paper's own code
 _NEARLY_UNIFORM = 0.98  # of the largest entropy, for which Christodoulou aims
@@ -131,7 +131,10 @@ class SAC:
         return Diagnostics("critics' Q(s, a)", value, "probability", outcomes.weight, True, entropy=entropy)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of the critics, the actor and the temperature, and the targets move; metrics are ``[S]``."""
+        """One step of the critics, the actor and the temperature, and the targets move; metrics are ``[S]``.
+
+        With n-step returns the entropy of the steps in between is not counted.
+        """
         metrics = self._improve_critic(batch) | self._improve_actor(batch)
         self.critic_target.follow(self.critic.parameters, self.config.tau)
         entropy = ranks.averaged(metrics["value/entropy"])

@@ -31,6 +31,11 @@ def one_step(action_space, reward, size=128, number=0):
     return Batch(state, action, reward(state, action), torch.zeros(1, size), state)
 
 
+def test_an_actor_of_discrete_actions_does_not_begin_as_a_critic():
+    agent = SAC(SACConfig(env="-"), STATES, Discrete(3), [0])
+    assert not any(torch.equal(agent.actor.parameters, part) for part in agent.critic.parameters.chunk(2, dim=1))
+
+
 def chosen(agent):
     state = torch.tensor([[[0.5, 0.0], [-0.5, 0.0], [0.0, 0.5], [0.0, -0.5]]])
     return agent.act(state, agent.initial_state(4), BEGAN, STILL, explore=False).action

@@ -54,6 +54,15 @@ def test_the_value_of_the_right_action_is_learned(name):
     torch.testing.assert_close(values, expected, atol=0.45, rtol=0.0)
 
 
+@pytest.mark.parametrize(("kind", "config"), [(C51, C51Config), (Rainbow, RainbowConfig)])
+@pytest.mark.parametrize("support", [(-10.0, 40.0), (-300.0, 300.0), (0.0, 100.0), (-100.0, 0.0)])
+def test_values_begin_near_zero_however_wide_the_support(kind, config, support):
+    low, high = support
+    agent = kind(config(env="-", support_low=low, support_high=high), STATES, Discrete(3), [0, 1])
+    spacing = (high - low) / 50
+    assert (agent.values(torch.rand(2, 64, 1)).abs() < 2 * spacing).all()
+
+
 def test_noise_explores_and_is_not_evaluated():
     kind, config = AGENTS["rainbow"]
     agent = kind(config, STATES, Discrete(2), [0])

@@ -22,6 +22,13 @@ def test_every_linear_layer_is_noisy_and_no_other():
     assert layers == [nn.Conv2d, NoisyLinear, NoisyLinear, NoisyLinear]
 
 
+def test_noisy_layers_keep_the_weights_of_the_linear_ones():
+    plain = nn.Linear(3, 2)
+    weight, bias = plain.weight.clone(), plain.bias.clone()
+    layer = noisy(nn.Sequential(plain), 0.5)[0]
+    assert torch.equal(layer.weight, weight) and torch.equal(layer.bias, bias)
+
+
 def test_a_draw_adds_a_product_of_noises_times_the_scale():
     population = Population(network, [0])
     before = population.named(population.parameters)
