@@ -29,22 +29,21 @@ _MOUNTAIN_CAR: dict[str, Any] = {
     "temperature_learning_rate": (0.0,),
 }
 
-# The zoo's learning rate, discount and tau for LunarLanderContinuous-v2 (500,000 steps), with smaller networks.
+# The zoo's learning rate and tau for LunarLanderContinuous-v2 (500,000 steps), with smaller networks. With its discount
+# of 0.99 three seeds hovered after 140,000 steps, at -14.
 _LUNAR_LANDER_CONTINUOUS = ddpg.PRESETS["LunarLanderContinuous"] | {
     "actor_learning_rate": (7.3e-4,),
     "critic_learning_rate": (7.3e-4,),
     "temperature_learning_rate": (7.3e-4,),
-    "discount": (0.99,),
     "tau": 0.01,
 }
 _BIPEDAL_WALKER = _LUNAR_LANDER_CONTINUOUS | {
     "total_env_steps": 500_000,
     "hidden": (256, 256),
     "batch_size": 256,
-    "discount": (0.98,),
 }
 
-# CleanRL's values, which are the authors'; 1 million steps.
+# CleanRL's values: the authors' but for a critic that learns three times as fast; 1 million steps.
 _MUJOCO: dict[str, Any] = {
     "total_env_steps": 1_000_000,
     "random_env_steps": 5_000,
