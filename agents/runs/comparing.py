@@ -14,6 +14,7 @@ from rich.table import Table
 from agents.runs.evaluating import protocol_name
 from agents.runs.run import Run, open_run
 from rlsuite.tracking.jsonl import Series, read_metrics
+from rlsuite.tracking.notices import say
 from rlsuite.tracking.plots import Curve, check_suffix, learning_curve
 from rlsuite.tracking.profiles import draw_profiles
 from rlsuite.tracking.statistics import bootstrap_interval, iqm
@@ -53,8 +54,11 @@ def compare(
         raise ValueError(f"--profile and --out are both {out}: name two files")
     runs = [open_run(folder) for folder in folders]
     _require_same_protocol(runs)
+    names = sorted({run.config.env for run in runs})
+    if len({name.rpartition("/")[2] for name in names}) > 1:
+        say(f"returns of different environments are not on one scale: {', '.join(names)}")
     compared = [part for run in runs for part in _parts(run, _series(run, metric), split)]
-    title = ", ".join(sorted({run.config.env for run in runs}))
+    title = ", ".join(names)
     curves = [Curve(part.label, part.series.env_steps, part.series.values) for part in compared]
     called = metric.replace("/", " ")
     learning_curve(out, curves, y_label=called, title=title)

@@ -80,6 +80,11 @@ def for_its_length(config: RunConfig) -> RunConfig:
             f"--total-env-steps {total:,} is too little to learn from: a sequence has {config.sequence_rows:,} env "
             f"steps (--burn-in-env-steps, --sequence-env-steps, --n-step), and there are {config.all_envs} environments"
         )
+    if isinstance(config, RolloutConfig) and config.rollout_env_steps > total:
+        log.warning(
+            f"a rollout takes {config.rollout_env_steps:,} env steps, and the run has {total:,}: little is learned; "
+            "--rollout-env-steps makes rollouts shorter"
+        )
     starts = {"learning_starts_env_steps": "learning", "random_env_steps": "acting by the policy"}
     sooner: dict[str, Any] = {}
     for name, what in starts.items():

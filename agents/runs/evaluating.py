@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ from rlsuite.training.evaluation import Watch, evaluate
 def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protocol: Any = None) -> dict[str, Any]:
     """Play ``episodes`` episodes with every seed's agent in environments it has never seen; returns the report.
 
-    The report is also written to ``evaluation.json`` in the run's folder. Its protocol is the run's own unless another
-    is named. The interval of the IQM is over seeds where there are several, else over episodes.
+    The report is also written to ``evaluation.json`` in the run's folder, where that is allowed. Its protocol is the
+    run's own unless another is named. The interval of the IQM is over seeds if there are several, else over episodes.
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged.
@@ -81,7 +82,10 @@ def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protoc
             f"{result.unfinished} of {episodes * len(per_seed)} episodes were open or had not begun"
         )
     require_lease(run.folder)
-    (run.folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
+    try:
+        (run.folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
+    except PermissionError:  # a colleague's run; playing took long, and its score is not to be lost
+        say(f"{run.folder} cannot be written in: the report is only shown")
     return report
 
 
@@ -107,7 +111,8 @@ def print_report(report: dict[str, Any], path: Path) -> None:
     if "games" in report:
         shares = ", ".join(f"{100 * share:.1f} % {name}" for name, share in report["games"].items())
         rows.insert(2, ("games", f"{shares} against {report['opponent']}"))
-    rows.append(("written to", str(path)))
+    if os.access(path, os.W_OK):
+        rows.append(("written to", str(path)))
     for name, value in rows:
         table.add_row(f"  {name}", value)
     Console(highlight=False).print(table)

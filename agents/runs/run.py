@@ -88,7 +88,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _git_commit() -> str | None:
+def git_commit() -> str | None:
     try:
         found = subprocess.run(
             ["git", "rev-parse", "HEAD"],
@@ -159,7 +159,7 @@ def make_folder(run: Run, spaces: "Spaces | None" = None) -> Run:
         "spaces": None if spaces is None else spaces.texts,
         "protocol": dataclasses.asdict(PROTOCOLS[config.protocol]) if is_atari(config.env) else None,
         "command": sys.argv,
-        "commit": _git_commit(),
+        "commit": git_commit(),
         "versions": _versions(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
@@ -385,7 +385,7 @@ def shown(run: Run, checkpoint: str) -> str:
     """The checkpoint that is there to be shown: the last one, before any evaluation has found a best."""
     if checkpoint != "best" or run.checkpoints.exists("best"):
         return checkpoint
-    log.warning("no evaluation has chosen a best checkpoint of %s yet: the last one is shown", run.folder)
+    log.warning("no evaluation has chosen a best checkpoint of %s yet: the last one is taken", run.folder)
     return "last"
 
 

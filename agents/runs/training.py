@@ -11,7 +11,7 @@ from agents.runs.building import build_trainer, build_worker, build_workers
 from agents.runs.deciding import final_episodes
 from agents.runs.evaluating import evaluate_run
 from agents.runs.registry import agent_spec
-from agents.runs.run import Run, Spaces, decided, make_folder, of_rank, open_run, plan, spaces_of
+from agents.runs.run import Run, Spaces, decided, git_commit, make_folder, of_rank, open_run, plan, spaces_of
 from agents.runs.sources import require_room_for
 from agents.runs.watching import record
 from rlsuite import ranks
@@ -24,7 +24,7 @@ from rlsuite.tracking.notices import without
 from rlsuite.tracking.plots import Curve, learning_curve
 from rlsuite.tracking.record import Clock
 from rlsuite.tracking.session import Session, session
-from rlsuite.training.checkpoint import Name, clock, logged_until, to_device
+from rlsuite.training.checkpoint import CheckpointError, Name, clock, logged_until, to_device
 from rlsuite.training.evaluation import EvaluationStopped
 from rlsuite.training.ranked import follow, has_begun
 from rlsuite.training.signals import StopRequest
@@ -80,7 +80,7 @@ def resume_run(
         take_over: although another process trains there, which then writes nothing more.
 
     Raises:
-        CheckpointError: the checkpoint is missing or damaged.
+        CheckpointError: the checkpoint is damaged, or missing of a run that has results.
     """
     named = {"total_env_steps": total_env_steps, "device": device, "workers": workers}
     changes: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
@@ -117,6 +117,8 @@ def _follow(run: Run) -> Ended:
 
 def _load(run: Run, checkpoint: Name) -> dict[str, Any] | None:
     if run.checkpoints.is_empty:
+        if (run.folder / "evaluation.json").exists():
+            raise CheckpointError(f"{run.folder} has results, but its checkpoint is gone: it cannot go on from there")
         print(f"{run.folder} has no checkpoint yet: it starts over")
         (run.folder / "metrics.jsonl").unlink(missing_ok=True)
         return None
@@ -124,15 +126,20 @@ def _load(run: Run, checkpoint: Name) -> dict[str, Any] | None:
 
 
 def _update_document(run: Run, spaces: Spaces, env_steps: int) -> None:
-    """Write to ``config.json`` what this session decides otherwise than the one before, and how far it goes."""
+    """Write to ``config.json`` what this session does otherwise than the one before: its code, decisions and length."""
     document = run_folder.read(run.folder)
+    before_commit, commit = document.get("commit"), git_commit()
+    is_other_code = None not in (commit, before_commit) and commit != before_commit
+    if is_other_code:
+        print(f"{run.folder} was trained by commit {str(before_commit)[:7]}, and goes on with {str(commit)[:7]}")
+        document["commit"], document["earlier_commits"] = commit, [*document.get("earlier_commits", []), before_commit]
     decided_before, document["decided"] = document.get("decided"), decided(run, spaces)
     stored = open_run(run.folder).config
     before, total = stored.total_env_steps, run.config.total_env_steps
     if total != before:
         document["config"] = nested(dataclasses.replace(stored, total_env_steps=total))
         _extend(document, run, env_steps, before)
-    if total != before or decided_before != document["decided"]:
+    if is_other_code or total != before or decided_before != document["decided"]:
         run_folder.write(run.folder, document)
 
 

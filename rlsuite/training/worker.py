@@ -230,7 +230,10 @@ class Worker(Generic[B]):
         for name, tensor in (*self._sums.items(), *_tensors(self.learner.state_dict())):
             bad = ~torch.isfinite(tensor)
             if bad.any():
-                raise TrainingError(f"training has diverged: {name} is not finite at {self._where(bad)}")
+                raise TrainingError(
+                    f"training has diverged: {name} is not finite at {self._where(bad)}. Resumed, it would do so "
+                    "again: start a new run, such as with a lower learning rate"
+                )
 
     def _where(self, bad: Tensor) -> str:
         """The place of what is bad ``[S, ...]``, for people."""

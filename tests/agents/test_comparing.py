@@ -43,6 +43,18 @@ def test_profiles_are_of_the_last_env_step_that_all_have(tmp_path, monkeypatch):
     assert drawn["label"] == "train return after 100 env steps"
 
 
+def test_runs_of_different_environments_are_drawn_with_a_word(tmp_path, capfd):
+    first = run_with_returns(tmp_path / "first", [1.0, 2.0])
+    other = run_with_returns(tmp_path / "other", [1.0, 2.0])
+    document = (other / "config.json").read_text()
+    (other / "config.json").write_text(document.replace('"CartPole-v1"', '"rlsuite/CartPole-v1"'))
+    compare([first, other], tmp_path / "figure.png", "train/return")
+    assert "not on one scale" not in "".join(capfd.readouterr())
+    (other / "config.json").write_text(document.replace('"CartPole-v1"', '"Acrobot-v1"'))
+    compare([first, other], tmp_path / "figure.png", "train/return")
+    assert "not on one scale: Acrobot-v1, CartPole-v1" in "".join(capfd.readouterr())
+
+
 def test_figures_that_cannot_be_are_refused_before_any_is_written(tmp_path):
     folder = run_with_returns(tmp_path / "runs", [1.0, 2.0], [3.0, 4.0])
     figure = tmp_path / "figure.png"

@@ -13,10 +13,11 @@ from gymnasium.envs.classic_control import CartPoleEnv
 
 from agents.dqn import DQNConfig
 from agents.reinforce import ReinforceConfig
-from agents.runs.run import Run
+from agents.runs.run import Run, git_commit
 from agents.runs.training import resume_run, train
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
+from rlsuite.training.checkpoint import CheckpointError
 from rlsuite.training.trainer import Trainer
 
 QUICK = {"hidden": (8,), "total_env_steps": 64, "learning_starts_env_steps": 16, "evaluate_every_env_steps": 32}
@@ -87,11 +88,28 @@ def test_a_run_without_a_checkpoint_starts_over(tmp_path, capsys):
     assert train("dqn", short(tmp_path)).finished
     expected = read_metrics(tmp_path / "run" / "metrics.jsonl")["evaluation/score"]
     shutil.rmtree(tmp_path / "run" / "checkpoint")
+    (tmp_path / "run" / "evaluation.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="has results, but its checkpoint is gone"):
+        resume_run(tmp_path / "run")
+    (tmp_path / "run" / "evaluation.json").unlink()
     assert resume_run(tmp_path / "run").finished
     assert "it starts over" in capsys.readouterr().out
     found = read_metrics(tmp_path / "run" / "metrics.jsonl")["evaluation/score"]
     assert found.env_steps.tolist() == expected.env_steps.tolist()
     assert found.values.tolist() == expected.values.tolist()
+
+
+def test_other_code_that_goes_on_is_said_and_kept(tmp_path, capsys):
+    assert train("dqn", short(tmp_path)).finished
+    folder = tmp_path / "run"
+    run_folder.write(folder, run_folder.read(folder) | {"commit": "a" * 40})
+    assert resume_run(folder).finished
+    document, said = run_folder.read(folder), capsys.readouterr().out
+    if git_commit() is None:
+        assert document["commit"] == "a" * 40
+    else:
+        assert "was trained by commit aaaaaaa, and goes on with" in said
+        assert document["commit"] == git_commit() and document["earlier_commits"] == ["a" * 40]
 
 
 def test_an_extension_is_kept_and_said(tmp_path, capsys):
