@@ -28,7 +28,7 @@ class A2CConfig(PPOConfig):
     rollout_env_steps: Count = 80
     """Env steps, over all environments of a seed, between two updates."""
     trace: Fraction = 1.0
-    """Lambda of the generalised advantages: 0 for one-step errors, 1 for whole returns."""
+    """Lambda of generalised advantage estimation (GAE): 0 for one-step errors, 1 for whole returns."""
     standardise: bool = False
     """Scale advantages to mean 0 and standard deviation 1 over each rollout."""
 

@@ -43,20 +43,20 @@ class PPOConfig(ActivationOptions, MinibatchConfig):
     rollout_env_steps: Count = 1_024
     """Env steps, over all environments of a seed, between two updates."""
     trace: Fraction = 0.95
-    """Lambda of the generalised advantages: 0 for one-step errors, 1 for whole returns."""
+    """Lambda of generalised advantage estimation (GAE): 0 for one-step errors, 1 for whole returns."""
     clip: Positive = 0.2
-    """The ratio of new to old probability counts up to this far from 1."""
+    """Clipping range of the ratio of new to old probabilities, around 1."""
     value_clip: Positive | None = None
-    """New values count up to this far from those at the time of the rollout; by default however far."""
+    """Clipping range of new values, around those at the time of the rollout; by default they are not clipped."""
     max_kl: Positive | None = None
     """A seed's update stops once its policy is more than this KL divergence, in nats, away from the one that collected
     the rollout; by default it never does."""
     standardise: bool = True
-    """Scale advantages to mean 0 and standard deviation 1 over each minibatch."""
+    """Normalise advantages: mean 0 and standard deviation 1 over each minibatch."""
     value_weight: NotNegative = 0.5
     """Weight of the value loss beside the policy loss."""
     entropy_weight: NotNegative = 0.0
-    """Bonus on the entropy of the policy."""
+    """Weight of the policy's entropy, as a bonus in the loss."""
     hidden: Widths = (64, 64)
     """Widths of the mlp."""
     initial_log_std: float = 0.0

@@ -44,9 +44,9 @@ class SACConfig(ReplayActorCriticConfig):
     actor_learning_rate: RatePerSeed = (3e-4,)
     """Learning rate of the actor's Adam."""
     temperature: RatePerSeed = (1.0,)
-    """Worth of a nat of entropy in units of reward, at the start."""
+    """Entropy coefficient (alpha) at the start."""
     temperature_learning_rate: NotNegativePerSeed = (1e-3,)
-    """Learning rate of the temperature's Adam; 0 keeps the temperature as it is."""
+    """Learning rate of the entropy coefficient's Adam; 0 keeps the coefficient as it is."""
     target_entropy: float | None = None
     """Entropy in nats that the temperature aims for, of actions scaled to [-1, 1]; by default minus the number of
     components or, where actions are discrete, 0.98 of the most there can be."""
