@@ -394,8 +394,12 @@ class MinibatchConfig(MemoryRolloutConfig, group="rollout"):
         windows_of_all = self.rollout_env_steps // self.num_envs // window * self.num_envs
         if windows_of_all % self.minibatches:
             parts = "env steps" if self.memory == "none" else f"windows of {window} env steps"
+            divisors = [part for part in range(1, windows_of_all + 1) if windows_of_all % part == 0]
+            below = [part for part in divisors if part < self.minibatches][-1:]
+            above = [part for part in divisors if part > self.minibatches][:1]
             raise ValueError(
-                f"--minibatches {self.minibatches} does not divide the {windows_of_all} {parts} of a rollout"
+                f"--minibatches {self.minibatches} does not divide the {windows_of_all} {parts} of a rollout: "
+                f"{' and '.join(map(str, below + above))} would"
             )
 
 

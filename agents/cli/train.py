@@ -14,6 +14,7 @@ import tyro
 from agents.cli import command
 from agents.runs.presets import preset
 from agents.runs.registry import config_class, names
+from agents.runs.synonyms import refuse_synonym
 
 if TYPE_CHECKING:
     from agents.options import RunConfig
@@ -33,6 +34,9 @@ def parse(arguments: list[str]) -> tuple[str, "RunConfig"]:
         if (name := option.partition("=")[0]) in _RENAMED:
             raise ValueError(f"{name} is now called {_RENAMED[name]}")
     kind = config_class(agent)
+    for option in options:
+        if option.startswith("--"):
+            refuse_synonym(agent, kind, option.partition("=")[0].removeprefix("--").replace("-", "_"))
     named = dict(_named(options))
     default = None
     if "env" in named:

@@ -173,6 +173,10 @@ def find(agent: str) -> AgentFile:
         ValueError: there is none; the message gives the nearest.
     """
     if not agent.endswith(".py"):
+        if agent.startswith("-"):
+            raise ValueError(
+                f"the agent comes first, before {agent.partition('=')[0]}: ppo --env CartPole-v1, for example"
+            )
         if agent not in _ours():
             raise ValueError(nearest("agent", agent, names()))
         return _ours()[agent]
@@ -201,7 +205,8 @@ def agent_spec(agent: str) -> "AgentSpec":
 
 
 def nearest(kind: str, name: str, known: list[str]) -> str:
-    """One line that says that ``name`` is not a ``kind`` and what comes nearest."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    """One line that says that ``name`` is not a ``kind`` and what comes nearest, in capitals or not."""
+    as_known = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(name.lower(), as_known, n=1, cutoff=0.3)
+    hint = f"did you mean {as_known[near[0]]!r}? " if near else ""
     return f"there is no {kind} {name!r}: {hint}there are {', '.join(known)}"

@@ -15,6 +15,7 @@ from agents.runs.evaluating import evaluate_run
 from agents.runs.presets import preset
 from agents.runs.registry import config_class, find, names, nearest
 from agents.runs.run import environments, load_agent, open_run, row_of
+from agents.runs.synonyms import refuse_synonym
 from agents.runs.training import Ended, resume_run
 from agents.runs.training import train as train_run
 from agents.runs.watching import record
@@ -59,6 +60,7 @@ def configuration(agent: str, options: Mapping[str, Any]) -> RunConfig:
     fields = [field.name for field in dataclasses.fields(kind)]
     for name in options:
         if name not in fields:
+            refuse_synonym(agent, kind, name, repr)
             raise ValueError(nearest(f"option of {agent}", name, fields))
     if "env" not in options:
         raise ValueError(f"{agent} needs an environment, such as env='CartPole-v1'")

@@ -20,13 +20,12 @@ class BoundedActions:
         device: of the actions.
 
     Raises:
-        ValueError: the space is another; the message names agents that act there.
+        ValueError: the space is another.
     """
 
     def __init__(self, agent: str, space: Space, acts_in: str, device: torch.device | str) -> None:
         if not isinstance(space, Box) or not space.is_bounded():
-            others = ": ppo and reinforce act in unbounded ones" if isinstance(space, Box) else ""
-            raise ValueError(f"{agent} needs a {acts_in} action space, but this one is {space}{others}")
+            raise ValueError(f"{agent} needs a {acts_in} action space, but this one is {space}")
         self.shape, self.components = space.shape, math.prod(space.shape)
         self._low, self._high = (torch.tensor(bound.reshape(-1), device=device) for bound in (space.low, space.high))
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from rlsuite.compiling import materialised
+from rlsuite.configuration import option
 
 
 def linear(now: Tensor, duration: int, start: float, end: Tensor | float) -> Tensor:
@@ -34,7 +35,9 @@ def per_seed(name: str, values: Sequence[float], seeds: Sequence[int]) -> Tensor
         ValueError: neither one nor S values.
     """
     if len(values) not in (1, len(seeds)):
-        raise ValueError(f"{name} has {len(values)} values for {len(seeds)} seeds: give 1 or {len(seeds)}")
+        many = f"{len(seeds)} seeds: give 1 or {len(seeds)}"
+        wanted = f"1 seed: give 1, or --seeds {len(values)}" if len(seeds) == 1 else many
+        raise ValueError(f"{option(name)} has {len(values)} values for {wanted}")
     return torch.tensor(values, dtype=torch.float32).expand(len(seeds)).clone()
 
 

@@ -237,7 +237,7 @@ def test_a_restored_agent_goes_on_bit_for_bit(name):
         (DDPG, DDPGConfig(env="-"), Box(-np.inf, np.inf, (2,)), "ddpg needs a bounded Box"),
         (TD3, TD3Config(env="-"), Discrete(3), "td3 needs a bounded Box"),
         (SAC, SACConfig(env="-"), MultiDiscrete([2, 3]), "sac needs a bounded Box or Discrete"),
-        (SAC, SACConfig(env="-"), Box(-np.inf, np.inf, (2,)), "ppo and reinforce act in unbounded ones"),
+        (SAC, SACConfig(env="-"), Box(-np.inf, np.inf, (2,)), "sac needs a bounded Box or Discrete"),
         (Reinforce, ReinforceConfig(env="-"), Tuple([Discrete(2)]), "reinforce needs a Discrete, MultiDiscrete"),
         (PPO, PPOConfig(env="-"), Tuple([Discrete(2)]), "ppo needs a Discrete, MultiDiscrete"),
         (R2D2, R2D2Config(env="-"), ARM, "r2d2 needs a Discrete"),
@@ -253,8 +253,10 @@ def test_spaces_an_agent_cannot_act_in_are_named(kind, config, space, needs):
 
 def test_learning_rates_are_one_or_one_for_each_seed():
     config = DQNConfig(env="-", hidden=HIDDEN, learning_rate=(1e-3, 1e-4))
-    with pytest.raises(ValueError, match="learning_rate has 2 values for 3 seeds: give 1 or 3"):
+    with pytest.raises(ValueError, match="--learning-rate has 2 values for 3 seeds: give 1 or 3"):
         DQN(config, VECTORS, Discrete(3), [0, 1, 2])
+    with pytest.raises(ValueError, match="--learning-rate has 2 values for 1 seed: give 1, or --seeds 2"):
+        DQN(config, VECTORS, Discrete(3), [0])
 
 
 def test_methods_do_not_know_what_runs_them():

@@ -394,3 +394,10 @@ def test_numbers_no_run_can_have_are_refused(options, complaint):
 def test_unknown_agents_name_the_nearest():
     with pytest.raises(ValueError, match="there is no agent 'ddgp': did you mean 'ddpg'"):
         config_class("ddgp")
+    with pytest.raises(ValueError, match="there is no agent 'PPO': did you mean 'ppo'"):
+        config_class("PPO")
+
+
+def test_options_without_an_agent_say_that_it_comes_first():
+    with pytest.raises(ValueError, match="the agent comes first, before --env: ppo --env CartPole-v1, for example"):
+        config_class("--env=CartPole-v1")

@@ -68,9 +68,18 @@ gymnasium.register("toy/Growing-v0", Growing)
 @pytest.mark.parametrize(
     ("agent", "config", "complaint"),
     [
-        ("dqn", {"env": "Pendulum-v1"}, "dqn needs a Discrete action space"),
+        (
+            "dqn",
+            {"env": "Pendulum-v1"},
+            r"dqn needs a Discrete action space, .*: a2c, ddpg, ppo, reinforce, sac, td3 act there",
+        ),
         ("dqn", {"env": "CartPol-v1"}, "CartPole-v1"),
-        ("dqn", {"learning_rate": (1e-3, 1e-4), "seeds": 3}, "learning_rate has 2 values for 3 seeds"),
+        ("dqn", {"learning_rate": (1e-3, 1e-4), "seeds": 3}, "--learning-rate has 2 values for 3 seeds"),
+        (
+            "dqn",
+            {"replay_capacity": 5, "num_envs": 8, "n_step": 3},
+            r"--replay-capacity must be at least --num-envs \* --n-step = 24, not 5",
+        ),
         ("dqn", {"device": "cuda:77"}, "is not usable here"),
         ("dqn", {"seeds": 2, "workers": 3}, "--workers 3 is more than --seeds 2"),
     ],

@@ -144,5 +144,7 @@ def test_pqn_learns_the_value_of_the_right_action(memory):
 
 
 def test_pqn_needs_minibatches_that_divide_a_rollout():
-    with pytest.raises(ValueError, match="--minibatches 3 does not divide the 128 env steps of a rollout"):
+    with pytest.raises(
+        ValueError, match="--minibatches 3 does not divide the 128 env steps of a rollout: 2 and 4 would"
+    ):
         PQN(PQNConfig(env="-", num_envs=8, rollout_env_steps=128, minibatches=3), STATES, Discrete(2), [0])
