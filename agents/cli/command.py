@@ -178,7 +178,16 @@ def _for_people(error: BaseException) -> str | None:
         return f"there is not enough memory: {_first_line(error)}"
     # ValueErrors of NumPy, for example, mean nothing to users.
     if kinds & _FOR_PEOPLE and (not isinstance(error, ValueError) or raised_by_us(error.__traceback__)):
-        return str(error) or type(error).__name__
+        return _of_file(error) or str(error) or type(error).__name__
+    return None
+
+
+def _of_file(error: BaseException) -> str | None:
+    """What is wrong with a file or folder and what may be done, where the system's own words say neither."""
+    if isinstance(error, PermissionError) and error.filename:
+        return f"no permission for {error.filename}: choose a folder in which you may write"
+    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
+        return f"{error.filename} is a file where a folder is needed: choose another folder"
     return None
 
 

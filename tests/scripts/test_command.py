@@ -29,6 +29,8 @@ def guarded(body, at_start=""):
     [
         (guarded("raise ValueError('--seeds must be 1')"), 1, "--seeds must be 1"),
         (guarded("raise OSError(28, 'No space left on device')"), 1, "No space left on device"),
+        (guarded("raise PermissionError(13, 'Permission denied', 'runs/a')"), 1, "no permission for runs/a: choose"),
+        (guarded("raise FileExistsError(17, 'File exists', 'runs')"), 1, "runs is a file where a folder is needed"),
         (guarded("raise KeyboardInterrupt"), 130, ""),
         (guarded("pass", "raise KeyboardInterrupt"), 130, ""),
         (guarded("pass", "import torchh.nn"), 1, "the package 'torchh' is missing: pip install"),
