@@ -119,7 +119,7 @@ class ScheduleOptions(Options, group="run"):
     """Env steps to train for, per seed (one Atari env step is four frames); what changes over a run, such as a falling
     learning rate, is spread over all of them, and anew where a run is extended."""
     seeds: Count = 1
-    """Number of seeds to train as one program."""
+    """Number of seeds to train at once."""
     seed: Seed = 0
     """The first seed; the others count up from it."""
 

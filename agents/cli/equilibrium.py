@@ -26,7 +26,7 @@ class Options:
     set: str = ""
     """Other values of its parameters, as risk_aversion=4,sigma=.02; several of one as (.25,1)."""
     seeds: int = 1
-    """Number of seeds to solve as one program."""
+    """Number of seeds to solve at once."""
     seed: int = 0
     """The first seed; the others count up from it."""
     device: str = "cpu"

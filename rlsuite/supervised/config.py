@@ -36,7 +36,7 @@ class RunConfig(SystemOptions, TrackingOptions, group="training"):
     minutes: Positive | None = None
     """Stop after this much training, and test what there is."""
     seeds: Count = 1
-    """Number of seeds to train as one program."""
+    """Number of seeds to train at once."""
     seed: Seed = 0
     """The first seed; the others count up from it."""
 
