@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from agents.runs.run import (
 from envs.atari_scores import human_normalised
 from envs.lookup import is_atari, is_board_game
 from envs.protocols import PROTOCOLS
+from rlsuite.tracking.jsonl import complete_lines
 from rlsuite.tracking.lease import require_lease
 from rlsuite.tracking.notices import say
 from rlsuite.tracking.statistics import bootstrap_interval, iqm
@@ -55,6 +57,8 @@ def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protoc
         "env": run.config.env,
         "agent": run.agent_name,
         "checkpoint": checkpoint,
+        "env_steps": logged_env_steps(run.folder),
+        "total_env_steps": run.config.total_env_steps,
         "episodes": episodes,
         "protocol": protocol_name(run),
         "mean": float(per_seed.mean()),
@@ -89,6 +93,15 @@ def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protoc
     return report
 
 
+def logged_env_steps(folder: Path) -> int:
+    """The last env step of which a run has logged metrics; 0 before any, or where their file is damaged."""
+    last = 0
+    with suppress(FileNotFoundError, ValueError):
+        for row, _ in complete_lines(folder / "metrics.jsonl"):
+            last = row["env_steps"]
+    return last
+
+
 def protocol_name(run: Run) -> str:
     """Return the name of the evaluation protocol: that of an Atari run, or ``greedy``."""
     return run.config.protocol if is_atari(run.config.env) else "greedy"
@@ -105,6 +118,7 @@ def print_report(report: dict[str, Any], path: Path) -> None:
         ("episodes a seed", str(report["episodes"])),
         ("mean length", f"{report['mean_length_env_steps']:.0f} env steps"),
         ("protocol", f"{report['protocol']}, checkpoint {report['checkpoint']}"),
+        ("trained for", f"{report['env_steps']:,} of {report['total_env_steps']:,} env steps a seed"),
     ]
     if "human_normalised" in report:
         rows.insert(2, ("human-normalised", f"{100 * report['human_normalised']:.1f} %"))
