@@ -270,11 +270,10 @@ class PPO:
 
 
 def _near_zero(head: nn.Module) -> nn.Module:
-    """The head with small weights and no biases, so that all actions are about equally likely at first."""
+    """The head with weights a hundredth of the usual, so that all actions are about equally likely at first."""
     for module in head.modules():
         if isinstance(module, nn.Linear):
             module.weight.data.mul_(0.01)
-            module.bias.data.zero_()
     return head
 
 
