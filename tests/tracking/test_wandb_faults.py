@@ -102,6 +102,7 @@ def test_a_process_that_is_stopped_before_it_answers_is_ended(tmp_path: Path) ->
     program = """
 import os, signal, subprocess, sys
 from pathlib import Path
+import wandb  # whose import may take longer than the time limit below, on a busy machine
 from rlsuite.tracking import wandb_process, wandb_writer
 
 class Stopped(subprocess.Popen):
