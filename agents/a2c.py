@@ -30,7 +30,7 @@ class A2CConfig(PPOConfig):
     trace: Fraction = 1.0
     """Lambda of generalised advantage estimation (GAE): 0 for one-step errors, 1 for whole returns."""
     standardise: bool = False
-    """Scale advantages to mean 0 and standard deviation 1 over each rollout."""
+    """Normalise advantages: mean 0 and standard deviation 1 over each rollout."""
 
 
 class A2C(PPO):

@@ -144,17 +144,10 @@ class DQN:
         self.model = _model(config, device)
 
         def head(features: int, outputs: int) -> nn.Module:
-            layer: nn.Linear | Dueling
-            if config.dueling:
-                layer = Dueling(features, self.actions, outputs)
-                bias = layer.value.bias
-            else:
-                layer = nn.Linear(features, self.actions * outputs)
-                bias = layer.bias
-            start = self.model.start()
-            if start is not None:
-                bias.data.view(-1, outputs).add_(start)
-            return layer
+            dueling = Dueling(features, self.actions, outputs) if config.dueling else None
+            layer = nn.Linear(features, self.actions * outputs) if dueling is None else dueling.value
+            layer.bias.data.view(-1, outputs).add_(self.model.start())
+            return dueling or layer
 
         def network() -> nn.Module:
             body, features = encoder(

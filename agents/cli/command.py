@@ -183,7 +183,7 @@ def _for_people(error: BaseException) -> str | None:
 
 
 def _of_file(error: BaseException) -> str | None:
-    """What is wrong with a file or folder and what may be done, where the system's own words say neither."""
+    """Say what is wrong with a file or folder and what may be done, where the system's own words say neither."""
     if isinstance(error, PermissionError) and error.filename:
         return f"no permission for {error.filename}: choose a folder in which you may write"
     if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:

@@ -30,7 +30,7 @@ def require_acts_in(agent: str, space: Space[Any]) -> None:
 
 
 def _kinds(space: Space[Any]) -> set[str]:
-    """What ``acts_in`` may call a space."""
+    """Names that ``acts_in`` may have for a space."""
     return {"Box", "bounded Box"} if isinstance(space, Box) and space.is_bounded() else {type(space).__name__}
 
 

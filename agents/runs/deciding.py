@@ -1,4 +1,4 @@
-"""What a configuration leaves open, decided by the length of the run and by the machine."""
+"""Decide what a configuration leaves open, by the length of the run and by the machine."""
 
 import dataclasses
 import logging

@@ -1,6 +1,7 @@
 """A run and its folder: from a configuration to a trainer, and from a folder back to an agent."""
 
 import dataclasses
+import functools
 import inspect
 import logging
 import platform
@@ -88,6 +89,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
+@functools.cache  # the code of this process stays that of when it was first asked
 def git_commit() -> str | None:
     try:
         found = subprocess.run(

@@ -8,7 +8,6 @@ from gymnasium.spaces import Space
 from torch import Tensor
 
 from agents.options import ReplayConfig, RolloutConfig, RunConfig, SequenceConfig
-from agents.runs.action_spaces import require_acts_in
 from agents.runs.players import builder
 from agents.runs.registry import agent_spec
 from agents.runs.run import Run, Spaces, build_agent, shard
@@ -109,7 +108,6 @@ def require_room_for(run: Run, spaces: Spaces) -> None:
         ValueError: the message says how much is needed, how much there is, and which option makes it fit.
     """
     config = run.config
-    require_acts_in(run.agent, spaces.action)  # here, where a run is first looked at
     parts = config.shards or config.workers or 1
     one = shard(run, 0, 1)  # of an agent: extras are known to it only
     num_envs = config.all_envs if isinstance(config, ReplayConfig) else config.num_envs

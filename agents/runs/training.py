@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from agents.options import RunConfig
+from agents.runs.action_spaces import require_acts_in
 from agents.runs.building import build_trainer, build_worker, build_workers
 from agents.runs.deciding import final_episodes
 from agents.runs.evaluating import evaluate_run
@@ -53,6 +54,7 @@ def train(agent: str, config: RunConfig) -> Ended:
             return resume_run(Path(config.runs) / str(config.name))
         run = plan(agent, config)
         spaces = spaces_of(run)
+        require_acts_in(run.agent, spaces.action)
         require_room_for(run, spaces)
         if ranks.rank():
             return _follow(run)
@@ -127,19 +129,18 @@ def _load(run: Run, checkpoint: Name) -> dict[str, Any] | None:
 
 def _update_document(run: Run, spaces: Spaces, env_steps: int) -> None:
     """Write to ``config.json`` what this session does otherwise than the one before: its code, decisions and length."""
-    document = run_folder.read(run.folder)
+    stored_document = run_folder.read(run.folder)
+    document = stored_document | {"decided": decided(run, spaces)}
     before_commit, commit = document.get("commit"), git_commit()
-    is_other_code = None not in (commit, before_commit) and commit != before_commit
-    if is_other_code:
-        print(f"{run.folder} was trained by commit {str(before_commit)[:7]}, and goes on with {str(commit)[:7]}")
-        document["commit"], document["earlier_commits"] = commit, [*document.get("earlier_commits", []), before_commit]
-    decided_before, document["decided"] = document.get("decided"), decided(run, spaces)
+    if commit and before_commit and commit != before_commit:
+        print(f"{run.folder} was trained by commit {before_commit[:7]}, and goes on with {commit[:7]}")
+        document |= {"commit": commit, "earlier_commits": [*document.get("earlier_commits", []), before_commit]}
     stored = open_run(run.folder).config
     before, total = stored.total_env_steps, run.config.total_env_steps
     if total != before:
         document["config"] = nested(dataclasses.replace(stored, total_env_steps=total))
         _extend(document, run, env_steps, before)
-    if is_other_code or total != before or decided_before != document["decided"]:
+    if document != stored_document:
         run_folder.write(run.folder, document)
 
 

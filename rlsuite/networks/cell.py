@@ -1,4 +1,4 @@
-"""What every recurrent cell is: one step as its definition, and whole sequences with a gradient written by hand.
+"""The interface of recurrent cells: one step as its definition, and whole sequences with a gradient written by hand.
 
 ``step`` is differentiable, and what compiled code traces. ``run`` takes the same steps in place, and ``back`` returns
 through them: autograd would keep every number in between, and add to the gradient of the weights at each step, where

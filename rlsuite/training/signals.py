@@ -33,7 +33,7 @@ class StopRequest:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.requested and number != _HANGUP:
             raise KeyboardInterrupt
-        if number == signal.SIGINT and not self.requested and os.isatty(2):
+        if number == signal.SIGINT and os.isatty(2):
             os.write(2, b"\nstopping, and saving first; Ctrl-C again stops at once, and what is not saved is lost\n")
         self.requested = True
 

@@ -1,4 +1,4 @@
-"""Who acts where is what the agents declare."""
+"""Agents act in the spaces that they declare, and messages name those that do."""
 
 import numpy as np
 import pytest

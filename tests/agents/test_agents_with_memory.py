@@ -141,7 +141,11 @@ def test_environments_explore_differently_where_epsilon_is_spread():
     ("kind", "options", "message"),
     [
         (PPOConfig, {"bptt_env_steps": 5}, r"--bptt-env-steps 5 does not divide the 32 env steps"),
-        (PPOConfig, {"minibatches": 4}, r"divide the 3 windows of 32 env steps of a rollout: 3 would"),
+        (
+            PPOConfig,
+            {"minibatches": 4},
+            r"--minibatches 4 does not divide the 3 windows of 32 env steps of a rollout: 3 would",
+        ),
         (ReinforceConfig, {"bptt_env_steps": 64}, r"--bptt-env-steps 64 does not divide the 32 env steps"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Who types another library's name of an option is told ours."""
+"""Another library's name of an option is answered with ours."""
 
 import dataclasses
 

@@ -31,9 +31,9 @@ class ReturnModel:
 
     outputs: int
 
-    def start(self) -> Tensor | None:
-        """What is added to the biases ``[N]`` of each action's outputs at the start; nothing by default."""
-        return None
+    def start(self) -> Tensor | float:
+        """An addition to the biases ``[N]`` of each action's outputs at the start; nothing by default."""
+        return 0.0
 
     def network(self, body: nn.Module, features: int, head: Head) -> nn.Module:
         """The network ``[B, ...]`` to ``[B, A N]`` on an encoder with so many features."""
