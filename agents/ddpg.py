@@ -24,7 +24,7 @@ from rlsuite.networks.heads import ActionValue, Ensemble
 from rlsuite.networks.mlp import mlp
 from rlsuite.networks.population import Adam, Population
 from rlsuite.state import restore
-from rlsuite.training.schedules import per_seed
+from rlsuite.training.schedules import linear, per_seed
 
 _NOISE_STREAM, _WARMUP_STREAM = 4, 5
 
@@ -143,8 +143,8 @@ class DDPG:
             losses = errors.mean(dim=1).sum(dim=-1)
             return losses, {"loss/critic": losses, "value/q": value.mean(dim=(1, 2))}
 
-        limit = self.config.max_gradient_norm
-        return self.critic_optimiser.minimise(loss, self.critic.parameters, limit, norm="gradient/critic_norm")
+        limit, scale = self.config.max_gradient_norm, self._learning_rate_scale()
+        return self.critic_optimiser.minimise(loss, self.critic.parameters, limit, scale, "gradient/critic_norm")
 
     def _next_action(self, next_observation: Tensor) -> Tensor:
         return self.actor(next_observation, parameters=self.actor_target.mean)
@@ -155,11 +155,15 @@ class DDPG:
             losses = -self.critic(batch.observation, action, part="networks.0").squeeze(-1).mean(dim=1)
             return losses, {"loss/actor": losses}
 
-        limit = self.config.max_gradient_norm
-        metrics = self.actor_optimiser.minimise(loss, self.actor.parameters, limit, norm="gradient/actor_norm")
+        limit, scale = self.config.max_gradient_norm, self._learning_rate_scale()
+        metrics = self.actor_optimiser.minimise(loss, self.actor.parameters, limit, scale, "gradient/actor_norm")
         self.actor_target.follow(self.actor.parameters, self.config.tau)
         self.critic_target.follow(self.critic.parameters, self.config.tau)
         return metrics
+
+    def _learning_rate_scale(self) -> Tensor:
+        updates, fraction = self.critic_optimiser.updates, self.config.final_learning_rate_fraction
+        return linear(updates, self.config.total_updates, 1.0, fraction)
 
     def state_dict(self) -> dict[str, Any]:
         return {

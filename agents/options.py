@@ -302,6 +302,8 @@ class ReplayActorCriticConfig(ReplayConfig, group="method"):
     """Learning rate of the actor's Adam."""
     critic_learning_rate: RatePerSeed = (1e-3,)
     """Learning rate of the critic's Adam."""
+    final_learning_rate_fraction: Fraction = 1.0
+    """Learning rates fall linearly to this fraction of themselves at the last env step."""
     batch_size: Count = 256
     """Transitions an update."""
     replay_capacity: Count = 1_000_000

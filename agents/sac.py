@@ -29,7 +29,7 @@ from rlsuite.networks.heads import ActionValue, Ensemble
 from rlsuite.networks.mlp import mlp
 from rlsuite.networks.population import Adam, Population
 from rlsuite.state import restore
-from rlsuite.training.schedules import per_seed
+from rlsuite.training.schedules import linear, per_seed
 
 _ACTOR_SEED = 1 << 31  # within the 32 bits that torch seeds CPU generators by
 _POLICY_STREAM, _WARMUP_STREAM, _TARGET_STREAM, _ACTOR_STREAM = 42, 43, 44, 45
@@ -138,7 +138,8 @@ class SAC:
         metrics = self._improve_critic(batch) | self._improve_actor(batch)
         self.critic_target.follow(self.critic.parameters, self.config.tau)
         entropy = ranks.averaged(metrics["value/entropy"])
-        self.temperature_optimiser.step(self.log_temperature, (entropy - self.target_entropy).unsqueeze(1))
+        excess = (entropy - self.target_entropy).unsqueeze(1)
+        self.temperature_optimiser.step(self.log_temperature, excess, self._learning_rate_scale())
         return metrics | {"value/temperature": self.log_temperature.exp().squeeze(1)}
 
     def _improve_critic(self, batch: Batch) -> dict[str, Tensor]:
@@ -155,8 +156,8 @@ class SAC:
             losses = errors.mean(dim=1).sum(dim=-1)
             return losses, {"loss/critic": losses, "value/q": value.mean(dim=(1, 2))}
 
-        limit = self.config.max_gradient_norm
-        return self.critic_optimiser.minimise(loss, self.critic.parameters, limit, norm="gradient/critic_norm")
+        limit, scale = self.config.max_gradient_norm, self._learning_rate_scale()
+        return self.critic_optimiser.minimise(loss, self.critic.parameters, limit, scale, "gradient/critic_norm")
 
     def _improve_actor(self, batch: Batch) -> dict[str, Tensor]:
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -165,8 +166,12 @@ class SAC:
             entropy = -(outcomes.weight * outcomes.log_prob).sum(dim=-1).mean(dim=1)
             return losses, {"loss/actor": losses, "value/entropy": entropy}
 
-        limit = self.config.max_gradient_norm
-        return self.actor_optimiser.minimise(loss, self.actor.parameters, limit, norm="gradient/actor_norm")
+        limit, scale = self.config.max_gradient_norm, self._learning_rate_scale()
+        return self.actor_optimiser.minimise(loss, self.actor.parameters, limit, scale, "gradient/actor_norm")
+
+    def _learning_rate_scale(self) -> Tensor:
+        updates, fraction = self.critic_optimiser.updates, self.config.final_learning_rate_fraction
+        return linear(updates, self.config.total_updates, 1.0, fraction)
 
     def _outcomes(self, observation: Tensor, stream: int, parameters: Tensor | None = None) -> "_Outcomes":
         key = random.key(self.seeds, stream, self.actor_optimiser.updates.long())

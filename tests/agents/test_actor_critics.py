@@ -65,6 +65,19 @@ def test_the_likeliest_of_several_actions_becomes_the_best():
     assert chosen(agent)[0, :2].tolist() == [1, 0]
 
 
+@pytest.mark.parametrize(("kind", "config"), [(DDPG, DDPGConfig), (TD3, TD3Config), (SAC, SACConfig)])
+def test_learning_rates_fall_to_their_end(kind, config):
+    agent = kind(config(env="-", total_env_steps=4, final_learning_rate_fraction=0.0), STATES, ARM, [0])
+    batch = one_step(ARM, lambda s, a: a.sum(-1))
+    learned = [name for name in ("actor", "critic", "log_temperature") if name in agent.state_dict()]
+    for _ in range(4):
+        agent.update(batch)
+    settled = {name: agent.state_dict()[name].clone() for name in learned}
+    agent.update(batch)
+    agent.update(batch)  # of TD3's actor the first beyond the end
+    assert all(torch.equal(before, agent.state_dict()[name]) for name, before in settled.items())
+
+
 def test_the_targets_of_td3_wait_for_the_actor():
     agent = TD3(TD3Config(env="-", policy_delay_updates=3), STATES, ARM, [0])
     before = {name: agent.state_dict()[name].clone() for name in ("actor", "actor_target", "critic_target")}
