@@ -249,10 +249,11 @@ class PPO:
         if self.config.max_gradient_norm is not None:
             gradients, metrics["gradient/norm"] = clip_rows(gradients, self.config.max_gradient_norm)
         scale = linear(self.optimiser.updates, self.config.total_updates, 1.0, self.config.final_learning_rate_fraction)
-        if self.config.max_kl is not None:
+        if self.config.max_kl is None:
+            self.optimiser.step(self.network.parameters, gradients, scale)
+        else:
             self._is_near.logical_and_(ranks.averaged(metrics["policy/kl"]) <= self.config.max_kl)
-            scale, gradients = scale * self._is_near, gradients * self._is_near.unsqueeze(1)
-        self.optimiser.step(self.network.parameters, gradients, scale)
+            self.optimiser.step_some(self._is_near, self.network.parameters, gradients, scale)
         return metrics
 
     def _value_errors(self, value: Tensor, old_value: Tensor, returns: Tensor) -> Tensor:

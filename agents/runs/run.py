@@ -116,6 +116,8 @@ def plan(agent: str, config: RunConfig) -> Run:
         agent = str(Path(agent).resolve())
     config = for_its_length(agent_spec(agent).config(**vars(config)))
     config = of_rank(Run(Path(config.runs), agent, config)).config
+    if config.protocol != RunConfig.protocol and not is_atari(config.env):
+        raise ValueError(f"--protocol is for Atari's games, and {config.env} is none")
     # Decided once: a checkpoint of two workers is resumed by two.
     config = dataclasses.replace(config, workers=workers(config))
     config = dataclasses.replace(config, shards=shards(config))

@@ -139,8 +139,8 @@ def _vector_steps(config: RolloutConfig) -> int:
 def _store(
     config: ReplayConfig, seen: Space[Any], layout: dict[str, Any], discount: Tensor, device: torch.device
 ) -> Store:
-    capacity = config.replay_capacity
-    channels = _channels(seen)
+    _require_capacity(config)
+    capacity, channels = config.replay_capacity, _channels(seen)
     if isinstance(config, SequenceConfig):
         windows: dict[str, Any] = {"length": config.sequence_rows, "period": config.sequence_period_env_steps}
         if isinstance(seen, FrameStack) and channels:
@@ -152,10 +152,19 @@ def _store(
         frame = size if channels == 1 else (channels, *size)
         frames |= {"stack": seen.stack, "padding": seen.padding, "frame_shape": frame}
         return FrameStore(capacity, **frames, discount=discount, n_step=config.n_step, device=device)
-    if capacity < (least := config.all_envs * config.n_step):
-        all_envs = "--players * --num-envs" if config.players else "--num-envs"
-        raise ValueError(f"--replay-capacity must be at least {all_envs} * --n-step = {least}, not {capacity}")
     return TransitionStore(capacity, **layout, discount=discount, n_step=config.n_step, device=device)
+
+
+def _require_capacity(config: ReplayConfig) -> None:
+    """Raise ``ValueError`` if the replay cannot hold what one environment of each must bring before an update."""
+    rows, of = config.n_step, "--n-step"
+    if isinstance(config, SequenceConfig):
+        rows, of = config.sequence_rows, "the env steps of a sequence"
+    if config.replay_capacity < (least := config.all_envs * rows):
+        all_envs = "--players * --num-envs" if config.players else "--num-envs"
+        raise ValueError(
+            f"--replay-capacity must be at least {all_envs} * {of} = {least}, not {config.replay_capacity}"
+        )
 
 
 def _channels(seen: Space[Any]) -> int | None:

@@ -219,6 +219,17 @@ class Adam:
         rate = materialised(scale * self.learning_rate / (1 - beta_1**self.updates)).unsqueeze(1)
         parameters.sub_(rate * self.first_moment / size)
 
+    def step_some(self, active: Tensor, parameters: Tensor, gradient: Tensor, scale: Tensor | float = 1.0) -> None:
+        """Take a ``step``, but leave parameters and moments of seeds that are not ``active`` ``[S]`` as they are.
+
+        ``updates``, by which schedules count, is one more for all.
+        """
+        moved = parameters, self.first_moment, self.second_moment
+        before = [tensor.clone() for tensor in moved]
+        self.step(parameters, gradient, scale)
+        for now, then in zip(moved, before, strict=True):
+            now.copy_(torch.where(active.unsqueeze(1), now, then))
+
     def minimise(
         self,
         loss: Loss,

@@ -174,7 +174,8 @@ def test_an_update_stops_for_each_seed_that_has_gone_far():
         agent = PPO(config, STATES, Discrete(3), [0, 1])
         agent.network.parameters.mul_(0.01)  # nearly uniform, as the rollout's policy
         agent.update(rollout(2))
-        return agent.network.parameters
+        moments = agent.optimiser.first_moment, agent.optimiser.second_moment
+        return torch.cat([agent.network.parameters, *moments], dim=1)
 
     # All first steps are at the full rate.
     once, twice, stopped = learned(1), learned(2), learned(2, max_kl=1e-4)

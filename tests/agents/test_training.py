@@ -12,6 +12,7 @@ import pytest
 from gymnasium.envs.classic_control import CartPoleEnv
 
 from agents.dqn import DQNConfig
+from agents.r2d2 import R2D2Config
 from agents.reinforce import ReinforceConfig
 from agents.runs.run import Run, git_commit
 from agents.runs.training import resume_run, train
@@ -80,6 +81,12 @@ gymnasium.register("toy/Growing-v0", Growing)
             {"replay_capacity": 5, "num_envs": 8, "n_step": 3},
             r"--replay-capacity must be at least --num-envs \* --n-step = 24, not 5",
         ),
+        (
+            "dqn",
+            {"env": "ALE/Pong-v5", "replay_capacity": 5, "num_envs": 8, "batch_size": 4},
+            r"--replay-capacity must be at least --num-envs \* --n-step = 8, not 5",
+        ),
+        ("dqn", {"protocol": "machado"}, "--protocol is for Atari's games, and rlsuite/CartPole-v1 is none"),
         ("dqn", {"device": "cuda:77"}, "is not usable here"),
         ("dqn", {"seeds": 2, "workers": 3}, "--workers 3 is more than --seeds 2"),
     ],
@@ -87,6 +94,10 @@ gymnasium.register("toy/Growing-v0", Growing)
 def test_what_cannot_be_trained_leaves_nothing_behind(agent, config, complaint, tmp_path):
     with pytest.raises(ValueError, match=complaint):
         train(agent, short(tmp_path, **config))
+    named = {"sequence_env_steps": 20, "burn_in_env_steps": 0, "replay_capacity": 30, "num_envs": 2, "batch_size": 4}
+    r2d2 = R2D2Config(env="CartPole-v1", total_env_steps=1_000, runs=str(tmp_path), **named)
+    with pytest.raises(ValueError, match=r"must be at least --num-envs \* the env steps of a sequence = \d+, not 30"):
+        train("r2d2", r2d2)
     reinforce = ReinforceConfig(env="CartPole-v1", rollout_env_steps=4, num_envs=8, runs=str(tmp_path))
     with pytest.raises(ValueError, match="--rollout-env-steps 4 is less"):
         train("reinforce", reinforce)
