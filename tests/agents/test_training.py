@@ -132,6 +132,18 @@ def test_other_code_that_goes_on_is_said_and_kept(tmp_path, capsys):
         assert document["commit"] == git_commit() and document["earlier_commits"] == ["a" * 40]
 
 
+def test_options_changed_by_hand_are_said_and_kept(tmp_path, capsys):
+    assert train("dqn", short(tmp_path)).finished
+    folder = tmp_path / "run"
+    document = run_folder.read(folder)
+    assert resume_run(folder).finished and run_folder.read(folder) == document
+    document["config"]["method"]["learning_rate"] = [0.5]
+    run_folder.write(folder, document)
+    assert resume_run(folder).finished and resume_run(folder).finished
+    assert capsys.readouterr().out.count("were changed by hand") == 1
+    assert run_folder.read(folder)["edited_at_env_steps"] == [64]
+
+
 def test_an_extension_is_kept_and_said(tmp_path, capsys):
     assert train("dqn", short(tmp_path)).finished
     folder = tmp_path / "run"
