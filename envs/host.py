@@ -57,7 +57,7 @@ def make_host_vector(
 
     try:
         if _is_made_by(spec, "mujoco"):
-            _say_once_what_mujoco_warns_of()
+            _hear_what_mujoco_warns_of()
         kind = SyncVectorEnv if vectorization == "sync" else ProcessVectorEnv
         return kind([make] * num_envs, autoreset_mode=autoreset_mode)
     except (Exception, SystemExit) as error:
@@ -88,7 +88,7 @@ def _is_made_by(spec: EnvSpec, simulator: str) -> bool:
     return isinstance(spec.entry_point, str) and spec.entry_point.startswith(f"gymnasium.envs.{simulator}")
 
 
-def _say_once_what_mujoco_warns_of() -> None:
+def _hear_what_mujoco_warns_of() -> None:
     """MuJoCo itself writes a warning for every copy made of a model: thirty in the midst of each evaluation."""
     import mujoco
 
@@ -96,8 +96,8 @@ def _say_once_what_mujoco_warns_of() -> None:
 
 
 def _warn(message: str) -> None:
-    category = DeprecationWarning if "deprecated" in message else RuntimeWarning  # the former is the model's author's
-    warnings.warn(f"MuJoCo: {message}", category, stacklevel=2)
+    if "deprecated" not in message:  # in Gymnasium's models, which those who use them cannot mend
+        warnings.warn(f"MuJoCo: {message}", RuntimeWarning, stacklevel=2)
 
 
 def _remedy(spec: EnvSpec) -> str:

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
 from envs.adapter import VectorAdapter
+from envs.host import _warn
 from envs.lookup import find_spec
 from envs.make import make_environments
 from rlsuite.experience import Step
@@ -232,7 +234,10 @@ def test_environments_to_be_watched_show_pictures() -> None:
 
 
 @needs_mujoco
-def test_a_simulators_warnings_are_said_once(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.warns(DeprecationWarning, match="MuJoCo: .* is deprecated"):
-        make_environments("HalfCheetah-v5", [0], 3).close()
+def test_a_simulators_warnings_are_pythons_and_not_of_what_nobody_can_mend(capfd: pytest.CaptureFixture[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make_environments("HalfCheetah-v5", [0], 3).close()  # its model has a deprecated attribute
+    with pytest.warns(RuntimeWarning, match="MuJoCo: the simulation is unstable"):
+        _warn("the simulation is unstable")
     assert capfd.readouterr().err == ""
