@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
@@ -19,6 +18,7 @@ from rlsuite.configuration import Fraction, NotNegative
 from rlsuite.experience import Batch
 from rlsuite.networks.averaging import Average
 from rlsuite.networks.bounded_actions import BoundedActions
+from rlsuite.networks.critics import critic_loss
 from rlsuite.networks.encoder import stem
 from rlsuite.networks.heads import ActionValue, Ensemble
 from rlsuite.networks.mlp import mlp
@@ -126,9 +126,15 @@ class DDPG:
     def diagnose(self, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
         return Diagnostics("critic's Q(s, a)", self.values(observation, acted.action))
 
-    def update(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of the critic and one of the actor, and then the targets move; metrics are ``[S]``."""
-        return self._improve_critic(batch) | self._improve_actor(batch)
+    def update(self, batch: Batch) -> dict[str, Tensor] | tuple[dict[str, Tensor], Tensor]:
+        """One step of the critic and one of the actor, and then the targets move; metrics are ``[S]``.
+
+        A prioritised batch also gets its new priorities ``[S, B]``: the largest absolute error of the critics.
+        """
+        metrics = self._improve_critic(batch)
+        priority = metrics.pop("priority", None)
+        metrics |= self._improve_actor(batch)
+        return metrics if priority is None else (metrics, priority)
 
     def _improve_critic(self, batch: Batch) -> dict[str, Tensor]:
         with torch.no_grad():
@@ -139,9 +145,7 @@ class DDPG:
 
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             value = self._values(batch.observation, action, parameters)
-            errors = F.mse_loss(value, target.unsqueeze(-1).expand_as(value), reduction="none")
-            losses = errors.mean(dim=1).sum(dim=-1)
-            return losses, {"loss/critic": losses, "value/q": value.mean(dim=(1, 2))}
+            return critic_loss(value, target, batch.extras.get("weight"))
 
         limit, scale = self.config.max_gradient_norm, self._learning_rate_scale()
         return self.critic_optimiser.minimise(loss, self.critic.parameters, limit, scale, "gradient/critic_norm")

@@ -253,8 +253,8 @@ class AgentConfig(RunConfig, NetworkOptions):
     normalise_observations: bool = False
     """See observations, other than pictures, with mean 0 and standard deviation 1 by the statistics of training."""
     normalise_rewards: bool = False
-    """Learn from rewards divided by the standard deviation of the discounted returns in training; reported returns are
-    as they are."""
+    """Learn from rewards divided by the standard deviation of the discounted returns in training, and clipped to
+    [-10, 10]; reported returns are as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,7 +291,8 @@ class ReplayConfig(AgentConfig, group="replay"):
     @property
     def total_updates(self) -> int:
         """Updates of the whole run, for schedules."""
-        return self.total_env_steps // self.train_every_env_steps * self.updates_per_train
+        learned_from = max(self.total_env_steps - self.learning_starts_env_steps, 0)
+        return learned_from // self.train_every_env_steps * self.updates_per_train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -340,9 +341,16 @@ class RolloutConfig(AgentConfig, group="rollout"):
     """Env steps, over all environments of a seed, between two updates."""
 
     @property
+    def rollouts(self) -> int:
+        """Rollouts of the whole run that are learned from; the first only measures the scales, where there are any."""
+        env_steps = max(self.rollout_env_steps // self.num_envs, 1) * self.num_envs
+        measures = self.normalise_observations or self.normalise_rewards
+        return -(-self.total_env_steps // env_steps) - measures
+
+    @property
     def total_updates(self) -> int:
         """Steps of gradient descent on the policy in the whole run, for schedules."""
-        return self.total_env_steps // self.rollout_env_steps
+        return self.rollouts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -384,7 +392,7 @@ class MinibatchConfig(MemoryRolloutConfig, group="rollout"):
     @property
     def total_updates(self) -> int:
         """Steps of gradient descent in the whole run, for schedules."""
-        return self.total_env_steps // self.rollout_env_steps * self.epochs * self.minibatches
+        return self.rollouts * self.epochs * self.minibatches
 
     def require_whole_minibatches(self) -> None:
         """Refuse minibatches that do not divide the windows of a rollout.

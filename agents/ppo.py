@@ -144,6 +144,7 @@ class PPO:
         self.discount = per_seed("discount", config.discount, seeds).to(device)
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
         self._is_near = torch.ones(len(seeds), dtype=torch.bool, device=device)  # to the policy of the rollout
+        self._skipped = torch.zeros(len(seeds), device=device)  # minibatches, of seeds that were not
 
     def initial_state(self, num_envs: int) -> ActingState:
         """The memory ``[S, E, ...]`` of policy and critic, empty; nothing without one."""
@@ -248,12 +249,14 @@ class PPO:
         gradients, metrics = gradient(loss, self.network.parameters)
         if self.config.max_gradient_norm is not None:
             gradients, metrics["gradient/norm"] = clip_rows(gradients, self.config.max_gradient_norm)
-        scale = linear(self.optimiser.updates, self.config.total_updates, 1.0, self.config.final_learning_rate_fraction)
+        passed, fraction = self.optimiser.updates + self._skipped, self.config.final_learning_rate_fraction
+        scale = linear(passed, self.config.total_updates, 1.0, fraction)
         if self.config.max_kl is None:
             self.optimiser.step(self.network.parameters, gradients, scale)
         else:
             self._is_near.logical_and_(ranks.averaged(metrics["policy/kl"]) <= self.config.max_kl)
             self.optimiser.step_some(self._is_near, self.network.parameters, gradients, scale)
+            self._skipped.add_(~self._is_near)
         return metrics
 
     def _value_errors(self, value: Tensor, old_value: Tensor, returns: Tensor) -> Tensor:
@@ -264,7 +267,8 @@ class PPO:
         return torch.maximum(errors, F.mse_loss(near, returns, reduction="none"))
 
     def state_dict(self) -> dict[str, Any]:
-        return {"network": self.network.parameters, "optimiser": self.optimiser.state_dict()}
+        skipped = {} if self.config.max_kl is None else {"skipped": self._skipped}
+        return {"network": self.network.parameters, "optimiser": self.optimiser.state_dict()} | skipped
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         restore(self.state_dict(), state)

@@ -24,6 +24,7 @@ from rlsuite.experience import Batch
 from rlsuite.networks import distributions
 from rlsuite.networks.averaging import Average
 from rlsuite.networks.bounded_actions import BoundedActions
+from rlsuite.networks.critics import critic_loss
 from rlsuite.networks.encoder import stem
 from rlsuite.networks.heads import ActionValue, Ensemble
 from rlsuite.networks.mlp import mlp
@@ -63,7 +64,7 @@ class SAC:
         device: where the parameters live.
 
     Raises:
-        ValueError: the action space is of another kind.
+        ValueError: the action space is of another kind, or no policy there has as much entropy as is aimed for.
     """
 
     acts_in = "bounded Box or Discrete"
@@ -82,6 +83,12 @@ class SAC:
         self.config = config
         self.policy = _Softmax(action_space) if isinstance(action_space, Discrete) else _Squashed(action_space, device)
         self.target_entropy = self.policy.target_entropy if config.target_entropy is None else config.target_entropy
+        largest = self.policy.largest_entropy
+        if config.target_entropy is not None and config.target_entropy >= largest:
+            raise ValueError(
+                f"--target-entropy must be less than that of uniform actions, {largest:.3g} nats here, "
+                f"not {config.target_entropy:g}"
+            )
 
         def actor() -> nn.Module:
             body, features = stem(observation_space, config.encoder, config.encoder_precision)
@@ -130,17 +137,21 @@ class SAC:
             return Diagnostics("critics' Q(s, a)", value, entropy=entropy)
         return Diagnostics("critics' Q(s, a)", value, "probability", outcomes.weight, True, entropy=entropy)
 
-    def update(self, batch: Batch) -> dict[str, Tensor]:
+    def update(self, batch: Batch) -> dict[str, Tensor] | tuple[dict[str, Tensor], Tensor]:
         """One step of the critics, the actor and the temperature, and the targets move; metrics are ``[S]``.
 
-        With n-step returns the entropy of the steps in between is not counted.
+        With n-step returns the entropy of the steps in between is not counted. A prioritised batch also gets its new
+        priorities ``[S, B]``: the larger absolute error of the two critics.
         """
-        metrics = self._improve_critic(batch) | self._improve_actor(batch)
+        metrics = self._improve_critic(batch)
+        priority = metrics.pop("priority", None)
+        metrics |= self._improve_actor(batch)
         self.critic_target.follow(self.critic.parameters, self.config.tau)
         entropy = ranks.averaged(metrics["value/entropy"])
         excess = (entropy - self.target_entropy).unsqueeze(1)
         self.temperature_optimiser.step(self.log_temperature, excess, self._learning_rate_scale())
-        return metrics | {"value/temperature": self.log_temperature.exp().squeeze(1)}
+        metrics["value/temperature"] = self.log_temperature.exp().squeeze(1)
+        return metrics if priority is None else (metrics, priority)
 
     def _improve_critic(self, batch: Batch) -> dict[str, Tensor]:
         with torch.no_grad():
@@ -152,9 +163,7 @@ class SAC:
         def loss(parameters: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             values = self.critic(batch.observation, *inputs, parameters=parameters)
             value = self.policy.taken(values, batch.action)  # [S, B, 2]
-            errors = F.mse_loss(value, target.unsqueeze(-1).expand_as(value), reduction="none")
-            losses = errors.mean(dim=1).sum(dim=-1)
-            return losses, {"loss/critic": losses, "value/q": value.mean(dim=(1, 2))}
+            return critic_loss(value, target, batch.extras.get("weight"))
 
         limit, scale = self.config.max_gradient_norm, self._learning_rate_scale()
         return self.critic_optimiser.minimise(loss, self.critic.parameters, limit, scale, "gradient/critic_norm")
@@ -212,6 +221,7 @@ class _Squashed:
     def __init__(self, space: Space, device: torch.device | str) -> None:
         self._actions = BoundedActions("sac", space, SAC.acts_in, device)
         self.outputs, self.target_entropy = 2 * self._actions.components, -float(self._actions.components)
+        self.largest_entropy = self._actions.components * math.log(2.0)  # of actions in [-1, 1]
 
     def critic(self, body: nn.Module, features: int, hidden: Sequence[int]) -> nn.Module:
         return ActionValue(body, mlp([features + self._actions.components, *hidden, 1]))
@@ -250,7 +260,8 @@ class _Softmax:
 
     def __init__(self, space: Discrete) -> None:
         self.outputs = int(space.n)
-        self.target_entropy = _NEARLY_UNIFORM * math.log(self.outputs)
+        self.largest_entropy = math.log(self.outputs)
+        self.target_entropy = _NEARLY_UNIFORM * self.largest_entropy
 
     def critic(self, body: nn.Module, features: int, hidden: Sequence[int]) -> nn.Module:
         return nn.Sequential(body, mlp([features, *hidden, self.outputs]))

@@ -58,14 +58,16 @@ class TD3(DDPG):
         names = ["loss/actor"] + ["gradient/actor_norm"] * (config.max_gradient_norm is not None)
         self._actor_metrics = {name: torch.zeros(len(seeds), device=device) for name in names}  # of its last update
 
-    def update(self, batch: Batch) -> dict[str, Tensor]:
+    def update(self, batch: Batch) -> dict[str, Tensor] | tuple[dict[str, Tensor], Tensor]:
         """One step of the critics; each time the delay is over also one of the actor, and then the targets move."""
         metrics = self._improve_critic(batch)
+        priority = metrics.pop("priority", None)
         self._waited = (self._waited + 1) % self.config.policy_delay_updates
         if self._waited == 0:
             for name, value in self._improve_actor(batch).items():
                 self._actor_metrics[name].copy_(value)
-        return metrics | self._actor_metrics
+        metrics |= self._actor_metrics
+        return metrics if priority is None else (metrics, priority)
 
     def _next_action(self, next_observation: Tensor) -> Tensor:
         """The target's action with noise: alike actions shall have alike values."""

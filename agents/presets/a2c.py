@@ -1,12 +1,14 @@
 """Tuned values of A2C by environment family or name: what differs from its plain defaults.
 
-From the zoo of Stable-Baselines3, with Adam in place of RMSProp.
+From the zoo of Stable-Baselines3, with Adam in place of RMSProp, and Gaussian noise of its own at each step where the
+zoo has noise that depends on the state (gSDE, Pendulum).
 """
 
 from typing import Any
 
 _CARTPOLE = {
     "total_env_steps": 500_000,
+    "final_learning_rate_fraction": 1.0,
     "num_envs": 8,
     "rollout_env_steps": 40,
     "evaluate_every_env_steps": 20_000,
@@ -42,6 +44,7 @@ _LUNAR_LANDER = {
 }
 _ATARI = {
     "total_env_steps": 10_000_000,
+    "final_learning_rate_fraction": 1.0,
     "num_envs": 16,
     "rollout_env_steps": 80,
     "entropy_weight": 0.01,

@@ -102,7 +102,8 @@ _MINATAR: dict[str, Any] = {
     "evaluate_every_env_steps": 50_000,
     "log_every_env_steps": 4_000,
 }
-# CleanRL's values for ALE's games, with targets that move a little at each update instead of every 8,000 env steps.
+# CleanRL's sizes and learning rates for ALE's games. Ours: eight environments, targets that move a little at each
+# update instead of every 8,000 env steps, and MinAtar's target entropy instead of 0.89 of the most there can be.
 _ATARI = _MINATAR | {
     "total_env_steps": 5_000_000,
     "train_every_env_steps": 4,

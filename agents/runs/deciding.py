@@ -80,7 +80,12 @@ def for_its_length(config: RunConfig) -> RunConfig:
             f"--total-env-steps {total:,} is too little to learn from: a sequence has {config.sequence_rows:,} env "
             f"steps (--burn-in-env-steps, --sequence-env-steps, --n-step), and there are {config.all_envs} environments"
         )
-    if isinstance(config, RolloutConfig) and config.rollout_env_steps > total:
+    if isinstance(config, RolloutConfig) and config.rollouts < 1:
+        log.warning(
+            "nothing is learned: of the only rollout of this run, scales are measured, which all others are learned "
+            "on; --rollout-env-steps makes rollouts shorter"
+        )
+    elif isinstance(config, RolloutConfig) and config.rollout_env_steps > total:
         log.warning(
             f"a rollout takes {config.rollout_env_steps:,} env steps, and the run has {total:,}: little is learned; "
             "--rollout-env-steps makes rollouts shorter"

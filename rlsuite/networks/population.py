@@ -206,7 +206,7 @@ class Adam:
         self.betas, self.eps = betas, eps
         self.first_moment = torch.zeros_like(parameters)
         self.second_moment = torch.zeros_like(parameters)
-        self.updates = torch.zeros(len(parameters), device=parameters.device)  # [S], the same for all
+        self.updates = torch.zeros(len(parameters), device=parameters.device)  # [S]
 
     def step(self, parameters: Tensor, gradient: Tensor, scale: Tensor | float = 1.0) -> None:
         """Move ``parameters`` ``[S, P]`` in place; ``scale`` multiplies the learning rate (a schedule)."""
@@ -220,15 +220,12 @@ class Adam:
         parameters.sub_(rate * self.first_moment / size)
 
     def step_some(self, active: Tensor, parameters: Tensor, gradient: Tensor, scale: Tensor | float = 1.0) -> None:
-        """Take a ``step``, but leave parameters and moments of seeds that are not ``active`` ``[S]`` as they are.
-
-        ``updates``, by which schedules count, is one more for all.
-        """
-        moved = parameters, self.first_moment, self.second_moment
+        """Take a ``step``, but leave all that belongs to seeds that are not ``active`` ``[S]`` as it is."""
+        moved = parameters, self.first_moment, self.second_moment, self.updates
         before = [tensor.clone() for tensor in moved]
         self.step(parameters, gradient, scale)
         for now, then in zip(moved, before, strict=True):
-            now.copy_(torch.where(active.unsqueeze(1), now, then))
+            now.copy_(torch.where(active.view(-1, *[1] * (now.dim() - 1)), now, then))
 
     def minimise(
         self,

@@ -203,6 +203,8 @@ class Collector(Rounds):
         # The environments could not restore their state: their episodes are cut here, and new ones begin.
         self.experience.cut()
         self.episodes.abandon()
+        if self.normaliser is not None:
+            self.normaliser.abandon()
         self._began.fill_(True)
         self._start(fresh)
 

@@ -14,7 +14,7 @@ from rlsuite.agent import Acted, ActingState, Diagnostics, extras_of
 from rlsuite.experience import Step
 from rlsuite.state import restore
 
-_FARTHEST = 10.0  # standard deviations that a normalised observation may be from the mean
+_FARTHEST = 10.0  # standard deviations that a normalised observation may be from the mean, or a reward from 0
 _SMALLEST_VARIANCE = 1e-8
 
 
@@ -57,8 +57,9 @@ class Normaliser:
     """The scales of a run's observations and rewards.
 
     Observations get mean 0 and standard deviation 1; rewards are divided by the standard deviation of the discounted
-    returns so far. ``add`` takes note of a step, and ``refresh`` puts to use all that was noted: between two rounds,
-    so that a policy learns on the scale on which it acted. Evaluations do neither.
+    returns so far, and clipped, since the first rewards of a task that rarely gives any are far beyond it. ``add``
+    takes note of a step, and ``refresh`` puts to use all that was noted: between two rounds, so that a policy learns on
+    the scale on which it acted. Evaluations do neither.
 
     Args:
         seeds, num_envs: S and E.
@@ -112,8 +113,25 @@ class Normaliser:
         """A batch of any kind with its observations and rewards on their scales."""
         names = [name for name in ("observation", "next_observation") if hasattr(batch, name)]
         scaled = {name: self.observation(getattr(batch, name)) for name in names}
-        reward = batch.reward / self._reward_scale.view(-1, *[1] * (batch.reward.dim() - 1))
-        return replace(batch, reward=reward, **scaled)
+        if self._returns is not None:
+            reward = batch.reward / self._reward_scale.view(-1, *[1] * (batch.reward.dim() - 1))
+            scaled["reward"] = reward.clamp(-_FARTHEST, _FARTHEST)
+        return replace(batch, **scaled)
+
+    def diagnostics(self, found: Diagnostics) -> Diagnostics:
+        """What an agent thinks of returns on their scale, in the environment's rewards."""
+        scale = self._reward_scale.unsqueeze(1)  # [S, E]
+        changes: dict[str, Any] = {} if found.value is None else {"value": found.value * scale}
+        if found.scores is not None and not found.scores_are_probabilities:
+            changes["scores"] = found.scores * scale.unsqueeze(2)
+        if found.returns is not None:
+            value, probability = found.returns
+            changes["returns"] = value * scale.view(-1, 1, 1, 1), probability
+        return replace(found, **changes)
+
+    def abandon(self) -> None:
+        """Forget the episodes under way."""
+        self._return.zero_()
 
     def state_dict(self) -> dict[str, Any]:
         statistics = {"observations": self._observations, "returns": self._returns}
@@ -145,7 +163,8 @@ class Normalised:
     def diagnose(self, observation: Tensor, state: ActingState, acted: Acted) -> Diagnostics:
         if not hasattr(self.agent, "diagnose"):
             return Diagnostics()
-        return self.agent.diagnose(self.normaliser.observation(observation), state, acted)
+        found = self.agent.diagnose(self.normaliser.observation(observation), state, acted)
+        return self.normaliser.diagnostics(found)
 
     def update(self, batch: Any) -> Any:
         return self.agent.update(self.normaliser.batch(batch))

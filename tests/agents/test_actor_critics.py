@@ -1,5 +1,6 @@
 """What makes each of the actor-critics itself: targets, delays, densities and temperatures."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -131,7 +132,7 @@ def test_the_soft_value_of_several_actions_is_their_exact_expectation():
     torch.testing.assert_close(agent._soft_value(state, outcomes), expected)
 
 
-@pytest.mark.parametrize(("target", "sign"), [(1.3, 1), (0.2, -1)])
+@pytest.mark.parametrize(("target", "sign"), [(1.0986, 1), (0.2, -1)])
 def test_the_temperature_rises_where_entropy_is_below_its_target(target, sign):
     config = SACConfig(env="-", target_entropy=target, temperature_learning_rate=(0.1, 0.0), temperature=(0.5, 2.0))
     agent = SAC(config, STATES, Discrete(3), [0, 1])
@@ -141,6 +142,31 @@ def test_the_temperature_rises_where_entropy_is_below_its_target(target, sign):
     learned, kept = agent.log_temperature.flatten().tolist()
     assert math.copysign(1, learned - math.log(0.5)) == sign
     assert kept == pytest.approx(math.log(2.0))  # a rate of 0
+
+
+def test_more_entropy_than_there_can_be_is_refused():
+    with pytest.raises(ValueError, match=r"--target-entropy must be less than .*, 0.693 nats here, not 0.89"):
+        SAC(SACConfig(env="-", target_entropy=0.89), STATES, Discrete(2), [0])
+    with pytest.raises(ValueError, match=r"0.693 nats here, not 1"):
+        SAC(SACConfig(env="-", target_entropy=1.0), STATES, ARM, [0])
+
+
+@pytest.mark.parametrize(("kind", "config"), [(DDPG, DDPGConfig), (TD3, TD3Config), (SAC, SACConfig)])
+def test_a_prioritised_batch_is_weighted_and_gets_its_errors_as_priorities(kind, config):
+    agent, batch = kind(config(env="-", **QUICK), STATES, ARM, [0]), one_step(ARM, lambda s, a: a.sum(-1))
+    alike = dataclasses.replace(batch, extras={"weight": torch.ones(1, 128)})
+    other = kind(config(env="-", **QUICK), STATES, ARM, [0])
+    metrics, (weighted, priority) = agent.update(batch), other.update(alike)
+    assert torch.equal(agent.critic.parameters, other.critic.parameters) and metrics.keys() == weighted.keys()
+    assert priority.shape == (1, 128)
+    agent, other = (kind(config(env="-", **QUICK), STATES, ARM, [0]) for _ in range(2))
+    few = Batch(*(part[:, :64] for part in list(vars(batch).values())[:5]))
+    weight = torch.cat([2 * torch.ones(1, 64), torch.zeros(1, 64)], dim=1)  # twice those, and none of the others
+    agent.update(few)
+    _, again = other.update(dataclasses.replace(batch, extras={"weight": weight}))
+    torch.testing.assert_close(agent.critic.parameters, other.critic.parameters)
+    assert torch.equal(again, priority)
+    assert (priority.square().mean() >= metrics["loss/critic"] / 2).all()  # the larger of two, or the only one
 
 
 def test_a_temperature_below_zero_is_refused():
@@ -181,6 +207,22 @@ def test_an_update_stops_for_each_seed_that_has_gone_far():
     once, twice, stopped = learned(1), learned(2), learned(2, max_kl=1e-4)
     assert torch.equal(stopped[0], once[0]) and not torch.equal(twice[0], once[0])
     assert torch.equal(stopped[1], twice[1]) and not torch.equal(once[1], twice[1])
+
+
+def test_steps_after_minibatches_that_were_skipped_are_no_larger():
+    config = PPOConfig(**ROLLOUT, epochs=10, minibatches=1, learning_rate=(0.01,), final_learning_rate_fraction=1.0)
+    agent = PPO(dataclasses.replace(config, max_kl=1e-6), STATES, Discrete(3), [0])
+    largest = 0.0
+    for _ in range(5):
+        before = agent.network.parameters.clone()
+        agent.update(rollout())
+        largest = max(largest, (agent.network.parameters - before).abs().max().item())
+    assert agent.optimiser.updates + agent._skipped == 50 and agent._skipped >= 40
+    assert largest <= 0.0101  # a constant gradient's step of Adam is the learning rate
+    saved = agent.state_dict()
+    other = PPO(dataclasses.replace(config, max_kl=1e-6), STATES, Discrete(3), [0])
+    other.load_state_dict(saved)
+    assert torch.equal(other._skipped, agent._skipped)
 
 
 def test_values_count_as_far_as_they_are_clipped():

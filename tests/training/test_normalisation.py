@@ -11,7 +11,8 @@ from agents.ppo import PPOConfig
 from agents.reinforce import ReinforceConfig
 from agents.runs.building import build_worker
 from agents.runs.run import Run
-from rlsuite.experience import Step
+from rlsuite.agent import Diagnostics
+from rlsuite.experience import Batch, Step
 from rlsuite.state import StateError
 from rlsuite.training.normalisation import Normalised, Normaliser, RunningStatistics
 from rlsuite.training.worker import Worker
@@ -70,6 +71,27 @@ def test_an_agent_acts_and_learns_on_the_scale_of_what_was_collected(tmp_path: A
     for name, scale in scales.items():
         assert torch.equal(scale, agent.normaliser.state_dict()[name]), name
     worker.close()
+
+
+def test_the_first_rewards_of_a_task_that_gives_few_are_clipped_and_values_are_shown_in_its_rewards() -> None:
+    normaliser = Normaliser(2, 1, (1,), torch.full((2,), 0.5), observations=False, rewards=True)
+    no, seen = torch.zeros(2, 1, dtype=torch.bool), torch.zeros(2, 1, 1)
+    for reward in (0.0, 4.0):
+        step = torch.full((2, 1), reward)
+        normaliser.add(Step(seen, seen, step * torch.tensor([[0.0], [1.0]]), no, no, ~no, ~no, no))
+    normaliser.refresh()
+    scale = normaliser.state_dict()["reward_scale"]
+    assert scale.tolist() == pytest.approx([1e-4, 2.0])
+    batch = Batch(seen, seen, torch.tensor([[-1.0], [4.0]]), torch.ones(2, 1), seen)
+    assert normaliser.batch(batch).reward.flatten().tolist() == pytest.approx([-10.0, 2.0])
+    thought = Diagnostics("V(s)", torch.ones(2, 1), "Q(s, a)", torch.ones(2, 1, 3))
+    shown = normaliser.diagnostics(thought)
+    assert shown.value is not None and torch.equal(shown.value, scale.unsqueeze(1))
+    assert shown.scores is not None and torch.equal(shown.scores[:, 0, 2], scale)
+    probable = normaliser.diagnostics(replace(thought, scores_are_probabilities=True)).scores
+    assert probable is not None and torch.equal(probable, torch.ones(2, 1, 3))
+    normaliser.abandon()
+    assert not normaliser.state_dict()["return"].any()
 
 
 def test_returns_begin_anew_with_each_episode() -> None:
