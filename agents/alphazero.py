@@ -84,6 +84,11 @@ class AlphaZeroConfig(ReplayConfig):
     symmetries: bool = True
     """Learn from positions in all orientations that the rules do not tell apart."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.replay_priority_exponent > 0:
+            raise ValueError("alphazero draws positions alike: it has no --replay-priority-exponent")
+
 
 class AlphaZero:
     """A policy and a value from one network; moves are those that a search by both visited most.

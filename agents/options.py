@@ -289,10 +289,18 @@ class ReplayConfig(AgentConfig, group="replay"):
         return self.num_envs * max(self.players, 1)
 
     @property
+    def warm_up_rows(self) -> int:
+        """Steps of each environment that a replay must see before there is anything to learn from."""
+        return self.n_step
+
+    @property
     def total_updates(self) -> int:
         """Updates of the whole run, for schedules."""
-        learned_from = max(self.total_env_steps - self.learning_starts_env_steps, 0)
-        return learned_from // self.train_every_env_steps * self.updates_per_train
+        every, envs = self.train_every_env_steps, self.all_envs
+        # Of a round: a common multiple, without ``lcm``, which compilers do not know.
+        env_steps = every if every % envs == 0 else envs if envs % every == 0 else every * envs
+        rounds, waits = -(-self.total_env_steps // env_steps), -(-self.learning_starts_env_steps // env_steps) - 1
+        return max(rounds - max(waits, 0), 0) * self.updates_per_train * (env_steps // every)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -430,3 +438,7 @@ class SequenceConfig(ReplayConfig, group="sequences"):
     def sequence_rows(self) -> int:
         """Steps of a stored sequence: the last ones give the others their n-step returns."""
         return self.burn_in_env_steps + self.sequence_env_steps + self.n_step
+
+    @property
+    def warm_up_rows(self) -> int:
+        return self.sequence_rows

@@ -144,7 +144,7 @@ class PPO:
         self.discount = per_seed("discount", config.discount, seeds).to(device)
         self.seeds = torch.tensor(seeds, dtype=torch.int64, device=device)
         self._is_near = torch.ones(len(seeds), dtype=torch.bool, device=device)  # to the policy of the rollout
-        self._skipped = torch.zeros(len(seeds), device=device)  # minibatches, of seeds that were not
+        self._skipped = torch.zeros_like(self.optimiser.updates)  # minibatches, of seeds that were not
 
     def initial_state(self, num_envs: int) -> ActingState:
         """The memory ``[S, E, ...]`` of policy and critic, empty; nothing without one."""

@@ -53,7 +53,8 @@ class PQNConfig(EpsilonGreedyConfig, MinibatchConfig):
     hidden: Widths = (128, 128)
     """Widths of the mlp."""
     layer_norm: bool = True
-    """Normalise what each layer of the encoder gives before its activation; without it, values may diverge."""
+    """Normalise what layers of the encoder give to an activation that follows at once, as all do of mlp, nature and
+    small; without it, values may diverge."""
 
 
 class PQN:

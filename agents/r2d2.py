@@ -161,10 +161,13 @@ class R2D2:
             wanted = self._targets(batch, best)[:, :, :steps]
             value = values.gather(-1, action.unsqueeze(-1)).squeeze(-1)[:, :, :steps]
             error = (value - wanted) * counts
-            # The mean instead of the paper's sum over a sequence: Adam is invariant to the constant between them.
+            # The mean over the steps of a sequence instead of the paper's sum, so that the learning rate, Adam's eps
+            # and the limit of gradients mean the same for sequences of any length. The paper's eps then weighs more:
+            # beside gradients that are small to it, updates are as many times smaller as a sequence has steps.
             each = 0.5 * error.square().sum(dim=2) / counts.sum(dim=2).clamp(min=1.0)
             losses = (each if weight is None else weight * each).mean(dim=1)
-            return losses, {"loss/td": losses, "value/q": value.mean(dim=(1, 2)), "error": error.abs()}
+            mean = (self.to_returns(value) * counts).sum(dim=(1, 2)) / counts.sum(dim=(1, 2)).clamp(min=1.0)
+            return losses, {"loss/td": losses, "value/q": mean, "error": error.abs()}
 
         scale = linear(self.optimiser.updates, self.config.total_updates, 1.0, self.config.final_learning_rate_fraction)
         metrics = self.optimiser.minimise(loss, self.online, self.config.max_gradient_norm, scale)
@@ -206,8 +209,9 @@ class R2D2:
         """The inverse of ``from_returns`` (Pohlen et al., 2018, proposition A.2)."""
         match self.config.value_rescaling:
             case "square-root":
+                # The paper's (root - 1) / (2 slope) loses digits in the difference; this is the same.
                 root = (1.0 + 4.0 * _SLOPE * (x.abs() + 1.0 + _SLOPE)).sqrt()
-                return x.sign() * (((root - 1.0) / (2.0 * _SLOPE)).square() - 1.0)
+                return x.sign() * ((2.0 * (x.abs() + 1.0 + _SLOPE) / (root + 1.0)).square() - 1.0)
             case "logarithm":
                 return x.sign() * x.abs().expm1()
         return x

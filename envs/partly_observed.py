@@ -13,7 +13,7 @@ from envs.registration import make_dynamics
 from rlsuite import random
 from rlsuite.spaces import Parts
 
-_NOISE = 1  # makes the keys of the noise others than those of the dynamics
+_NOISE = 1 << 40  # makes keys of the noise others than those of the dynamics, which are folded with numbers of steps
 
 
 class PartlyObserved:
@@ -90,6 +90,10 @@ class WithPrevious:
     def transition(self, state: State, action: Tensor, key: Tensor) -> tuple[State, Tensor, Tensor]:
         following, reward, terminated = self.whole.transition(state, action, key)
         done = action.flatten(1) if action.dim() > 1 else action.unsqueeze(-1)
+        if isinstance(self.action_space, Box):  # as the dynamics take it
+            bounds = (self.action_space.low, self.action_space.high)
+            low, high = (torch.as_tensor(bound, device=action.device).flatten() for bound in bounds)
+            done = done.clamp(low, high)
         if isinstance(self.action_space, Discrete):
             done = done == torch.arange(self._actions, device=action.device)
         previous = {"previous_action": done.float(), "previous_reward": reward.float().unsqueeze(-1)}

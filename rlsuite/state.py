@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 _COUNTS_END = 2**63
+_ONCE_FLOATS = ("updates", "draws")  # counts that checkpoints had as float32 until November 2026
 
 
 class StateError(ValueError):
@@ -42,7 +43,8 @@ def check(own: Any, saved: Any, name: str = "") -> None:
         StateError: it has not.
     """
     if isinstance(own, Tensor):
-        check_tensor(saved, own.shape, own.dtype, name)
+        was = own.dtype == torch.int64 and name.endswith(_ONCE_FLOATS) and isinstance(saved, Tensor)
+        check_tensor(saved.long() if was and saved.dtype == torch.float32 else saved, own.shape, own.dtype, name)
     elif isinstance(own, Mapping):
         _check_names(own, saved, name)
         for key, entry in own.items():

@@ -48,6 +48,12 @@ def test_what_does_not_fit_is_named(own, saved, said):
         check(own, saved)
 
 
+def test_counts_that_were_floats_are_taken():
+    own = {"updates": torch.zeros(2, dtype=torch.int64)}
+    restore(own, {"updates": torch.tensor([3.0, 4.0])})
+    assert own["updates"].tolist() == [3, 4]
+
+
 def test_nothing_is_copied_unless_all_fits():
     own = {"a": torch.zeros(2), "b": {"c": torch.zeros(1)}}
     with pytest.raises(StateError):

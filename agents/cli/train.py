@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from agents.cli import command
-from agents.runs.presets import preset
+from agents.runs.presets import beside, preset
 from agents.runs.registry import config_class, names
 from agents.runs.synonyms import refuse_synonym
 
@@ -36,13 +36,19 @@ def parse(arguments: list[str]) -> tuple[str, "RunConfig"]:
     kind = config_class(agent)
     for option in options:
         if option.startswith("--"):
-            refuse_synonym(agent, kind, option.partition("=")[0].removeprefix("--").replace("-", "_"))
+            refuse_synonym(agent, kind, option_name(option))
     named = dict(_named(options))
     default = None
     if "env" in named:
-        default = kind(env=named["env"], **preset(agent, named["env"], named.get("preset", "auto")))
+        tuned = preset(agent, named["env"], named.get("preset", "auto"))
+        default = kind(env=named["env"], **beside(tuned, {option_name(option) for option in options}))
     config = command.parse(kind, options, agent, default)
     return agent, config if default is None else dataclasses.replace(config, preset=default.preset)
+
+
+def option_name(option: str) -> str:
+    """``learning_rate`` of ``--learning-rate`` and of ``--learning-rate=1e-3``."""
+    return option.partition("=")[0].removeprefix("--").replace("-", "_")
 
 
 def _named(options: list[str]) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Tuned values of Munchausen DQN by environment family or name: DQN's, and what differs.
 
-Every step has a reward of its own, so that returns are of one step. On Atari the paper's rates.
+Every step has a reward of its own, so that returns are of one step. On Atari the paper's learning rate and target
+period; the rest is DQN's.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """Tuned values of PQN by environment family or name: what differs from its plain defaults.
 
-After the authors' values for MinAtar and CartPole, with Adam.
+The authors' values for MinAtar, with Adam. CartPole's are ours.
 """
 
 from typing import Any
@@ -34,6 +34,7 @@ _MINATAR = {
 # The authors' for Atari, for 40 million frames instead of 200.
 _ATARI = {
     "total_env_steps": 10_000_000,
+    "final_learning_rate_fraction": 1.0,
     "num_envs": 128,
     "rollout_env_steps": 4_096,
     "epochs": 2,

@@ -1,6 +1,6 @@
 """Tuned values of Rainbow by environment family or name: DQN's, and what differs.
 
-C51's supports, and no epsilon: noise explores. On Atari the paper's rates.
+C51's supports, and no epsilon: noise explores. On Atari the paper's learning rate and target period; the rest is DQN's.
 """
 
 from typing import Any

@@ -75,10 +75,13 @@ def for_its_length(config: RunConfig) -> RunConfig:
         ValueError: a sequence takes more env steps than the run has.
     """
     total = config.total_env_steps
-    if isinstance(config, SequenceConfig) and config.sequence_rows * config.all_envs > total:
+    least = 0
+    if isinstance(config, ReplayConfig) and (least := config.warm_up_rows * config.all_envs) > total:
+        is_of_sequences = isinstance(config, SequenceConfig)
+        options = "a sequence (--burn-in-env-steps, --sequence-env-steps, --n-step)" if is_of_sequences else "--n-step"
         raise ValueError(
-            f"--total-env-steps {total:,} is too little to learn from: a sequence has {config.sequence_rows:,} env "
-            f"steps (--burn-in-env-steps, --sequence-env-steps, --n-step), and there are {config.all_envs} environments"
+            f"--total-env-steps {total:,} is too little to learn from: the first update comes after {least:,}, which "
+            f"{config.all_envs} environments take for {options}"
         )
     if isinstance(config, RolloutConfig) and config.rollouts < 1:
         log.warning(
@@ -100,7 +103,10 @@ def for_its_length(config: RunConfig) -> RunConfig:
                 f"{what} would start after {start:,} env steps, and the run has {total:,}: it starts after "
                 f"{sooner[name]:,}"
             )
-    return dataclasses.replace(config, **sooner)
+    config = dataclasses.replace(config, **sooner)
+    if isinstance(config, ReplayConfig) and config.learning_starts_env_steps < least:
+        config = dataclasses.replace(config, learning_starts_env_steps=least)
+    return config
 
 
 def workers(config: RunConfig) -> int:

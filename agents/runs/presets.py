@@ -1,6 +1,6 @@
 """Find the tuned values that a run starts from: a preset of the agent's, by environment family or by name."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -39,6 +39,12 @@ def preset(agent: str, env_id: str, name: str = "auto") -> dict[str, Any]:
     if name not in known:
         raise ValueError(nearest(f"preset of {file.name}", name, [*known, "auto", "none"]))
     return {**_checked(file.config_class(), known[name], f"preset {name!r} of {file.name}"), "preset": name}
+
+
+def beside(tuned: Mapping[str, Any], named: Collection[str]) -> dict[str, Any]:
+    """The tuned values but for those that would overrule an option which is named: tau does the target's period."""
+    rivals = {"tau"} if "target_period_updates" in named and "tau" not in named else set()
+    return {name: value for name, value in tuned.items() if name not in rivals}
 
 
 def _checked(kind: type[Any], values: Any, called: str) -> Mapping[str, Any]:

@@ -157,10 +157,8 @@ def _store(
 
 def _require_capacity(config: ReplayConfig) -> None:
     """Raise ``ValueError`` if the replay cannot hold what one environment of each must bring before an update."""
-    rows, of = config.n_step, "--n-step"
-    if isinstance(config, SequenceConfig):
-        rows, of = config.sequence_rows, "the env steps of a sequence"
-    if config.replay_capacity < (least := config.all_envs * rows):
+    of = "the env steps of a sequence" if isinstance(config, SequenceConfig) else "--n-step"
+    if config.replay_capacity < (least := config.all_envs * config.warm_up_rows):
         all_envs = "--players * --num-envs" if config.players else "--num-envs"
         raise ValueError(
             f"--replay-capacity must be at least {all_envs} * {of} = {least}, not {config.replay_capacity}"

@@ -12,7 +12,7 @@ import torch
 
 from agents.options import RunConfig
 from agents.runs.evaluating import evaluate_run
-from agents.runs.presets import preset
+from agents.runs.presets import beside, preset
 from agents.runs.registry import config_class, find, names, nearest
 from agents.runs.run import environments, load_agent, open_run, row_of
 from agents.runs.synonyms import refuse_synonym
@@ -67,7 +67,7 @@ def configuration(agent: str, options: Mapping[str, Any]) -> RunConfig:
     tuned = preset(agent, options["env"], options.get("preset", "auto"))
     several = {field.name for field in dataclasses.fields(kind) if isinstance(field.default, tuple)}
     named = {name: _value(value, name in several) for name, value in options.items() if name != "preset"}
-    return kind(**tuned | named)
+    return kind(**beside(tuned, named) | named)
 
 
 def _value(value: Any, one_of_several: bool) -> Any:

@@ -18,6 +18,7 @@ from rlsuite import random
 from rlsuite.board import Board, planes
 
 OpponentName = Literal["random", "minimax", "self"]
+_OPENING = 1 << 40  # beyond all numbers of steps, with which the keys of steps are folded
 _CELL = 48  # pixels
 _BOARD_COLOUR, _GRID, _DARK, _LIGHT = (30, 70, 60), (18, 40, 36), (86, 180, 233), (230, 159, 0)
 
@@ -64,7 +65,7 @@ class Game:
         if self.opponent is None or self._opening is None:
             return {"position": beginning, "dark": torch.ones_like(key, dtype=torch.bool)}
         dark = random.integers(key, 2) == 0
-        opening = choose(self._opening.to(key.device).expand(len(key), -1), random.fold(key, 1))
+        opening = choose(self._opening.to(key.device).expand(len(key), -1), random.fold(key, _OPENING))
         opened = self.board.play(beginning, opening)
         return {"position": torch.where(dark.unsqueeze(-1), beginning, opened), "dark": dark}
 

@@ -18,7 +18,7 @@ TIME_LIMIT_STEPS = 2500
 class Freeway:
     """Reward 1 a crossing, after which cars change their speeds; a car that hits sends the chicken back to the start.
 
-    Terminates after 2500 steps: the published game calls its time limit a termination.
+    Terminates with step 2,501: the published game calls its time limit a termination.
 
     State, int32: ``row`` of the chicken, ``wait`` until it can move, ``time_left``, ``last_action``, ``[N]``; of the
     cars ``car_x``, ``car_wait`` and ``car_speed`` (negative to the left) ``[N, 8]``.

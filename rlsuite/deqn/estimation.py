@@ -61,7 +61,7 @@ def estimate(
     """Find the parameters whose simulated moments are those of each sample.
 
     Gauss-Newton steps on the moments' distance, weighted by the inverse of their covariance over simulated paths that
-    are as long as the data; shocks are the same for all guesses.
+    are as long as the data; starts and shocks are the same for all guesses.
 
     Args:
         policy: of states ``[B, D]``, of the whole family.
@@ -148,7 +148,9 @@ def _simulated(
     one = torch.ones_like(scaled[..., 0])
     parameters = torch.stack([given[name] if name in given else known[name] * one for name in PARAMETERS], dim=-1)
     key = random.key(torch.tensor(seed), 2)
-    start = model.near_steady_state(key, parameters.flatten(0, 1).repeat_interleave(paths, dim=0))
+    guesses = parameters.flatten(0, 1).unsqueeze(1).expand(-1, paths, -1)
+    # The same starts and shocks for all guesses, so that only their parameters tell them apart.
+    start = model.near_steady_state(key.expand(len(guesses)), guesses).flatten(0, 1)
     shocks = random.normal(random.key(key, 2), _BURN_IN_PERIODS + periods, paths).double()
     series = _series(model, lambda state: policy(state)["consumption"], start, shocks.repeat(1, len(start) // paths))
     return moments(series).unflatten(0, (*scaled.shape[:2], paths))

@@ -206,7 +206,7 @@ class Adam:
         self.betas, self.eps = betas, eps
         self.first_moment = torch.zeros_like(parameters)
         self.second_moment = torch.zeros_like(parameters)
-        self.updates = torch.zeros(len(parameters), device=parameters.device)  # [S]
+        self.updates = torch.zeros(len(parameters), dtype=torch.int64, device=parameters.device)  # [S]
 
     def step(self, parameters: Tensor, gradient: Tensor, scale: Tensor | float = 1.0) -> None:
         """Move ``parameters`` ``[S, P]`` in place; ``scale`` multiplies the learning rate (a schedule)."""

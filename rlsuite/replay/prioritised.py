@@ -46,7 +46,7 @@ class Prioritised:
         self.alpha, self.beta, self.beta_draws = alpha, beta, max(beta_draws, 1)
         self.tree = SumTree(seeds, slots, device)  # of p^alpha
         self.largest = torch.ones(seeds, device=device)  # of p^alpha
-        self.draws = torch.zeros((), device=device)
+        self.draws = torch.zeros((), dtype=torch.int64, device=device)
 
     @property
     def nbytes(self) -> int:

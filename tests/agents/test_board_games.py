@@ -212,7 +212,7 @@ def test_evaluations_name_other_opponents(trained: Run) -> None:
 
 
 def test_what_does_not_fit_is_said_in_a_line(script_here, trained: Run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    common = ("--wandb", "disabled", "--total-env-steps", 50)
+    common = ("--wandb", "disabled", "--total-env-steps", 5_000)
     status, text = script_here("train", "alphazero", "--env", "CartPole-v1", *common, folder=tmp_path)
     assert status == 1 and "alphazero is for board games, and CartPole-v1 is none: there are rlsuite/Conn" in text
     status, text = script_here("evaluate", trained.folder, "--env-kwargs", "opponent=nobody", folder=tmp_path)

@@ -63,6 +63,13 @@ def test_a_preset_is_chosen_and_named_and_what_the_command_line_names_wins(own) 
         parse([path, "--env", "CartPole-v1", "--preset", "slw"])
 
 
+def test_a_period_that_is_named_is_not_overruled_by_a_presets_tau() -> None:
+    _, config = parse(["dqn", "--env", "CartPole-v1", "--target-period-updates=100"])
+    assert (config.target_period_updates, config.tau, config.preset) == (100, None, "CartPole")
+    assert parse(["dqn", "--env", "CartPole-v1"])[1].tau == 0.005
+    assert parse(["dqn", "--env", "CartPole-v1", "--target-period-updates", "100", "--tau", "0.1"])[1].tau == 0.1
+
+
 def test_presets_that_need_what_the_configuration_does_not_are_found_too(own) -> None:
     path = own("import torch\nPRESETS = {'CartPole': {'rate': float(torch.tensor(0.25))}}\n")
     assert preset(path, "CartPole-v1")["rate"] == 0.25

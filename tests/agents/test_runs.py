@@ -306,7 +306,10 @@ def test_a_run_shorter_than_its_sequences_is_refused(tmp_path):
     """Nothing would ever be learned from."""
     sequences = {"burn_in_env_steps": 4, "sequence_env_steps": 95, "n_step": 1, "num_envs": 2, "runs": str(tmp_path)}
     config = R2D2Config(env="CartPole-v1", total_env_steps=199, **sequences)
-    with pytest.raises(ValueError, match="--total-env-steps 199 is too little .* a sequence has 100 env steps"):
+    with pytest.raises(
+        ValueError,
+        match="--total-env-steps 199 is too little .* comes after 200, which 2 environments take for a sequence",
+    ):
         create("r2d2", config)
     create("r2d2", replace(config, total_env_steps=200))
 

@@ -10,6 +10,7 @@ from envs.boards.games import ConnectFour, Game, Othello6, TicTacToe, find_board
 from envs.boards.in_a_row import InARow
 from envs.boards.opponents import minimax, perfect
 from envs.boards.othello import Othello
+from envs.core import TorchVectorEnv
 from rlsuite import random
 from rlsuite.board import Board, Position, packed, planes
 
@@ -188,6 +189,15 @@ def test_games_as_environments_say_who_wins(name: str, opponent: str) -> None:
     assert ended.all() and total.abs().max() == 1.0
     if opponent == "minimax":
         assert total.mean() < -0.2
+
+
+def test_the_opponents_second_move_does_not_follow_from_its_opening() -> None:
+    vector = TorchVectorEnv(ConnectFour("random"), 1000)
+    before = vector.reset(seed=0)[0][:, 1].sum(dim=1)
+    column = before.argmax(dim=1)
+    after = vector.step((column + 1) % 7)[0][:, 1].sum(dim=1)
+    same = (after - before).argmax(dim=1) == column
+    assert 0.05 < same[before.any(dim=1)].float().mean() < 0.25  # a seventh
 
 
 @pytest.mark.parametrize("opponent", ["random", "self"])

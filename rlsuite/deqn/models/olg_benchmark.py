@@ -1,6 +1,7 @@
 """Overlapping generations with capital, a collateralised bond and adjustment costs.
 
-The benchmark economy of Azinovic, Gaegauf and Scheidegger (2022), and the same with fewer ages.
+The benchmark economy of Azinovic, Gaegauf and Scheidegger (2022), and a smaller one with fewer ages, of whose rates
+only the discount is that of its longer periods.
 """
 
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class Calibration:
 
     @property
     def collateral(self) -> float:
-        """Debt that a unit of capital backs: what is left of it in the worst regime."""
+        """Capital that a unit of debt needs: in the worst regime, what is left of it is that unit."""
         return 1 / (1 - max(self.depreciations))
 
     @property

@@ -11,6 +11,7 @@ from rlsuite.supervised.data.words import BEGIN, END, PADDING, Vocabulary
 from rlsuite.supervised.source import Batches, Order
 
 _BATCHES_A_GROUP = 4
+_PARTS: tuple[Part, Part] = ("val", "test_2016_flickr")
 
 
 class Pairs(NamedTuple):
@@ -21,13 +22,17 @@ class Pairs(NamedTuple):
 
 
 class Parallel(NamedTuple):
-    """Pairs in three parts, and the words of both languages in the training part."""
+    """Pairs in three parts, the words of both languages in the training part, and what the test set should become.
+
+    The last is as people wrote it: words that the vocabulary does not have are there, and no translation has them.
+    """
 
     train: Pairs
     validation: Pairs
     test: Pairs
     source: Vocabulary
     target: Vocabulary
+    references: list[list[str]]
 
 
 def encode(vocabulary: Vocabulary, sentences: Sequence[Sequence[str]]) -> Tensor:
@@ -53,9 +58,8 @@ def load(source: Language, target: Language, examples: int | None = None) -> Par
     def pairs(sentences: Sequence[Sequence[Sequence[str]]]) -> Pairs:
         return Pairs(*map(encode, vocabularies, sentences))
 
-    others: tuple[Part, Part] = ("val", "test_2016_flickr")
-    validation, test = (pairs([read(language, part) for language in (source, target)]) for part in others)
-    return Parallel(pairs(train), validation, test, *vocabularies)
+    validation, test = ([read(language, part) for language in (source, target)] for part in _PARTS)
+    return Parallel(pairs(train), pairs(validation), pairs(test), vocabularies[0], vocabularies[1], test[1])
 
 
 def by_length(pairs: Pairs, batch_size: int, seeds: Sequence[int]) -> Batches[Pairs]:

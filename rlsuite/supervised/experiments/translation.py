@@ -189,16 +189,18 @@ def bleu(translations: Sequence[Sequence[str]], references: Sequence[Sequence[st
 
 
 def evaluate(learner: Learner[Any], setting: Translation, split: Split) -> dict[str, np.ndarray]:
-    """Perplexity, and on the test set, which takes longer, also BLEU of greedy translations and of a beam search."""
+    """Perplexity, and on the test set, which takes longer, also BLEU of greedy translations and of a beam search.
+
+    BLEU is by the sentences as they were written: an unknown word is a wrong one.
+    """
     data = setting.data
     pairs: Pairs = getattr(data, split)
     found = {"perplexity": perplexity(learner, pairs)}
     if split == "test":
-        references = [data.target.decode(sentence) for sentence in pairs.target.tolist()]
         for name, beam in (("bleu_greedy", 1), (f"bleu_beam_{_BEAM}", _BEAM)):
             translations = translate(learner, pairs.source, beam).tolist()
             own = [[data.target.decode(sentence) for sentence in sentences] for sentences in translations]
-            found[name] = np.array([bleu(sentences, references) for sentences in own])
+            found[name] = np.array([bleu(sentences, data.references) for sentences in own])
     return found
 
 
