@@ -38,7 +38,7 @@ class Options:
 
 def main(arguments: list[str]) -> int:
     options = command.parse(Options, arguments, description=__doc__)
-    from agents.runs.evaluating import evaluate_run, print_report
+    from agents.runs.evaluating import evaluate_run, print_report, report_path
     from agents.runs.run import open_run
     from envs.lookup import is_atari
 
@@ -48,7 +48,8 @@ def main(arguments: list[str]) -> int:
     run = open_run(options.run)
     if options.protocol is not None and not is_atari(run.config.env):
         raise ValueError(f"--protocol is for Atari's games, and {run.config.env} is none")
-    chosen = {name: getattr(options, name) for name in ("evaluation_envs", "evaluation_max_env_steps", "device")}
+    names = ("evaluation_envs", "evaluation_max_env_steps", "device", "protocol")
+    chosen = {name: getattr(options, name) for name in names}
     changes: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     changes["env_kwargs"] = run.config.env_kwargs | options.env_kwargs
     run = dataclasses.replace(run, config=dataclasses.replace(run.config, **changes))
@@ -57,5 +58,5 @@ def main(arguments: list[str]) -> int:
 
         beside_baselines(run, episodes, options.checkpoint)
         return 0
-    print_report(evaluate_run(run, episodes, options.checkpoint, options.protocol), run.folder / "evaluation.json")
+    print_report(evaluate_run(run, episodes, options.checkpoint), report_path(run))
     return 0

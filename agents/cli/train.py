@@ -43,7 +43,11 @@ def parse(arguments: list[str]) -> tuple[str, "RunConfig"]:
         tuned = preset(agent, named["env"], named.get("preset", "auto"))
         default = kind(env=named["env"], **beside(tuned, {option_name(option) for option in options}))
     config = command.parse(kind, options, agent, default)
-    return agent, config if default is None else dataclasses.replace(config, preset=default.preset)
+    if default is None:
+        return agent, config
+    # Arguments of the environment are named one by one, and those of the preset stay beside them.
+    env_kwargs = default.env_kwargs | config.env_kwargs
+    return agent, dataclasses.replace(config, preset=default.preset, env_kwargs=env_kwargs)
 
 
 def option_name(option: str) -> str:

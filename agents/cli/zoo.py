@@ -44,7 +44,7 @@ class Unpack:
     runs: Path = Path("runs")
     """Folder in which the run is made."""
     name: str | None = None
-    """Name of the run; by default the packed one's."""
+    """Name of the run; by default that of the file."""
 
 
 def main(arguments: list[str]) -> int:

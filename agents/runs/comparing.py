@@ -18,6 +18,7 @@ from rlsuite.tracking.notices import say
 from rlsuite.tracking.plots import Curve, check_suffix, learning_curve
 from rlsuite.tracking.profiles import draw_profiles
 from rlsuite.tracking.statistics import bootstrap_interval, iqm
+from rlsuite.tracking.text import number_text
 
 Split = Literal["runs", "settings", "seeds"]
 
@@ -57,7 +58,15 @@ def compare(
     names = sorted({run.config.env for run in runs})
     if len({name.rpartition("/")[2] for name in names}) > 1:
         say(f"returns of different environments are not on one scale: {', '.join(names)}")
-    compared = [part for run in runs for part in _parts(run, _series(run, metric), split)]
+    if any(run.config.env_kwargs != runs[0].config.env_kwargs for run in runs):
+        say("the environments differ in their --env-kwargs")
+    called_alike = len({_name(run) for run in runs}) < len({run.folder.resolve() for run in runs})
+    labels = [str(run.folder) if called_alike else _name(run) for run in runs]
+    compared = [
+        part
+        for run, label in zip(runs, labels, strict=True)
+        for part in _parts(run, label, _series(run, metric), split)
+    ]
     title = ", ".join(names)
     curves = [Curve(part.label, part.series.env_steps, part.series.values) for part in compared]
     called = metric.replace("/", " ")
@@ -81,19 +90,25 @@ def _scores_at(compared: Sequence[_Compared], env_steps: int) -> dict[str, np.nd
     return found
 
 
-def _parts(run: Run, series: Series, split: Split) -> list[_Compared]:
+def _name(run: Run) -> str:
+    return run.folder.resolve().name
+
+
+def _parts(run: Run, label: str, series: Series, split: Split) -> list[_Compared]:
     """The run as a whole, or its seeds by what differs between them."""
-    final = _final(run)
+    final, values = _final(run), series.values
+    if split != "runs":  # what seeds have in common is one row
+        values = np.broadcast_to(values, (len(run.seeds), values.shape[1]))
     groups: dict[str, list[int]] = {}
     for k, seed in enumerate(run.seeds):
-        parts = [run.folder.name]
+        parts = [label]
         parts += [f"{name} {value[k]:g}" for name, value in _differing(run).items()] if split != "runs" else []
         parts += [f"seed {seed}"] if split == "seeds" else []
         groups.setdefault(", ".join(parts), []).append(k)
     return [
         _Compared(
             label,
-            dataclasses.replace(series, values=series.values[chosen] if len(groups) > 1 else series.values),
+            dataclasses.replace(series, values=values[chosen] if len(groups) > 1 else values),
             final[chosen] if len(final) else final,
         )
         for label, chosen in groups.items()
@@ -126,9 +141,9 @@ def _series(run: Run, metric: str) -> Series:
 
 
 def _require_same_protocol(runs: Sequence[Run]) -> None:
-    protocols = {run.folder.name: protocol_name(run) for run in runs}
-    if len(set(protocols.values())) > 1:
-        listed = ", ".join(f"{name}: {protocol}" for name, protocol in protocols.items())
+    protocols = [protocol_name(run) for run in runs]
+    if len(set(protocols)) > 1:
+        listed = ", ".join(f"{run.folder}: {protocol}" for run, protocol in zip(runs, protocols, strict=True))
         raise ValueError(f"scores of different protocols do not compare ({listed})")
 
 
@@ -145,10 +160,10 @@ def _print_table(compared: Sequence[_Compared], metric: str) -> None:
             part.label,
             f"{part.series.env_steps[-1]:,}",
             str(len(last)),
-            f"{last.mean():.1f}",
-            f"{iqm(last):.1f}",
-            f"{low:.1f} .. {high:.1f}" if len(last) > 1 else "",
-            f"{iqm(part.final):.1f}" if len(part.final) else "",
+            number_text(last.mean()),
+            number_text(float(iqm(last))),
+            f"{number_text(low)} .. {number_text(high)}" if len(last) > 1 else "",
+            number_text(float(iqm(part.final))) if len(part.final) else "",
         )
     Console(highlight=False).print(table)
 

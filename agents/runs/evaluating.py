@@ -1,7 +1,7 @@
 """The final judgement of a run: many episodes, a named protocol, confidence intervals, a JSON report."""
 
 import dataclasses
-import json
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -18,23 +18,26 @@ from agents.runs.run import (
     evaluation_envs,
     evaluation_limit,
     load_agent,
+    open_run,
     shown,
 )
 from envs.atari_scores import human_normalised
 from envs.lookup import is_atari, is_board_game
 from envs.protocols import PROTOCOLS
+from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import complete_lines
 from rlsuite.tracking.lease import require_lease
 from rlsuite.tracking.notices import say
-from rlsuite.tracking.statistics import bootstrap_interval, iqm
+from rlsuite.tracking.statistics import ENOUGH_SEEDS, bootstrap_interval, iqm
+from rlsuite.tracking.text import number_text
 from rlsuite.training.evaluation import Watch, evaluate
 
 
 def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protocol: Any = None) -> dict[str, Any]:
     """Play ``episodes`` episodes with every seed's agent in environments it has never seen; returns the report.
 
-    The report is also written to ``evaluation.json`` in the run's folder, where that is allowed. Its protocol is the
-    run's own unless another is named. The interval of the IQM is over seeds if there are several, else over episodes.
+    The report is also written to ``report_path``, where that is allowed. Its protocol is the run's own unless another
+    is named. The interval of the IQM is over seeds if there are several, else over episodes.
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged.
@@ -61,6 +64,7 @@ def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protoc
         "total_env_steps": run.config.total_env_steps,
         "episodes": episodes,
         "protocol": protocol_name(run),
+        "env_kwargs": run.config.env_kwargs,
         "mean": float(per_seed.mean()),
         "iqm": float(iqm(sample)),
         "ci95": [float(low), float(high)],
@@ -87,10 +91,20 @@ def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protoc
         )
     require_lease(run.folder)
     try:
-        (run.folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
-    except PermissionError:  # a colleague's run; playing took long, and its score is not to be lost
+        run_folder.write(run.folder, report, report_path(run).name)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        # A colleague's run; playing took long, and its score is not to be lost.
         say(f"{run.folder} cannot be written in: the report is only shown")
     return report
+
+
+def report_path(run: Run) -> Path:
+    """``evaluation.json``, which is the run's score; another file where it was judged by other rules than its own."""
+    own = open_run(run.folder).config
+    same = (own.protocol, own.env_kwargs) == (run.config.protocol, run.config.env_kwargs)
+    return run.folder / ("evaluation.json" if same else "evaluation-by-other-rules.json")
 
 
 def logged_env_steps(folder: Path) -> int:
@@ -110,11 +124,14 @@ def protocol_name(run: Run) -> str:
 def print_report(report: dict[str, Any], path: Path) -> None:
     """The report as a small table for people."""
     low, high = report["ci95"]
+    interval = f"95 % interval over {report['ci95_over']}"
+    if 1 < len(report["seeds"]) < ENOUGH_SEEDS:
+        interval = f"of {len(report['seeds'])} seeds, too few for a 95 % interval"
     table = Table(title=f"{report['agent']} on {report['env']}", title_justify="left", show_header=False, box=None)
     rows = [
-        ("mean return", f"{report['mean']:.1f}"),
-        ("IQM", f"{report['iqm']:.1f}   95 % interval over {report['ci95_over']}: {low:.1f} .. {high:.1f}"),
-        ("seeds", "  ".join(f"{score:.1f}" for score in report["per_seed_mean"])),
+        ("mean return", number_text(report["mean"])),
+        ("IQM", f"{number_text(report['iqm'])}   {interval}: {number_text(low)} .. {number_text(high)}"),
+        ("seeds", "  ".join(number_text(score) for score in report["per_seed_mean"])),
         ("episodes a seed", str(report["episodes"])),
         ("mean length", f"{report['mean_length_env_steps']:.0f} env steps"),
         ("protocol", f"{report['protocol']}, checkpoint {report['checkpoint']}"),

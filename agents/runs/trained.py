@@ -67,6 +67,8 @@ def configuration(agent: str, options: Mapping[str, Any]) -> RunConfig:
     tuned = preset(agent, options["env"], options.get("preset", "auto"))
     several = {field.name for field in dataclasses.fields(kind) if isinstance(field.default, tuple)}
     named = {name: _value(value, name in several) for name, value in options.items() if name != "preset"}
+    if "env_kwargs" in named:  # beside those of the preset
+        named["env_kwargs"] = tuned.get("env_kwargs", {}) | named["env_kwargs"]
     return kind(**beside(tuned, named) | named)
 
 
@@ -90,10 +92,10 @@ def _where(spec: AgentSpec) -> str:
     return str(path)
 
 
-def _opened(ended: Ended, seed: int | None = None) -> "Trained":
+def _opened(ended: Ended, seed: int | None = None, checkpoint: Name = "best") -> "Trained":
     if not ended.finished:
         print("stopped; go on with: run.resume()")
-    return Trained(ended.run.folder, seed=seed, finished=ended.finished)
+    return Trained(ended.run.folder, checkpoint, seed, ended.finished)
 
 
 class Trained:
@@ -152,7 +154,7 @@ class Trained:
 
     def resume(self, total_env_steps: int | None = None) -> "Trained":
         """Go on exactly where the run stopped, to its end or to another; returns the run with its new agent."""
-        return _opened(resume_run(self.folder, total_env_steps=total_env_steps), self.seed)
+        return _opened(resume_run(self.folder, total_env_steps=total_env_steps), self.seed, self.checkpoint)
 
 
 class _Acting:

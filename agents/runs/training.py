@@ -121,6 +121,8 @@ def _load(run: Run, checkpoint: Name) -> dict[str, Any] | None:
     if run.checkpoints.is_empty:
         if (run.folder / "evaluation.json").exists():
             raise CheckpointError(f"{run.folder} has results, but its checkpoint is gone: it cannot go on from there")
+        if run.checkpoints.exists("best") or run.checkpoints.kept:
+            raise CheckpointError(f"{run.folder} holds a trained agent, and nothing that its training could go on from")
         print(f"{run.folder} has no checkpoint yet: it starts over")
         (run.folder / "metrics.jsonl").unlink(missing_ok=True)
         return None
@@ -223,7 +225,8 @@ def _finish(run: Run, opened: Session, clock: Clock) -> None:
                 title=f"{run.agent_name} on {run.config.env}",
             )
     cut = ("unfinished_episodes", "cut_at_env_steps")
-    shown = ("mean", "iqm", "ci95", "per_seed_mean", "episodes", *cut, "protocol", "checkpoint", "human_normalised")
+    interval = ("ci95", "ci95_over")
+    shown = ("mean", "iqm", *interval, "per_seed_mean", "episodes", *cut, "protocol", "checkpoint", "human_normalised")
     opened.tracker.summary({name: report[name] for name in shown if name in report})
     if run.config.video:
         try:

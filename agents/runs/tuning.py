@@ -28,6 +28,7 @@ from agents.runs.tuned_preset import preset_text
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import read_metrics
 from rlsuite.tracking.notices import without
+from rlsuite.tracking.text import number_text
 
 _EVALUATIONS = 8  # of a run, unless the command line says how often
 _BEST_SHOWN = 5
@@ -194,7 +195,7 @@ class Tuning:
         for column in ("trial", "score", "options"):
             table.add_column(column, justify="left" if column == "options" else "right")
         for one in best[:_BEST_SHOWN]:
-            table.add_row(str(one.number), f"{one.scores[self.search.env_steps]:.1f}", " ".join(self._words(one)))
+            table.add_row(str(one.number), number_text(one.scores[self.search.env_steps]), " ".join(self._words(one)))
         Console(highlight=False).print(table)
         with without("figure of importance"):
             out = self.search.folder / "importance.png"
@@ -233,4 +234,5 @@ def _result(run: Path) -> str:
         return f"{run.name}: not evaluated"
     low, high = report["ci95"]
     seeds = f"{len(report['seeds'])} seeds that the search had not seen"
-    return f"{run.name}: IQM {report['iqm']:.1f}, 95 % interval {low:.1f} .. {high:.1f} over {seeds}"
+    interval = f"95 % interval {number_text(low)} .. {number_text(high)}"
+    return f"{run.name}: IQM {number_text(report['iqm'])}, {interval} over {seeds}"

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from agents.runs import sweep_folder
@@ -14,7 +15,7 @@ from agents.runs.registry import config_class, find, names
 from agents.runs.run import Run, shown
 from rlsuite.tracking import run_folder
 from rlsuite.tracking.jsonl import complete_lines
-from rlsuite.training.checkpoint import load, save
+from rlsuite.training.checkpoint import save
 
 _CARD, _BEST = "README.md", "checkpoint/best"
 _PACKED = (run_folder.CONFIG, "evaluation.json", "metrics.jsonl", _CARD, _BEST)
@@ -66,6 +67,7 @@ class Result:
     train_seconds: float  # wall time
     versions: dict[str, str]
     commit: str | None
+    created: str | None = None  # unknown of results that were written until November 2026
 
 
 def result(folder: Path) -> Result:
@@ -79,6 +81,8 @@ def result(folder: Path) -> Result:
         report = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{folder} has not been evaluated yet: rlsuite evaluate {folder}") from None
+    except ValueError:
+        raise ValueError(f"{folder}/evaluation.json is damaged: rlsuite evaluate {folder} writes it anew") from None
     rows = [row for row, _ in complete_lines(folder / "metrics.jsonl")]
     program, *words = document["command"]
     return Result(
@@ -86,7 +90,8 @@ def result(folder: Path) -> Result:
         command=shlex.join([Path(program).name, *_without_place(words)]),
         agent=report["agent"],
         env=report["env"],
-        env_steps=max((row["env_steps"] for row in rows), default=0),
+        # Older reports do not say how far their agent had been trained.
+        env_steps=report.get("env_steps") or max((row["env_steps"] for row in rows), default=0),
         seeds=report["seeds"],
         iqm=report["iqm"],
         interval=tuple(report["ci95"]),
@@ -97,6 +102,7 @@ def result(folder: Path) -> Result:
         train_seconds=max((row.get("wall_seconds", 0.0) for row in rows), default=0.0),
         versions=document["versions"],
         commit=document.get("commit"),
+        created=document.get("created"),
     )
 
 
@@ -106,7 +112,7 @@ def _without_place(words: Sequence[str]) -> Iterator[str]:
     for word in rest:
         if word in ("--name", "--runs"):
             next(rest, None)
-        else:
+        elif not word.startswith(("--name=", "--runs=")):
             yield word
 
 
@@ -118,10 +124,13 @@ def write_results(sources: Sequence[Path], out: Path) -> int:
     Raises:
         ValueError: there are none, a folder holds no evaluated run, or a file no results.
     """
+    if out.suffix == ".json":
+        raise ValueError(f"--out names the table, such as {out.with_suffix('.md')}: {out} is written beside it")
     files = [source for source in sources if source.suffix == ".json"]
     folders = [source for source in sources if source.suffix != ".json"]
     every = [*(one for file in files for one in _written(file)), *map(result, _runs(folders))]
-    found = list({(one.name, one.command): one for one in every}.values())  # of what is named twice, the newer
+    # Of what is named twice, the newer.
+    found = list({(one.name, one.command, one.created): one for one in every}.values())
     found.sort(key=lambda one: (one.env, one.agent, one.name))
     if not found:
         raise ValueError("name at least one run folder")
@@ -179,7 +188,7 @@ def pack(run: Run, out: Path) -> None:
         CheckpointError: the run has no checkpoint.
         OSError: the file cannot be written.
     """
-    learner = load(run.folder / "checkpoint" / shown(run, "best"))["learner"]
+    learner = run.checkpoints.load(_judged(run))["learner"]
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".") as there:
         folder, partial = Path(there), Path(there) / "packed"
@@ -195,6 +204,13 @@ def pack(run: Run, out: Path) -> None:
         partial.replace(out)
 
 
+def _judged(run: Run) -> str:
+    """The checkpoint that the run's score is of, which the pack holds as its best; where there is none, the best."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads((run.folder / "evaluation.json").read_text(encoding="utf-8"))["checkpoint"])
+    return shown(run, "best")
+
+
 def card(folder: Path) -> str:
     """Model card of a trained agent, in Markdown."""
     document = run_folder.read(folder, "agent")
@@ -206,9 +222,9 @@ def card(folder: Path) -> str:
     else:
         low, high = one.interval
         lines += [
-            f"IQM {one.iqm:.4g} (95 % interval {low:.4g} to {high:.4g}) over {len(one.seeds)} seeds, {one.episodes} "
-            f"episodes each; protocol {one.protocol}, checkpoint {one.checkpoint}, after {one.env_steps:,} env steps a "
-            "seed.",
+            f"IQM {one.iqm:.4g} (95 % interval over {'seeds' if len(one.seeds) > 1 else 'episodes'} {low:.4g} to "
+            f"{high:.4g}), seeds: {len(one.seeds)}, episodes of each: {one.episodes}; protocol {one.protocol}, after "
+            f"{one.env_steps:,} env steps a seed, by its checkpoint `{one.checkpoint}`, which is `best` here.",
             "",
             f"Scores of the seeds: {', '.join(f'{score:.4g}' for score in one.per_seed)}.",
             "",
@@ -217,7 +233,13 @@ def card(folder: Path) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
     lines += ["", f"Observations {document['spaces']['observation']}, actions {document['spaces']['action']}.", ""]
     lines += [f"Versions: {versions}; commit {document.get('commit') or 'unknown'}.", ""]
-    lines += ["To use it: `rlsuite zoo unpack FILE`, then `rlsuite evaluate`, `watch` and `export` on the folder.", ""]
+    lines.append(
+        "To use it: `rlsuite zoo unpack FILE`, then `rlsuite evaluate --checkpoint best`, `watch` and `export` on the "
+        "folder."
+    )
+    if document["agent"].endswith(".py"):
+        lines += ["", f"The agent's code is in a file of its own, not in the pack: {Path(document['agent']).name}."]
+    lines.append("")
     return "\n".join(lines)
 
 

@@ -20,7 +20,12 @@ _REDRAW_SECONDS = 0.25
 _LINE_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _FEW_SEEDS = 10
-_RESULT_LABELS = {"per_seed_mean": "score of each seed", "iqm": "IQM", "ci95": "95 % interval of the IQM"}
+_RESULT_LABELS = {
+    "per_seed_mean": "score of each seed",
+    "iqm": "IQM",
+    "ci95": "95 % interval of the IQM",
+    "ci95_over": "interval over",
+}
 
 P = ParamSpec("P")
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
+ENOUGH_SEEDS = 5  # for an interval that covers about as much as it says
 _RESAMPLES = 2_000
 
 
@@ -39,6 +40,9 @@ def bootstrap_interval(
         statistic: ``iqm``, ``numpy.mean`` or another function of ``(scores, axis)``.
         confidence: coverage of the interval, between 0 and 1.
         seed: the same seed gives the same interval.
+
+    Fewer scores than ``ENOUGH_SEEDS`` give an interval that is too narrow: of three it is from the lowest to the
+    highest, which has the true mean of normal scores in it in three of four cases.
 
     One score, or scores that are all equal, give an interval of zero width. That is what resampling them yields, not
     a sign of certainty: where S is 1 nothing is known about the spread.

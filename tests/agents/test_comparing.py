@@ -55,6 +55,24 @@ def test_runs_of_different_environments_are_drawn_with_a_word(tmp_path, capfd):
     assert "not on one scale: Acrobot-v1, CartPole-v1" in "".join(capfd.readouterr())
 
 
+def test_runs_of_one_name_are_told_apart(tmp_path, monkeypatch, capfd):
+    drawn = {}
+    monkeypatch.setattr(comparing, "draw_profiles", lambda path, scores, label, title: drawn.update(scores))
+    folders = [run_with_returns(tmp_path / place, [1.0, 2.0]) for place in ("one", "two")]
+    compare(folders, tmp_path / "figure.png", "train/return", profile=tmp_path / "profile.png")
+    assert set(drawn) == {str(folder) for folder in folders}
+    for folder, protocol in zip(folders, ("nature", "machado"), strict=True):
+        document = json.loads((folder / "config.json").read_text())
+        document["config"]["environment"] |= {"env": "ALE/Pong-v5", "protocol": protocol, "env_kwargs": {}}
+        (folder / "config.json").write_text(json.dumps(document))
+    with pytest.raises(ValueError, match="scores of different protocols do not compare"):
+        compare(folders, tmp_path / "figure.png", "train/return")
+    document["config"]["environment"] |= {"protocol": "nature", "env_kwargs": {"mode": 1}}
+    (folder / "config.json").write_text(json.dumps(document))
+    compare(folders, tmp_path / "figure.png", "train/return")
+    assert "differ in their --env-kwargs" in "".join(capfd.readouterr())
+
+
 def test_figures_that_cannot_be_are_refused_before_any_is_written(tmp_path):
     folder = run_with_returns(tmp_path / "runs", [1.0, 2.0], [3.0, 4.0])
     figure = tmp_path / "figure.png"
@@ -79,7 +97,11 @@ def test_settings_and_seeds_have_curves_and_lines_of_their_own(tmp_path, capsys)
     assert rows("runs") == [0, 0, 0, 0]
     assert rows("settings") == [1, 1, 0, 0]
     assert rows("seeds") == [2, 2, 1, 1]
+    shared = dict(line, **{"time/learn_fraction": 0.5})
+    (folder / "metrics.jsonl").write_text(json.dumps(shared) + "\n")
+    compare([folder], tmp_path / "figure.png", "time/learn_fraction", split="seeds")  # what they have in common
+    capsys.readouterr()
     compare([folder], tmp_path / "figure.png", split="settings")
     first, second = [line.split() for line in capsys.readouterr().out.splitlines() if " 100 " in line]
-    assert first[-6:] == ["2.0", "2.0", "1.0", "..", "3.0", "5.0"] and second[-6:-4] == ["20.0", "20.0"]
-    assert second[-1] == "7.0"
+    assert first[-6:] == ["2.00", "2.00", "1.00", "..", "3.00", "5.00"] and second[-6:-4] == ["20.00", "20.00"]
+    assert second[-1] == "7.00"

@@ -70,6 +70,12 @@ def test_a_period_that_is_named_is_not_overruled_by_a_presets_tau() -> None:
     assert parse(["dqn", "--env", "CartPole-v1", "--target-period-updates", "100", "--tau", "0.1"])[1].tau == 0.1
 
 
+def test_arguments_of_the_environment_are_named_one_by_one() -> None:
+    game = ["alphazero", "--env", "rlsuite/ConnectFour-v0"]
+    assert parse([*game, "--env-kwargs", "depth=2"])[1].env_kwargs == {"opponent": "minimax", "depth": 2}
+    assert parse([*game, "--env-kwargs", "opponent=random"])[1].env_kwargs == {"opponent": "random"}
+
+
 def test_presets_that_need_what_the_configuration_does_not_are_found_too(own) -> None:
     path = own("import torch\nPRESETS = {'CartPole': {'rate': float(torch.tensor(0.25))}}\n")
     assert preset(path, "CartPole-v1")["rate"] == 0.25

@@ -308,7 +308,7 @@ def test_a_run_shorter_than_its_sequences_is_refused(tmp_path):
     config = R2D2Config(env="CartPole-v1", total_env_steps=199, **sequences)
     with pytest.raises(
         ValueError,
-        match="--total-env-steps 199 is too little .* comes after 200, which 2 environments take for a sequence",
+        match="199 is too little .* after 200, which 2 environments take for a sequence",
     ):
         create("r2d2", config)
     create("r2d2", replace(config, total_env_steps=200))

@@ -1,5 +1,6 @@
 """Results from run folders, and agents that move as one file."""
 
+import dataclasses
 import json
 import zipfile
 
@@ -7,9 +8,10 @@ import pytest
 
 from agents.dqn import DQNConfig
 from agents.runs import zoo
-from agents.runs.evaluating import evaluate_run
+from agents.runs.evaluating import evaluate_run, print_report, report_path
 from agents.runs.run import open_run
-from agents.runs.training import train
+from agents.runs.training import resume_run, train
+from rlsuite.training.checkpoint import CheckpointError
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,30 @@ def test_a_packed_agent_has_the_same_score_elsewhere(run, tmp_path):
     assert evaluate_run(open_run(folder), 5, "best")["per_seed_mean"] == score
     with pytest.raises(ValueError, match="already holds a run"):
         zoo.unpack(tmp_path / "small.zip", tmp_path / "runs")
+    best = (folder / "checkpoint" / "best").read_bytes()
+    for _ in range(2):  # with its score, and without
+        with pytest.raises(CheckpointError, match="cannot go on from there|nothing that its training could go on from"):
+            resume_run(folder)
+        (folder / "evaluation.json").unlink(missing_ok=True)
+    assert (folder / "checkpoint" / "best").read_bytes() == best and (folder / "metrics.jsonl").exists()
+
+
+def test_a_pack_holds_the_agent_whose_score_is_on_its_card(run, tmp_path):
+    score = evaluate_run(run, 4, "last")["per_seed_mean"]
+    zoo.pack(run, tmp_path / "small.zip")
+    folder = zoo.unpack(tmp_path / "small.zip", tmp_path / "runs")
+    assert evaluate_run(open_run(folder), 4, "best")["per_seed_mean"] == score
+
+
+def test_an_evaluation_by_other_rules_is_not_the_runs_score(run, capsys):
+    report = evaluate_run(run, 2)
+    config = dataclasses.replace(run.config, env_kwargs={"max_episode_steps": 3})
+    other = evaluate_run(dataclasses.replace(run, config=config), 2)
+    assert json.loads((run.folder / "evaluation.json").read_text()) == report
+    assert json.loads((run.folder / "evaluation-by-other-rules.json").read_text()) == other
+    assert other["env_kwargs"] == {"max_episode_steps": 3}
+    print_report(report, report_path(run))
+    assert "of 2 seeds, too few for a 95 % interval" in capsys.readouterr().out
 
 
 def test_results_are_those_of_the_folders(run, tmp_path):
@@ -61,6 +87,8 @@ def test_results_are_those_of_the_folders(run, tmp_path):
     assert json.loads((tmp_path / "results.json").read_text()) in ([found, other], [other, found])
     text = (tmp_path / "results.md").read_text()
     assert text.startswith("# Ours\n\n| environment |") and text.count("| environment |") == 1
+    with pytest.raises(ValueError, match="--out names the table, such as"):
+        zoo.write_results([run.folder], tmp_path / "results.json")
     (tmp_path / "before.json").write_text("{}, no")
     with pytest.raises(ValueError, match="does not hold results"):
         zoo.write_results([tmp_path / "before.json"], tmp_path / "results.md")
@@ -72,7 +100,7 @@ def test_results_are_those_of_the_folders(run, tmp_path):
 
 
 def test_a_command_is_told_without_the_place_of_its_run():
-    words = ["dqn", "--env", "CartPole-v1", "--name", "a", "--runs", "here", "--seeds", "3"]
+    words = ["dqn", "--env", "CartPole-v1", "--name", "a", "--runs", "here", "--name=b", "--seeds", "3"]
     assert list(zoo._without_place(words)) == ["dqn", "--env", "CartPole-v1", "--seeds", "3"]
 
 
