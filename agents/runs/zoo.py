@@ -207,7 +207,9 @@ def pack(run: Run, out: Path) -> None:
 def _judged(run: Run) -> str:
     """The checkpoint that the run's score is of, which the pack holds as its best; where there is none, the best."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        return str(json.loads((run.folder / "evaluation.json").read_text(encoding="utf-8"))["checkpoint"])
+        judged = str(json.loads((run.folder / "evaluation.json").read_text(encoding="utf-8"))["checkpoint"])
+        if run.checkpoints.exists(judged):  # not in a pack's own folder
+            return judged
     return shown(run, "best")
 
 

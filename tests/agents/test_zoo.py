@@ -59,6 +59,7 @@ def test_a_pack_holds_the_agent_whose_score_is_on_its_card(run, tmp_path):
     score = evaluate_run(run, 4, "last")["per_seed_mean"]
     zoo.pack(run, tmp_path / "small.zip")
     folder = zoo.unpack(tmp_path / "small.zip", tmp_path / "runs")
+    zoo.pack(open_run(folder), tmp_path / "again.zip")
     assert evaluate_run(open_run(folder), 4, "best")["per_seed_mean"] == score
 
 
