@@ -27,7 +27,7 @@ from rlsuite.networks.encoder import encoder
 from rlsuite.networks.names import Encoder
 from rlsuite.networks.population import Adam, Population
 from rlsuite.state import restore
-from rlsuite.training.schedules import linear, per_seed
+from rlsuite.training.schedules import learning_rate_scale, per_seed
 from rlsuite.tree_search import search
 
 _NOISE_STREAM, _MOVE_STREAM, _SYMMETRY_STREAM = 55, 56, 57
@@ -193,12 +193,12 @@ class AlphaZero:
             decay = self.config.weight_decay * parameters.square().sum(dim=1)
             return of_policy + self.config.value_weight * of_value + decay, metrics
 
-        scale = linear(self.optimiser.updates, self.config.total_updates, 1.0, self.config.final_learning_rate_fraction)
+        scale = learning_rate_scale(self.optimiser.updates, self.config)
         return self.optimiser.minimise(loss, self.network.parameters, self.config.max_gradient_norm, scale)
 
     def _turned(self, observation: Tensor, visits: Tensor) -> tuple[Tensor, Tensor]:
         """Positions ``[S, B, 2, H, W]`` and the visits of moves, each in an orientation that is drawn."""
-        key = random.key(self.seeds, _SYMMETRY_STREAM, self.optimiser.updates.long())
+        key = random.key(self.seeds, _SYMMETRY_STREAM, self.optimiser.updates)
         view = random.integers(key, len(self.cells), observation.shape[1])
         cells = self.cells[view].unsqueeze(2).expand(-1, -1, 2, -1)
         turned = observation.flatten(-2).gather(-1, cells).view_as(observation)

@@ -24,7 +24,7 @@ from rlsuite.networks.heads import ActionValue, Ensemble
 from rlsuite.networks.mlp import mlp
 from rlsuite.networks.population import Adam, Population
 from rlsuite.state import restore
-from rlsuite.training.schedules import linear, per_seed
+from rlsuite.training.schedules import learning_rate_scale, per_seed
 
 _NOISE_STREAM, _WARMUP_STREAM = 4, 5
 
@@ -147,7 +147,7 @@ class DDPG:
             value = self._values(batch.observation, action, parameters)
             return critic_loss(value, target, batch.extras.get("weight"))
 
-        limit, scale = self.config.max_gradient_norm, self._learning_rate_scale()
+        limit, scale = self.config.max_gradient_norm, learning_rate_scale(self.critic_optimiser.updates, self.config)
         return self.critic_optimiser.minimise(loss, self.critic.parameters, limit, scale, "gradient/critic_norm")
 
     def _next_action(self, next_observation: Tensor) -> Tensor:
@@ -159,15 +159,11 @@ class DDPG:
             losses = -self.critic(batch.observation, action, part="networks.0").squeeze(-1).mean(dim=1)
             return losses, {"loss/actor": losses}
 
-        limit, scale = self.config.max_gradient_norm, self._learning_rate_scale()
+        limit, scale = self.config.max_gradient_norm, learning_rate_scale(self.critic_optimiser.updates, self.config)
         metrics = self.actor_optimiser.minimise(loss, self.actor.parameters, limit, scale, "gradient/actor_norm")
         self.actor_target.follow(self.actor.parameters, self.config.tau)
         self.critic_target.follow(self.critic.parameters, self.config.tau)
         return metrics
-
-    def _learning_rate_scale(self) -> Tensor:
-        updates, fraction = self.critic_optimiser.updates, self.config.final_learning_rate_fraction
-        return linear(updates, self.config.total_updates, 1.0, fraction)
 
     def state_dict(self) -> dict[str, Any]:
         return {

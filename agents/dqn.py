@@ -33,7 +33,7 @@ from rlsuite.networks.returns.quantiles import QuantileRegression
 from rlsuite.networks.returns.scalar import Scalar
 from rlsuite.state import restore
 from rlsuite.training.exploration import epsilon_greedy, epsilon_now
-from rlsuite.training.schedules import linear, per_seed, target_share
+from rlsuite.training.schedules import learning_rate_scale, per_seed, target_share
 
 _EXPLORATION_STREAM, _EVALUATION_STREAM = 2, 3
 _ACTING_NOISE_STREAM, _NOISE_STREAM, _LEVELS_STREAM = 36, 37, 38
@@ -204,7 +204,7 @@ class DQN:
         where distributions are learned, the losses (of C51 the divergences).
         """
         weight = batch.extras.get("weight")
-        updates = self.optimiser.updates.long()
+        updates = self.optimiser.updates
         with torch.no_grad():
             target = self._target(batch, updates)
         inputs = self._inputs(batch.observation, updates, _ONLINE)
@@ -224,7 +224,8 @@ class DQN:
             return losses, metrics if weight is None else metrics | {"priority": priority}
 
         limit = self.config.max_gradient_norm
-        metrics = self.optimiser.minimise(loss, self.online, limit, self._learning_rate_scale())
+        scale = learning_rate_scale(self.optimiser.updates, self.config)
+        metrics = self.optimiser.minimise(loss, self.online, limit, scale)
         priority = metrics.pop("priority", None)
         share = target_share(self.optimiser.updates, self.config.target_period_updates, self.config.tau)
         self.target.follow(self.online, share)
@@ -254,9 +255,6 @@ class DQN:
                 returns = targets.of_best(returns, values)
         value = reward.unsqueeze(-1) + batch.discount.unsqueeze(-1) * returns.value
         return Returns(value, returns.probability)
-
-    def _learning_rate_scale(self) -> Tensor:
-        return linear(self.optimiser.updates, self.config.total_updates, 1.0, self.config.final_learning_rate_fraction)
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -297,7 +297,7 @@ class ReplayConfig(AgentConfig, group="replay"):
     def total_updates(self) -> int:
         """Updates of the whole run, for schedules."""
         every, envs = self.train_every_env_steps, self.all_envs
-        # Of a round: a common multiple, without ``lcm``, which compilers do not know.
+        # Of a round, as ``rounds_of`` has it: a common multiple, without ``lcm``, which compilers do not know.
         env_steps = every if every % envs == 0 else envs if envs % every == 0 else every * envs
         rounds, waits = -(-self.total_env_steps // env_steps), -(-self.learning_starts_env_steps // env_steps) - 1
         return max(rounds - max(waits, 0), 0) * self.updates_per_train * (env_steps // every)
@@ -349,11 +349,15 @@ class RolloutConfig(AgentConfig, group="rollout"):
     """Env steps, over all environments of a seed, between two updates."""
 
     @property
+    def vector_steps(self) -> int:
+        """Steps of each environment in a rollout."""
+        return max(1, self.rollout_env_steps // self.num_envs)
+
+    @property
     def rollouts(self) -> int:
         """Rollouts of the whole run that are learned from; the first only measures the scales, where there are any."""
-        env_steps = max(self.rollout_env_steps // self.num_envs, 1) * self.num_envs
         measures = self.normalise_observations or self.normalise_rewards
-        return -(-self.total_env_steps // env_steps) - measures
+        return -(-self.total_env_steps // (self.vector_steps * self.num_envs)) - measures
 
     @property
     def total_updates(self) -> int:
@@ -378,7 +382,7 @@ class MemoryRolloutConfig(MemoryOptions, RolloutConfig, group="rollout"):
         """
         if self.memory == "none":
             return 1
-        steps = max(1, self.rollout_env_steps // self.num_envs)
+        steps = self.vector_steps
         window = self.bptt_env_steps or steps
         if steps % window:
             raise ValueError(

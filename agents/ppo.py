@@ -23,7 +23,7 @@ from rlsuite.networks.population import Adam, Population, clip_rows, gradient
 from rlsuite.networks.recurrent import WithMemory, empty_memory, with_memory
 from rlsuite.replay.rollout import RolloutBatch, advantages, minibatches, next_outputs, weighted_mean, windows
 from rlsuite.state import restore
-from rlsuite.training.schedules import linear, per_seed
+from rlsuite.training.schedules import learning_rate_scale, per_seed
 
 _POLICY_STREAM, _SHUFFLE_STREAM = 21, 22
 
@@ -205,7 +205,7 @@ class PPO:
         self._is_near.fill_(True)
         metrics: dict[str, Tensor] = {}
         for epoch in range(self.config.epochs):
-            key = random.key(self.seeds, _SHUFFLE_STREAM, self.optimiser.updates.long(), epoch)
+            key = random.key(self.seeds, _SHUFFLE_STREAM, self.optimiser.updates, epoch)
             for part in minibatches(steps, key, self.config.minibatches):
                 metrics = self._improve(*part)
         return metrics
@@ -249,8 +249,7 @@ class PPO:
         gradients, metrics = gradient(loss, self.network.parameters)
         if self.config.max_gradient_norm is not None:
             gradients, metrics["gradient/norm"] = clip_rows(gradients, self.config.max_gradient_norm)
-        passed, fraction = self.optimiser.updates + self._skipped, self.config.final_learning_rate_fraction
-        scale = linear(passed, self.config.total_updates, 1.0, fraction)
+        scale = learning_rate_scale(self.optimiser.updates + self._skipped, self.config)
         if self.config.max_kl is None:
             self.optimiser.step(self.network.parameters, gradients, scale)
         else:

@@ -25,7 +25,7 @@ from rlsuite.networks.recurrent import empty_memory, with_memory
 from rlsuite.replay.rollout import RolloutBatch, lambda_returns, minibatches, next_outputs, weighted_mean, windows
 from rlsuite.state import restore
 from rlsuite.training.exploration import epsilon_greedy, epsilon_now
-from rlsuite.training.schedules import linear, per_seed
+from rlsuite.training.schedules import learning_rate_scale, per_seed
 
 _EXPLORATION_STREAM, _EVALUATION_STREAM, _SHUFFLE_STREAM = 33, 34, 35
 
@@ -141,7 +141,7 @@ class PQN:
             steps["memory"] = windows(batch.extras["memory"], self.window)[:, :, 0]
         metrics: dict[str, Tensor] = {}
         for epoch in range(self.config.epochs):
-            key = random.key(self.seeds, _SHUFFLE_STREAM, self.optimiser.updates.long(), epoch)
+            key = random.key(self.seeds, _SHUFFLE_STREAM, self.optimiser.updates, epoch)
             for part in minibatches(steps, key, self.config.minibatches):
                 metrics = self._improve(*part)
         return metrics
@@ -164,7 +164,7 @@ class PQN:
             losses = 0.5 * weighted_mean((value - returns).square(), weight)
             return losses, {"loss/td": losses, "value/q": weighted_mean(value, weight)}
 
-        scale = linear(self.optimiser.updates, self.config.total_updates, 1.0, self.config.final_learning_rate_fraction)
+        scale = learning_rate_scale(self.optimiser.updates, self.config)
         return self.optimiser.minimise(loss, self.network.parameters, self.config.max_gradient_norm, scale)
 
     def state_dict(self) -> dict[str, Any]:

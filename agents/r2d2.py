@@ -23,7 +23,7 @@ from rlsuite.networks.recurrent import empty_memory, memory_size, with_memory
 from rlsuite.replay.sequence_store import SequenceBatch, n_step_targets
 from rlsuite.state import restore
 from rlsuite.training.exploration import epsilon_greedy, epsilon_now
-from rlsuite.training.schedules import linear, per_seed, target_share
+from rlsuite.training.schedules import learning_rate_scale, per_seed, target_share
 
 _EXPLORATION_STREAM, _EVALUATION_STREAM = 31, 32
 _SLOPE = 1e-3  # of the square root's rescaling, for large values
@@ -169,7 +169,7 @@ class R2D2:
             mean = (self.to_returns(value) * counts).sum(dim=(1, 2)) / counts.sum(dim=(1, 2)).clamp(min=1.0)
             return losses, {"loss/td": losses, "value/q": mean, "error": error.abs()}
 
-        scale = linear(self.optimiser.updates, self.config.total_updates, 1.0, self.config.final_learning_rate_fraction)
+        scale = learning_rate_scale(self.optimiser.updates, self.config)
         metrics = self.optimiser.minimise(loss, self.online, self.config.max_gradient_norm, scale)
         error = metrics.pop("error")
         share = target_share(self.optimiser.updates, self.config.target_period_updates, self.config.tau)

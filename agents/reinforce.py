@@ -23,7 +23,7 @@ from rlsuite.networks.population import Adam, Population
 from rlsuite.networks.recurrent import empty_memory, with_memory
 from rlsuite.replay.rollout import RolloutBatch, next_outputs, reward_to_go, weighted_mean, windows
 from rlsuite.state import restore
-from rlsuite.training.schedules import linear, per_seed
+from rlsuite.training.schedules import learning_rate_scale, per_seed
 
 _POLICY_STREAM = 6
 
@@ -202,9 +202,8 @@ class Reinforce:
             losses = -gain - self.config.entropy_weight * entropy
             return losses, {"loss/policy": losses, "value/entropy": entropy}
 
-        config, updates = self.config, self.policy_optimiser.updates
-        scale = linear(updates, config.total_updates, 1.0, config.final_learning_rate_fraction)
-        limit = config.max_gradient_norm
+        scale = learning_rate_scale(self.policy_optimiser.updates, self.config)
+        limit = self.config.max_gradient_norm
         return self.policy_optimiser.minimise(loss, self.policy.parameters, limit, scale, norm="gradient/policy_norm")
 
     def _improve_baseline(

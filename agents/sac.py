@@ -30,7 +30,7 @@ from rlsuite.networks.heads import ActionValue, Ensemble
 from rlsuite.networks.mlp import mlp
 from rlsuite.networks.population import Adam, Population
 from rlsuite.state import restore
-from rlsuite.training.schedules import linear, per_seed
+from rlsuite.training.schedules import learning_rate_scale, per_seed
 
 _ACTOR_SEED = 1 << 31  # within the 32 bits that torch seeds CPU generators by
 _POLICY_STREAM, _WARMUP_STREAM, _TARGET_STREAM, _ACTOR_STREAM = 42, 43, 44, 45
@@ -149,7 +149,9 @@ class SAC:
         self.critic_target.follow(self.critic.parameters, self.config.tau)
         entropy = ranks.averaged(metrics["value/entropy"])
         excess = (entropy - self.target_entropy).unsqueeze(1)
-        self.temperature_optimiser.step(self.log_temperature, excess, self._learning_rate_scale())
+        self.temperature_optimiser.step(
+            self.log_temperature, excess, learning_rate_scale(self.critic_optimiser.updates, self.config)
+        )
         metrics["value/temperature"] = self.log_temperature.exp().squeeze(1)
         return metrics if priority is None else (metrics, priority)
 
@@ -165,7 +167,7 @@ class SAC:
             value = self.policy.taken(values, batch.action)  # [S, B, 2]
             return critic_loss(value, target, batch.extras.get("weight"))
 
-        limit, scale = self.config.max_gradient_norm, self._learning_rate_scale()
+        limit, scale = self.config.max_gradient_norm, learning_rate_scale(self.critic_optimiser.updates, self.config)
         return self.critic_optimiser.minimise(loss, self.critic.parameters, limit, scale, "gradient/critic_norm")
 
     def _improve_actor(self, batch: Batch) -> dict[str, Tensor]:
@@ -175,15 +177,11 @@ class SAC:
             entropy = -(outcomes.weight * outcomes.log_prob).sum(dim=-1).mean(dim=1)
             return losses, {"loss/actor": losses, "value/entropy": entropy}
 
-        limit, scale = self.config.max_gradient_norm, self._learning_rate_scale()
+        limit, scale = self.config.max_gradient_norm, learning_rate_scale(self.critic_optimiser.updates, self.config)
         return self.actor_optimiser.minimise(loss, self.actor.parameters, limit, scale, "gradient/actor_norm")
 
-    def _learning_rate_scale(self) -> Tensor:
-        updates, fraction = self.critic_optimiser.updates, self.config.final_learning_rate_fraction
-        return linear(updates, self.config.total_updates, 1.0, fraction)
-
     def _outcomes(self, observation: Tensor, stream: int, parameters: Tensor | None = None) -> "_Outcomes":
-        key = random.key(self.seeds, stream, self.actor_optimiser.updates.long())
+        key = random.key(self.seeds, stream, self.actor_optimiser.updates)
         return self.policy.outcomes(self.actor(observation, parameters=parameters), key)
 
     def _soft_value(self, observation: Tensor, outcomes: "_Outcomes", parameters: Tensor | None = None) -> Tensor:

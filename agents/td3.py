@@ -72,7 +72,7 @@ class TD3(DDPG):
     def _next_action(self, next_observation: Tensor) -> Tensor:
         """The target's action with noise: alike actions shall have alike values."""
         action = super()._next_action(next_observation)
-        key = random.key(self.seeds, _SMOOTHING_STREAM, self.critic_optimiser.updates.long())
+        key = random.key(self.seeds, _SMOOTHING_STREAM, self.critic_optimiser.updates)
         noise = self.config.target_noise_scale * random.normal(key, *action.shape[1:])
         clip = self.config.target_noise_clip
         return (action + noise.clamp(-clip, clip)).clamp(-1.0, 1.0)

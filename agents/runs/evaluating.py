@@ -33,17 +33,15 @@ from rlsuite.tracking.text import number_text
 from rlsuite.training.evaluation import Watch, evaluate
 
 
-def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last", protocol: Any = None) -> dict[str, Any]:
+def evaluate_run(run: Run, episodes: int = 100, checkpoint: str = "last") -> dict[str, Any]:
     """Play ``episodes`` episodes with every seed's agent in environments it has never seen; returns the report.
 
-    The report is also written to ``report_path``, where that is allowed. Its protocol is the run's own unless another
-    is named. The interval of the IQM is over seeds if there are several, else over episodes.
+    The report is also written to ``report_path``, where that is allowed. The interval of the IQM is over seeds if there
+    are several, else over episodes.
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged.
     """
-    if protocol is not None:
-        run = dataclasses.replace(run, config=dataclasses.replace(run.config, protocol=protocol))
     checkpoint = shown(run, checkpoint)
     agent = load_agent(run, checkpoint)
     num_envs = evaluation_envs(run, episodes, FINAL_EVALUATION_ENVS)

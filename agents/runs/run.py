@@ -2,9 +2,7 @@
 
 import dataclasses
 import functools
-import hashlib
 import inspect
-import json
 import logging
 import platform
 import subprocess
@@ -161,7 +159,7 @@ def make_folder(run: Run, spaces: "Spaces | None" = None) -> Run:
     document = {
         "agent": run.agent,
         "config": nested(config),
-        "config_digest": digest(nested(config)),
+        "config_digest": run_folder.digest(nested(config)),
         "decided": decided(run, spaces),
         "spaces": None if spaces is None else spaces.texts,
         "protocol": dataclasses.asdict(PROTOCOLS[config.protocol]) if is_atari(config.env) else None,
@@ -173,11 +171,6 @@ def make_folder(run: Run, spaces: "Spaces | None" = None) -> Run:
     default_name = f"{run.agent_name}-{config.env.replace('/', '-').replace(':', '-')}"
     folder = run_folder.create(Path(config.runs), config.name, default_name, document)
     return dataclasses.replace(run, folder=folder)
-
-
-def digest(options: Any) -> str:
-    """A short text that tells the options of one ``config.json`` from any others."""
-    return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def decided(run: Run, spaces: "Spaces | None") -> dict[str, Any]:

@@ -12,7 +12,7 @@ from agents.runs.building import build_trainer, build_worker, build_workers
 from agents.runs.deciding import final_episodes
 from agents.runs.evaluating import evaluate_run
 from agents.runs.registry import agent_spec
-from agents.runs.run import Run, Spaces, decided, digest, git_commit, make_folder, of_rank, open_run, plan, spaces_of
+from agents.runs.run import Run, Spaces, decided, git_commit, make_folder, of_rank, open_run, plan, spaces_of
 from agents.runs.sources import require_room_for
 from agents.runs.watching import record
 from rlsuite import ranks
@@ -137,7 +137,7 @@ def _update_document(run: Run, spaces: Spaces, env_steps: int) -> None:
     if commit and before_commit and commit != before_commit:
         print(f"{run.folder} was trained by commit {before_commit[:7]}, and goes on with {commit[:7]}")
         document |= {"commit": commit, "earlier_commits": [*document.get("earlier_commits", []), before_commit]}
-    if document.get("config_digest", (now := digest(document.get("config")))) != now:
+    if document.get("config_digest", (now := run_folder.digest(document.get("config")))) != now:
         print(f"the options in {run.folder}/config.json were changed by hand: the run goes on with what they are now")
         document["edited_at_env_steps"] = [*document.get("edited_at_env_steps", []), env_steps]
     stored = open_run(run.folder).config
@@ -145,7 +145,7 @@ def _update_document(run: Run, spaces: Spaces, env_steps: int) -> None:
     if total != before:
         document["config"] = nested(dataclasses.replace(stored, total_env_steps=total))
         _extend(document, run, env_steps, before)
-    document["config_digest"] = digest(document["config"])
+    document["config_digest"] = run_folder.digest(document["config"])
     if document != stored_document:
         run_folder.write(run.folder, document)
 

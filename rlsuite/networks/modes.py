@@ -31,7 +31,7 @@ def training(keys: Tensor) -> Iterator[None]:
 
 def keys_of(seeds: Tensor, updates: Tensor) -> Tensor:
     """The keys ``[S]`` of networks with these seeds, for the update after so many ``[S]``; each rank has its own."""
-    keys = random.key(seeds, _STREAM, updates.long())
+    keys = random.key(seeds, _STREAM, updates)
     return random.fold(keys, ranks.rank()) if ranks.rank() else keys
 
 

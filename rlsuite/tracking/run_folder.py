@@ -4,6 +4,7 @@ Agents, supervised experiments and economies all use it: ``create`` makes the fo
 ``config.json``, ``read`` opens one, ``locked`` keeps a second process out while a session trains.
 """
 
+import hashlib
 import itertools
 import json
 import logging
@@ -112,6 +113,11 @@ def write(folder: Path, document: Mapping[str, Any], name: str = CONFIG) -> None
         os.fsync(file.fileno())
     require_lease(folder)
     fresh.replace(folder / name)
+
+
+def digest(options: Any) -> str:
+    """A short text that tells the options of one ``config.json`` from any others."""
+    return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read_document(folder: Path, what: str, name: str = CONFIG) -> dict[str, Any]:

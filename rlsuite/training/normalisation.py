@@ -119,7 +119,7 @@ class Normaliser:
         return replace(batch, **scaled)
 
     def diagnostics(self, found: Diagnostics) -> Diagnostics:
-        """What an agent thinks of returns on their scale, in the environment's rewards."""
+        """Bring values and scores of an agent from the scale of its returns back to the environment's rewards."""
         scale = self._reward_scale.unsqueeze(1)  # [S, E]
         changes: dict[str, Any] = {} if found.value is None else {"value": found.value * scale}
         if found.scores is not None and not found.scores_are_probabilities:

@@ -1,6 +1,7 @@
 """Numbers that change over a run, and numbers that differ by seed."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,6 +14,21 @@ def linear(now: Tensor, duration: int, start: float, end: Tensor | float) -> Ten
     """Interpolate from ``start`` at 0 to ``end`` at ``duration`` and after; ``now`` is a count on the device."""
     fraction = (now.to(torch.float32) / max(duration, 1)).clamp(max=1.0)
     return start + fraction * (end - start)
+
+
+class FallingRate(Protocol):
+    """Options of learning rates that fall linearly over a run."""
+
+    @property
+    def total_updates(self) -> int: ...
+
+    @property
+    def final_learning_rate_fraction(self) -> float: ...
+
+
+def learning_rate_scale(updates: Tensor, config: FallingRate) -> Tensor:
+    """The fraction of its learning rates ``[S]`` that a run has after so many updates ``[S]``."""
+    return linear(updates, config.total_updates, 1.0, config.final_learning_rate_fraction)
 
 
 def every(period: int, updates: Tensor) -> Tensor:
